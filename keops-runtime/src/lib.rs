@@ -1,0 +1,4 @@
+//! Under construction.
+
+pub mod kernel;
+pub mod simd;
