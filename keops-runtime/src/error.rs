@@ -1,0 +1,121 @@
+//! What can go wrong at run time.
+
+/// Errors of binding, reducing and solving. Every text names what was expected and what came.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An array of points has the wrong number of columns.
+    #[error(
+        "{alias}: expected {expected} columns ({category}({expected})), got an array of shape {shape}"
+    )]
+    Columns {
+        /// Name of the variable in the formula.
+        alias: String,
+        /// `Vi` or `Vj`.
+        category: &'static str,
+        /// The dimension that the formula declares.
+        expected: usize,
+        /// The shape that came, as it would be printed by Rust.
+        shape: String,
+    },
+    /// A flat slice of points cannot be cut into rows.
+    #[error(
+        "{alias}: expected rows of {expected} numbers ({category}({expected})), \
+         got a flat slice of {length}, which is no multiple of {expected}"
+    )]
+    FlatLength {
+        /// Name of the variable in the formula.
+        alias: String,
+        /// `Vi` or `Vj`.
+        category: &'static str,
+        /// The dimension that the formula declares.
+        expected: usize,
+        /// Length of the slice that came.
+        length: usize,
+    },
+    /// Two variables of one category disagree on the number of points.
+    #[error(
+        "{alias}: expected {expected} rows, as many as {other} ({category} variables share their points), got {found}"
+    )]
+    Rows {
+        /// Name of the variable in the formula.
+        alias: String,
+        /// `Vi` or `Vj`.
+        category: &'static str,
+        /// The first variable of the category, which sets the number of points.
+        other: String,
+        /// Its number of rows.
+        expected: usize,
+        /// The number of rows that came.
+        found: usize,
+    },
+    /// A parameter has the wrong length.
+    #[error("{alias}: expected a parameter of length {expected} (Pm({expected})), got {found}")]
+    Parameter {
+        /// Name of the variable in the formula.
+        alias: String,
+        /// The dimension that the formula declares.
+        expected: usize,
+        /// The length that came.
+        found: usize,
+    },
+    /// An array that stands beside the formula (a right-hand side, a vector to multiply, a guess) has the wrong shape.
+    #[error("{name}: expected {expected}, got an array of shape {shape}")]
+    Shape {
+        /// What the array is, such as `the right-hand side`.
+        name: String,
+        /// The shape that was expected, in words.
+        expected: String,
+        /// The shape that came, as it would be printed by Rust.
+        shape: String,
+    },
+    /// An option has a value outside its range.
+    #[error("{option}: expected {expected}, got {found}")]
+    Option {
+        /// Name of the option.
+        option: &'static str,
+        /// The values that it accepts, in words.
+        expected: &'static str,
+        /// The value that came.
+        found: String,
+    },
+    /// An array contains NaN or an infinity where finite numbers are needed.
+    #[error("{name}: expected finite numbers, got {value} at row {row}, column {column}")]
+    NotFinite {
+        /// What the array is.
+        name: String,
+        /// The value that came.
+        value: f64,
+        /// Its row, from 0.
+        row: usize,
+        /// Its column, from 0.
+        column: usize,
+    },
+    /// An axis other than 0 and 1 was asked for.
+    #[error("axis: expected 0 (reduce over i) or 1 (reduce over j), got {0}")]
+    Axis(usize),
+    /// The environment variable `KEOPS_ISA` names no instruction set.
+    #[error("KEOPS_ISA: expected one of {expected}, got `{found}`")]
+    UnknownInstructionSet {
+        /// The names that are understood.
+        expected: String,
+        /// The name that came.
+        found: String,
+    },
+    /// An instruction set was asked for that this processor lacks.
+    #[error("instruction set {requested}: this processor lacks it; it has {available}")]
+    UnavailableInstructionSet {
+        /// The instruction set that was asked for.
+        requested: String,
+        /// Those that the processor has.
+        available: String,
+    },
+    /// A backend was asked for that cannot run here.
+    #[error("backend {backend}: {reason}")]
+    Backend {
+        /// The backend that was asked for.
+        backend: String,
+        /// Why it cannot run.
+        reason: String,
+    },
+}
