@@ -1,0 +1,196 @@
+//! What the solver needs to know of a matrix: how to multiply it with vectors.
+
+use std::error::Error as StdError;
+
+use ndarray::linalg::general_mat_mul;
+use ndarray::{ArrayBase, ArrayView2, ArrayViewMut2, Data, Ix2};
+
+/// What an operator returns when it cannot do its work; the solver hands it on unchanged.
+pub type OperatorError = Box<dyn StdError + Send + Sync + 'static>;
+
+/// The arithmetic in which an operator is evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// The operator's own, as fast as it can: most iterations use it. Its unit roundoff is
+    /// [`LinearOperator::working_roundoff`].
+    Working,
+    /// Double precision throughout, from the same data: the residuals that decide use it.
+    Double,
+}
+
+/// A symmetric positive semidefinite matrix `K` of `n` rows and columns that is known by its products `K v`.
+///
+/// The entries of the vectors are `f64` whatever the precision of the matrix, because it is the rounding of the
+/// vectors, not of the matrix, that costs conjugate gradients most of their accuracy.
+///
+/// Implemented for dense matrices (`Array2<f64>` and views of it) and, through [`FnOperator`], for closures.
+pub trait LinearOperator: Sync {
+    /// The number of rows `n`.
+    fn len(&self) -> usize;
+
+    /// Whether the matrix has no rows.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Computes `out = K v` for a block of vectors `v` of shape `(n, columns)`.
+    ///
+    /// - Both arrays are contiguous and row-major, and have the same shape. `out` holds no meaningful values at
+    ///   entry and must be overwritten, not added to.
+    /// - The number of columns is at least 1 and differs from call to call, because columns that have converged
+    ///   leave the block; where [`LinearOperator::couples_columns`] holds it is that of the right-hand side always.
+    /// - The result must be the same each time for the same `precision` and `v`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the operator says; the solve ends and returns that error. Values that are not finite are no error
+    /// here, the solver finds and reports them.
+    fn apply(
+        &self,
+        precision: Precision,
+        v: ArrayView2<'_, f64>,
+        out: ArrayViewMut2<'_, f64>,
+    ) -> Result<(), OperatorError>;
+
+    /// The unit roundoff of [`Precision::Working`]: `2^-53` for double precision (the default), `2^-24` for single.
+    ///
+    /// It says how far one product in working precision can be trusted. At `2^-53` and below the two precisions are
+    /// taken to be the same, and only [`Precision::Double`] is asked for.
+    fn working_roundoff(&self) -> f64 {
+        f64::EPSILON / 2.0
+    }
+
+    /// Whether the columns of `K v` depend on more than the same column of `v`, as with a matrix-valued kernel.
+    ///
+    /// The block of shape `(n, columns)` is then one vector of one linear system, and converges as one.
+    fn couples_columns(&self) -> bool {
+        false
+    }
+}
+
+impl<O: LinearOperator + ?Sized> LinearOperator for &O {
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+
+    fn apply(
+        &self,
+        precision: Precision,
+        v: ArrayView2<'_, f64>,
+        out: ArrayViewMut2<'_, f64>,
+    ) -> Result<(), OperatorError> {
+        (**self).apply(precision, v, out)
+    }
+
+    fn working_roundoff(&self) -> f64 {
+        (**self).working_roundoff()
+    }
+
+    fn couples_columns(&self) -> bool {
+        (**self).couples_columns()
+    }
+}
+
+/// A dense matrix, in double precision both ways. Only a square one can be applied.
+impl<S: Data<Elem = f64> + Sync> LinearOperator for ArrayBase<S, Ix2> {
+    fn len(&self) -> usize {
+        self.nrows()
+    }
+
+    fn apply(
+        &self,
+        _: Precision,
+        v: ArrayView2<'_, f64>,
+        mut out: ArrayViewMut2<'_, f64>,
+    ) -> Result<(), OperatorError> {
+        let (rows, columns) = self.dim();
+        if rows != columns {
+            return Err(
+                format!("a matrix of {rows} rows and {columns} columns is not square").into(),
+            );
+        }
+        if v.nrows() != rows || out.dim() != v.dim() {
+            let (v, out) = (v.dim(), out.dim());
+            return Err(format!("a matrix of {rows} rows cannot map {v:?} to {out:?}").into());
+        }
+        general_mat_mul(1.0, self, &v, 0.0, &mut out);
+        Ok(())
+    }
+}
+
+/// An operator made of a closure `f(precision, v, out)`, which computes `out = K v` as
+/// [`LinearOperator::apply`] does.
+///
+/// ```
+/// use keops_runtime::solve::{FnOperator, Precision};
+/// use ndarray::{ArrayView2, ArrayViewMut2};
+///
+/// // 2 Id, of 10 rows.
+/// let twice = FnOperator::new(10, |_: Precision, v: ArrayView2<f64>, mut out: ArrayViewMut2<f64>| {
+///     out.zip_mut_with(&v, |out, v| *out = 2.0 * v);
+///     Ok(())
+/// });
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct FnOperator<F> {
+    len: usize,
+    roundoff: f64,
+    couples_columns: bool,
+    f: F,
+}
+
+impl<F> FnOperator<F>
+where
+    F: Fn(Precision, ArrayView2<'_, f64>, ArrayViewMut2<'_, f64>) -> Result<(), OperatorError>
+        + Sync,
+{
+    /// An operator of `len` rows, in double precision.
+    pub fn new(len: usize, f: F) -> Self {
+        Self {
+            len,
+            roundoff: f64::EPSILON / 2.0,
+            couples_columns: false,
+            f,
+        }
+    }
+
+    /// Sets what [`LinearOperator::working_roundoff`] returns.
+    pub fn with_roundoff(self, roundoff: f64) -> Self {
+        Self { roundoff, ..self }
+    }
+
+    /// Sets what [`LinearOperator::couples_columns`] returns.
+    pub fn with_coupled_columns(self, couples_columns: bool) -> Self {
+        Self {
+            couples_columns,
+            ..self
+        }
+    }
+}
+
+impl<F> LinearOperator for FnOperator<F>
+where
+    F: Fn(Precision, ArrayView2<'_, f64>, ArrayViewMut2<'_, f64>) -> Result<(), OperatorError>
+        + Sync,
+{
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn apply(
+        &self,
+        precision: Precision,
+        v: ArrayView2<'_, f64>,
+        out: ArrayViewMut2<'_, f64>,
+    ) -> Result<(), OperatorError> {
+        (self.f)(precision, v, out)
+    }
+
+    fn working_roundoff(&self) -> f64 {
+        self.roundoff
+    }
+
+    fn couples_columns(&self) -> bool {
+        self.couples_columns
+    }
+}
