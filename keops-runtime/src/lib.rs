@@ -3,5 +3,6 @@
 mod error;
 pub mod kernel;
 pub mod simd;
+pub mod solve;
 
 pub use error::Error;
