@@ -1,1 +1,7 @@
-//! Under construction.
+//! The compiler of keops-solve: formulas in, kernels out.
+
+pub mod alias;
+pub mod ast;
+pub mod error;
+pub mod source;
+pub mod suggest;
