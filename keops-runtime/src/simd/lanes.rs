@@ -1,0 +1,162 @@
+//! The trait that everything generic over an instruction set is written against.
+
+use super::Real;
+
+/// An instruction set together with an element type: the operations that emitted kernels and reductions are made of.
+///
+/// Every method is lane-wise. A value of an implementing type is a proof that the instruction set is available, so
+/// the methods are safe.
+///
+/// All instruction sets agree bit for bit on the arithmetic methods, NaN payloads aside, with one exception: where
+/// [`Simd::FUSED`] is false, [`Simd::fma`], [`Simd::fms`] and [`Simd::fnma`] round twice.
+pub trait Simd: Copy + Send + Sync + 'static {
+    /// Element type of one lane: `f32` or `f64`.
+    type T: Real;
+    /// A vector of [`Simd::LANES`] elements, laid out as `[T; LANES]`.
+    type V: Copy + Send + Sync + 'static;
+    /// One truth value per lane.
+    type M: Copy;
+    /// Number of elements in a vector.
+    const LANES: usize;
+    /// Number of vectors that the architecture's registers hold; the register blocking of a tile is chosen from it.
+    const REGISTERS: usize;
+    /// Whether multiply-add rounds once. Without the instruction it is a multiplication and an addition.
+    const FUSED: bool;
+
+    /// The token, without asking the processor.
+    ///
+    /// # Safety
+    ///
+    /// The instruction set is available on the running processor.
+    #[doc(hidden)]
+    unsafe fn assume_available() -> Self;
+
+    /// All lanes equal to `x`.
+    fn splat(self, x: Self::T) -> Self::V;
+    /// Reads `LANES` elements (no alignment needed) from the start of `from`.
+    ///
+    /// # Panics
+    ///
+    /// If `from` holds fewer than `LANES` elements.
+    fn load(self, from: &[Self::T]) -> Self::V;
+    /// Writes `LANES` elements (no alignment needed) to the start of `to`.
+    ///
+    /// # Panics
+    ///
+    /// If `to` holds fewer than `LANES` elements.
+    fn store(self, v: Self::V, to: &mut [Self::T]);
+    /// Reads the first `LANES` elements of `from`, and `fill` where it holds fewer.
+    #[inline(always)]
+    fn load_partial(self, from: &[Self::T], fill: Self::T) -> Self::V {
+        if from.len() >= Self::LANES {
+            return self.load(from);
+        }
+        self.lanes_from(|l| from.get(l).copied().unwrap_or(fill))
+    }
+
+    /// `a + b`.
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a - b`.
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b`.
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a / b`.
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `-a`: flips the sign, of zeros and NaN too.
+    fn neg(self, a: Self::V) -> Self::V;
+    /// `|a|`: clears the sign, of zeros and NaN too.
+    fn abs(self, a: Self::V) -> Self::V;
+    /// The correctly rounded square root; NaN below zero, `-0` at `-0`.
+    fn sqrt(self, a: Self::V) -> Self::V;
+    /// `a * b + c`, rounded once where [`Simd::FUSED`].
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `a * b - c`, rounded once where [`Simd::FUSED`].
+    fn fms(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `c - a * b`, rounded once where [`Simd::FUSED`].
+    fn fnma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// The largest integer not above `a`; `a` itself for zeros, infinities and NaN.
+    fn floor(self, a: Self::V) -> Self::V;
+    /// `if a < b { a } else { b }`: the second operand where either is NaN or both are zeros.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `if a > b { a } else { b }`: the second operand where either is NaN or both are zeros.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `magnitude` with the sign bit of `sign`.
+    fn copysign(self, magnitude: Self::V, sign: Self::V) -> Self::V;
+
+    /// `a < b`; false where either is NaN.
+    fn lt(self, a: Self::V, b: Self::V) -> Self::M;
+    /// `a <= b`; false where either is NaN.
+    fn le(self, a: Self::V, b: Self::V) -> Self::M;
+    /// `a == b`; false where either is NaN, true for zeros of either sign.
+    fn eq(self, a: Self::V, b: Self::V) -> Self::M;
+    /// `if m { x } else { y }`.
+    fn select(self, m: Self::M, x: Self::V, y: Self::V) -> Self::V;
+    /// True in any lane.
+    fn any(self, m: Self::M) -> bool;
+
+    /// `if a < b { x } else { y }`; `y` where `a` or `b` is NaN.
+    #[inline(always)]
+    fn select_lt(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
+        self.select(self.lt(a, b), x, y)
+    }
+    /// `if a <= b { x } else { y }`; `y` where `a` or `b` is NaN.
+    #[inline(always)]
+    fn select_le(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
+        self.select(self.le(a, b), x, y)
+    }
+    /// `if a == b { x } else { y }`; `y` where `a` or `b` is NaN.
+    #[inline(always)]
+    fn select_eq(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
+        self.select(self.eq(a, b), x, y)
+    }
+    /// The nearest integer, halves away from zero (C `round`); `a` itself for zeros, infinities and NaN.
+    #[inline(always)]
+    fn round(self, a: Self::V) -> Self::V {
+        let magnitude = self.abs(a);
+        let below = self.floor(magnitude);
+        let above = self.add(below, self.splat(Self::T::ONE));
+        let half = self.splat(Self::T::from_f64(0.5));
+        self.copysign(
+            self.select_le(half, self.sub(magnitude, below), above, below),
+            a,
+        )
+    }
+    /// `1 / sqrt(a)`; by convention 0 at zeros of either sign, NaN below zero.
+    #[inline(always)]
+    fn rsqrt(self, a: Self::V) -> Self::V {
+        let zero = self.splat(Self::T::ZERO);
+        let inverse = self.div(self.splat(Self::T::ONE), self.sqrt(a));
+        self.select_eq(a, zero, zero, inverse)
+    }
+
+    /// Lane `l` is `f(l)`.
+    #[doc(hidden)]
+    fn lanes_from(self, f: impl FnMut(usize) -> Self::T) -> Self::V;
+    /// Lane `l` of `v`, below `LANES`.
+    #[doc(hidden)]
+    fn lane(self, v: Self::V, l: usize) -> Self::T;
+    /// All lanes with the representation `bits`.
+    #[doc(hidden)]
+    fn splat_bits(self, bits: <Self::T as Real>::Bits) -> Self::V;
+    /// The bitwise conjunction of two representations.
+    #[doc(hidden)]
+    fn bit_and(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The bitwise disjunction of two representations.
+    #[doc(hidden)]
+    fn bit_or(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The bitwise exclusive disjunction of two representations.
+    #[doc(hidden)]
+    fn bit_xor(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The wrapping sum of two representations as integers.
+    #[doc(hidden)]
+    fn bit_add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The wrapping difference of two representations as integers.
+    #[doc(hidden)]
+    fn bit_sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Shifts the lowest bits of the representation to where the exponent stands.
+    #[doc(hidden)]
+    fn shift_to_exponent(self, a: Self::V) -> Self::V;
+    /// Shifts exponent and sign of the representation down to its lowest bits.
+    #[doc(hidden)]
+    fn shift_from_exponent(self, a: Self::V) -> Self::V;
+}
