@@ -13,7 +13,7 @@ pub const MAX_HEIGHT: usize = 256;
 pub struct Expr {
     /// What stands there.
     pub kind: ExprKind,
-    /// The place, without parentheses around it.
+    /// The place, with the parentheses around it.
     pub span: Span,
 }
 

@@ -3,5 +3,7 @@
 pub mod alias;
 pub mod ast;
 pub mod error;
+pub mod parse;
+mod print;
 pub mod source;
 pub mod suggest;
