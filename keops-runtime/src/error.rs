@@ -1,5 +1,7 @@
 //! What can go wrong at run time.
 
+use crate::simd::InstructionSetError;
+
 /// Errors of binding, reducing and solving. Every text names what was expected and what came.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -94,21 +96,13 @@ pub enum Error {
     /// An axis other than 0 and 1 was asked for.
     #[error("axis: expected 0 (reduce over i) or 1 (reduce over j), got {0}")]
     Axis(usize),
-    /// The environment variable `KEOPS_ISA` names no instruction set.
-    #[error("KEOPS_ISA: expected one of {expected}, got `{found}`")]
-    UnknownInstructionSet {
-        /// The names that are understood.
-        expected: String,
-        /// The name that came.
-        found: String,
-    },
-    /// An instruction set was asked for that this processor lacks.
-    #[error("instruction set {requested}: this processor lacks it; it has {available}")]
-    UnavailableInstructionSet {
-        /// The instruction set that was asked for.
-        requested: String,
-        /// Those that the processor has.
-        available: String,
+    /// The instruction set that the environment variable `KEOPS_ISA` or the call asks for cannot be used.
+    #[error("{origin}: {source}")]
+    InstructionSet {
+        /// `KEOPS_ISA` or `instruction_set`.
+        origin: &'static str,
+        /// Why not.
+        source: InstructionSetError,
     },
     /// A backend was asked for that cannot run here.
     #[error("backend {backend}: {reason}")]

@@ -7,6 +7,8 @@
 //! the lanes of a vector and which is broadcast: that is the driver's choice, made through [`Fetch`].
 
 use crate::simd::Simd;
+use core::mem::MaybeUninit;
+use core::{ptr, slice};
 
 /// A flat array of static length: the features of one point, or of one vector of points.
 ///
@@ -16,8 +18,71 @@ use crate::simd::Simd;
 pub unsafe trait Features<V: Copy>: Copy {
     /// Number of features.
     const LEN: usize;
+
     /// Feature `k`, below [`Features::LEN`].
-    fn get(&self, k: usize) -> V;
+    #[inline(always)]
+    fn get(&self, k: usize) -> V {
+        self.as_slice()[k]
+    }
+
+    /// All features the same.
+    #[inline(always)]
+    fn filled(value: V) -> Self {
+        let mut features = MaybeUninit::<Self>::uninit();
+        for k in 0..Self::LEN {
+            // SAFETY: feature k lies inside, as the layout is `[V; LEN]`.
+            unsafe { features.as_mut_ptr().cast::<V>().add(k).write(value) };
+        }
+        // SAFETY: all features have just been written, and there is nothing else.
+        unsafe { features.assume_init() }
+    }
+
+    /// The features as a slice of length [`Features::LEN`].
+    #[inline(always)]
+    fn as_slice(&self) -> &[V] {
+        // SAFETY: the layout is `[V; LEN]`.
+        unsafe { slice::from_raw_parts(ptr::from_ref(self).cast(), Self::LEN) }
+    }
+
+    /// The features as a mutable slice of length [`Features::LEN`].
+    #[inline(always)]
+    fn as_mut_slice(&mut self) -> &mut [V] {
+        // SAFETY: the layout is `[V; LEN]`.
+        unsafe { slice::from_raw_parts_mut(ptr::from_mut(self).cast(), Self::LEN) }
+    }
+
+    /// The features that `values` starts with.
+    ///
+    /// # Panics
+    /// If `values` is shorter than [`Features::LEN`].
+    #[inline(always)]
+    fn from_slice(values: &[V]) -> &Self {
+        assert!(values.len() >= Self::LEN);
+        // SAFETY: the layout is `[V; LEN]`, and there are so many values.
+        unsafe { &*values.as_ptr().cast() }
+    }
+
+    /// The features that `values` starts with, mutable.
+    ///
+    /// # Panics
+    /// If `values` is shorter than [`Features::LEN`].
+    #[inline(always)]
+    fn from_mut_slice(values: &mut [V]) -> &mut Self {
+        assert!(values.len() >= Self::LEN);
+        // SAFETY: the layout is `[V; LEN]`, and there are so many values.
+        unsafe { &mut *values.as_mut_ptr().cast() }
+    }
+
+    /// The features of `count` points that `values` starts with.
+    ///
+    /// # Panics
+    /// If `values` is shorter than `count` times [`Features::LEN`].
+    #[inline(always)]
+    fn many(values: &[V], count: usize) -> &[Self] {
+        assert!(values.len() / Self::LEN.max(1) >= count || Self::LEN == 0);
+        // SAFETY: the layout is `[V; LEN]`, and there are so many values.
+        unsafe { slice::from_raw_parts(values.as_ptr().cast(), count) }
+    }
 }
 
 // SAFETY: an array is its own layout.
@@ -26,6 +91,34 @@ unsafe impl<V: Copy, const N: usize> Features<V> for [V; N] {
     #[inline(always)]
     fn get(&self, k: usize) -> V {
         self[k]
+    }
+    #[inline(always)]
+    fn filled(value: V) -> Self {
+        [value; N]
+    }
+}
+
+/// The features of `A` followed by those of `B`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Joined<A, B>(A, B);
+
+// SAFETY: `repr(C)` puts `[V; B::LEN]` right behind `[V; A::LEN]`, since both have the alignment of `V`.
+unsafe impl<V: Copy, A: Features<V>, B: Features<V>> Features<V> for Joined<A, B> {
+    const LEN: usize = A::LEN + B::LEN;
+}
+
+impl<A, B> Joined<A, B> {
+    /// The features that come first.
+    #[inline(always)]
+    pub fn first(&self) -> &A {
+        &self.0
+    }
+
+    /// The features that come after them.
+    #[inline(always)]
+    pub fn second(&self) -> &B {
+        &self.1
     }
 }
 

@@ -1,8 +1,21 @@
 //! What expanded formulas run on: arrays in, tiles, reductions, SIMD lanes, and conjugate gradients on top.
 
+mod bound;
+mod cpu;
 mod error;
+mod input;
 pub mod kernel;
+mod lanes;
+mod options;
+mod reduce;
+mod signature;
 pub mod simd;
 pub mod solve;
 
+pub use bound::{
+    Axis, BoundMatrix, BoundReduction, KernelOperator, Operand, Operation, Orientation, Sum, SymbolicMatrix,
+};
 pub use error::Error;
+pub use input::{Argument, Element, IntoParams, IntoPoints};
+pub use options::{Accumulate, Backend, CallOptions, SumScheme};
+pub use signature::{AliasInfo, Category, Signature};

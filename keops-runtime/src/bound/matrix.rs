@@ -1,0 +1,224 @@
+//! Symbolic matrices: a scalar formula with its points, never stored.
+
+use super::operand::Width;
+use super::operation::sum;
+use super::{Axis, Call, Operand, Orientation, Sum};
+use crate::Error;
+use crate::bound::Operation;
+use crate::cpu::{Pairing, Problem, Weighted, dense};
+use crate::input::{Argument, Element};
+use crate::kernel::{Features, Kernel};
+use crate::options::{CallOptions, option_methods};
+use crate::signature::Signature;
+use crate::simd::{InstructionSet, Real};
+use core::marker::PhantomData;
+use ndarray::{Array, Array2, ArrayView2, ArrayViewMut2, s};
+
+/// A matrix `K_ij = F(i, j)` whose entries are computed when they are needed.
+///
+/// ```ignore
+/// fn gaussian<'a>(x: &'a Array2<f64>, y: &'a Array2<f64>, sigma: f64) -> impl SymbolicMatrix<f64> + 'a {
+///     lazy!(|x: Vi(3), y: Vj(3)| (-(x - y).sqnorm2() / (2.0 * sigma * sigma)).exp()).bind(x, y)
+/// }
+/// ```
+pub trait SymbolicMatrix<T: Element> {
+    /// The transpose.
+    type Transposed: SymbolicMatrix<T>;
+
+    /// Number of rows, the points of the `Vi` variables.
+    ///
+    /// # Errors
+    /// If the shape of an array does not fit its variable, here and in all other methods ([`Error::Columns`],
+    /// [`Error::FlatLength`], [`Error::Rows`], [`Error::Parameter`]).
+    fn nrows(&self) -> Result<usize, Error>;
+
+    /// Number of columns, the points of the `Vj` variables.
+    ///
+    /// # Errors
+    /// As for [`nrows`](Self::nrows).
+    fn ncols(&self) -> Result<usize, Error>;
+
+    /// The transpose. Nothing is computed.
+    fn t(&self) -> Self::Transposed;
+
+    /// The product `K v`, for one vector of length [`ncols`](Self::ncols) or for several, the columns of an array of so
+    /// many rows. The result has as many dimensions as `v`. For scalar formulas only.
+    ///
+    /// # Errors
+    /// As for [`nrows`](Self::nrows), and [`Error::Shape`] if `v` has another number of rows.
+    fn dot<V: Operand<T>>(&self, v: V) -> Result<Array<T, V::Dim>, Error>;
+
+    /// The sum over an axis: with 1 the sums of rows, of shape `(nrows, components)`, with 0 those of columns.
+    ///
+    /// # Errors
+    /// As for [`nrows`](Self::nrows), and [`Error::Axis`] for another axis.
+    fn sum(&self, axis: usize) -> Result<Array2<T>, Error>;
+
+    /// All entries, in an array of shape `(nrows, ncols)`. For scalar formulas only.
+    ///
+    /// # Errors
+    /// As for [`nrows`](Self::nrows).
+    fn to_dense(&self) -> Result<Array2<T>, Error>;
+}
+
+/// A symbolic matrix: what the `bind` of `lazy!` returns. With `O` = [`Axis<1>`](Axis) its rows are the points `i`; its
+/// transpose has [`Axis<0>`](Axis).
+#[derive(Clone, Debug)]
+pub struct BoundMatrix<'a, T, K, O = Axis<1>> {
+    pub(super) call: Call<'a>,
+    pub(super) options: CallOptions,
+    kernel: PhantomData<(T, K, O)>,
+}
+
+impl<'a, T: Element, K: Kernel> BoundMatrix<'a, T, K> {
+    /// For expansions: the arguments in the order of the aliases, and the captured scalars.
+    #[doc(hidden)]
+    pub fn new(
+        signature: &'static Signature,
+        arguments: Vec<Argument<'a>>,
+        captured: Vec<f64>,
+    ) -> Self {
+        let call = Call {
+            signature,
+            arguments,
+            captured,
+        };
+        Self {
+            call,
+            options: CallOptions::default(),
+            kernel: PhantomData,
+        }
+    }
+}
+
+impl<T: Element, K: Kernel, O: Orientation> BoundMatrix<'_, T, K, O> {
+    option_methods!();
+
+    /// The formula as compiled.
+    pub fn formula(&self) -> &'static str {
+        self.call.signature.formula
+    }
+
+    fn reduce<P: Orientation>(&self) -> Result<Array2<T>, Error> {
+        let isa = self.options.resolve()?;
+        let problem = self.call.problem::<P>()?;
+        let components = self.call.signature.out_dim;
+        Ok(Sum.evaluate::<P::Pairing<K>>(isa, &self.options, &problem, components))
+    }
+}
+
+/// That the formula is scalar, checked while the user's crate is compiled.
+pub(super) const fn assert_scalar<K: Kernel>() {
+    assert!(
+        K::Out::<f64>::LEN == 1,
+        "this symbolic matrix has entries of several components: products with vectors, solving and to_dense need a \
+         formula of dimension 1"
+    );
+}
+
+impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatrix<'a, T, K, O> {
+    type Transposed = BoundMatrix<'a, T, K, O::Other>;
+
+    fn nrows(&self) -> Result<usize, Error> {
+        let sizes = self.call.sizes()?;
+        Ok(if O::AXIS == 1 { sizes.i } else { sizes.j })
+    }
+
+    fn ncols(&self) -> Result<usize, Error> {
+        let sizes = self.call.sizes()?;
+        Ok(if O::AXIS == 1 { sizes.j } else { sizes.i })
+    }
+
+    fn t(&self) -> Self::Transposed {
+        BoundMatrix {
+            call: self.call.clone(),
+            options: self.options,
+            kernel: PhantomData,
+        }
+    }
+
+    fn dot<V: Operand<T>>(&self, v: V) -> Result<Array<T, V::Dim>, Error> {
+        const { assert_scalar::<K>() }
+        let isa = self.options.resolve()?;
+        let problem = self.call.problem::<O>()?;
+        let array = v.array();
+        let shape = array.raw_dim();
+        let weights = V::Dim::columns(array);
+        if weights.nrows() != problem.columns.count() {
+            return Err(Error::Shape {
+                name: "the operand of dot".into(),
+                expected: format!(
+                    "{} rows, one per column of the matrix",
+                    problem.columns.count()
+                ),
+                shape: format!("{:?}", ndarray::Dimension::slice(&shape)),
+            });
+        }
+        let shape = (problem.rows.count(), weights.ncols());
+        let mut out = Array2::from_elem(shape, T::from_f64(0.0));
+        product::<O::Pairing<K>, T::Compute, T, T>(
+            isa,
+            &self.options,
+            &problem,
+            weights,
+            out.view_mut(),
+        );
+        Ok(V::Dim::restore(out))
+    }
+
+    fn sum(&self, axis: usize) -> Result<Array2<T>, Error> {
+        match axis {
+            0 => self.reduce::<O::Other>(),
+            1 => self.reduce::<O>(),
+            _ => Err(Error::Axis(axis)),
+        }
+    }
+
+    fn to_dense(&self) -> Result<Array2<T>, Error> {
+        const { assert_scalar::<K>() }
+        let isa = self.options.resolve()?;
+        let problem = self.call.problem::<O>()?;
+        let shape = (problem.rows.count(), problem.columns.count());
+        let mut out = Array2::from_elem(shape, T::from_f64(0.0));
+        dense::<O::Pairing<K>, T::Compute, T>(isa, &problem, out.view_mut());
+        Ok(out)
+    }
+}
+
+/// Vectors are multiplied with this many at a time where there are so many, because the kernel is evaluated anew for each
+/// time.
+const WIDE: usize = 8;
+/// The number of vectors that are multiplied together otherwise, filled up with zeros.
+const MIDDLE: usize = 4;
+
+/// Writes `sum_j k(i, j) v_j` to `out`, of shape `(rows, vectors)`, for the scalar kernel `P`, evaluating in `C`.
+/// `weights` has shape `(columns, vectors)`.
+pub(crate) fn product<P: Pairing, C: Real, V: Element, T: Element>(
+    isa: InstructionSet,
+    options: &CallOptions,
+    problem: &Problem<'_>,
+    weights: ArrayView2<'_, V>,
+    mut out: ArrayViewMut2<'_, T>,
+) {
+    let vectors = weights.ncols();
+    let mut from = 0;
+    while from < vectors {
+        let left = vectors - from;
+        let width = match left {
+            1 => 1,
+            2..=MIDDLE => MIDDLE,
+            _ => WIDE,
+        };
+        let to = from + width.min(left);
+        let weights = weights.slice(s![.., from..to]);
+        let mut problem = problem.reborrow();
+        problem.columns.push(V::erase(weights), width);
+        let out = out.slice_mut(s![.., from..to]);
+        match width {
+            1 => sum::<Weighted<P, 1>, C, T>(isa, options, &problem, out),
+            MIDDLE => sum::<Weighted<P, MIDDLE>, C, T>(isa, options, &problem, out),
+            _ => sum::<Weighted<P, WIDE>, C, T>(isa, options, &problem, out),
+        }
+        from = to;
+    }
+}

@@ -1,0 +1,66 @@
+//! A reduction of a formula with its arrays.
+
+use super::{Call, Operation, Orientation};
+use crate::Error;
+use crate::input::{Argument, Element};
+use crate::kernel::Kernel;
+use crate::options::{CallOptions, option_methods};
+use crate::signature::Signature;
+use core::marker::PhantomData;
+
+/// A reduction `out_i = Red_j F(i, j)`, or over `i`, with its arrays: what the `bind` of `genred!` returns.
+///
+/// Nothing is computed before [`run`](Self::run).
+#[derive(Clone, Debug)]
+#[must_use = "a reduction is computed by `run`"]
+pub struct BoundReduction<'a, T, K, Op, O> {
+    call: Call<'a>,
+    operation: Op,
+    options: CallOptions,
+    kernel: PhantomData<(T, K, O)>,
+}
+
+impl<'a, T: Element, K: Kernel, Op: Operation<T>, O: Orientation> BoundReduction<'a, T, K, Op, O> {
+    /// For expansions: the arguments in the order of the aliases, and the captured scalars.
+    #[doc(hidden)]
+    pub fn new(
+        operation: Op,
+        signature: &'static Signature,
+        arguments: Vec<Argument<'a>>,
+        captured: Vec<f64>,
+    ) -> Self {
+        let call = Call {
+            signature,
+            arguments,
+            captured,
+        };
+        Self {
+            call,
+            operation,
+            options: CallOptions::default(),
+            kernel: PhantomData,
+        }
+    }
+
+    option_methods!();
+
+    /// The formula as compiled.
+    pub fn formula(&self) -> &'static str {
+        self.call.signature.formula
+    }
+
+    /// Computes the reduction: for sums an array of shape `(rows, components)`.
+    ///
+    /// # Errors
+    /// If the shape of an array does not fit its variable ([`Error::Columns`], [`Error::FlatLength`], [`Error::Rows`],
+    /// [`Error::Parameter`]), or an option asks for what this machine or this version lacks ([`Error::Backend`],
+    /// [`Error::InstructionSet`]).
+    pub fn run(&self) -> Result<Op::Output, Error> {
+        let isa = self.options.resolve()?;
+        let problem = self.call.problem::<O>()?;
+        let components = self.call.signature.out_dim;
+        Ok(self
+            .operation
+            .evaluate::<O::Pairing<K>>(isa, &self.options, &problem, components))
+    }
+}

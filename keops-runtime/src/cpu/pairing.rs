@@ -1,0 +1,152 @@
+//! Which side of the pairs is spread over lanes, and products with vectors.
+
+use crate::kernel::{Accumulator, Features, Fetch, Joined, Kernel, Lanes, Splat};
+use crate::simd::Simd;
+use core::marker::PhantomData;
+
+/// A kernel seen from the driver: rows are spread over lanes and keep their results, columns are broadcast.
+pub trait Pairing: Copy + Send + Sync + 'static {
+    /// Features that depend on parameters alone.
+    type Params<V: Copy>: Features<V>;
+    /// Features of a row.
+    type Row<V: Copy>: Features<V>;
+    /// Features of a column.
+    type Column<V: Copy>: Features<V>;
+    /// Components of a term.
+    type Out<V: Copy>: Features<V>;
+
+    /// Number of vector instructions per pair.
+    const COST: usize;
+    /// Temporaries that are alive at once.
+    const LIVE: usize;
+
+    /// Computes the parameter features from the raw parameters.
+    fn hoist_params<S: Simd>(s: S, raw: &[S::V], out: &mut [S::V]);
+    /// Computes the features of rows from their raw coordinates.
+    fn hoist_rows<S: Simd>(s: S, p: &Self::Params<S::T>, raw: &[S::V], out: &mut [S::V]);
+    /// Computes the features of columns from their raw coordinates.
+    fn hoist_columns<S: Simd>(s: S, p: &Self::Params<S::T>, raw: &[S::V], out: &mut [S::V]);
+    /// Evaluates the terms of one vector of rows and one column.
+    fn pair<S: Simd, A: Accumulator<S>>(
+        s: S,
+        p: &Self::Params<S::T>,
+        row: &Self::Row<S::V>,
+        column: &Self::Column<S::T>,
+        out: &mut A,
+    );
+}
+
+/// The kernel `K` with rows `i` and columns `j`: reductions over `j`.
+#[derive(Clone, Copy, Debug)]
+pub struct RowsI<K>(PhantomData<K>);
+
+/// The kernel `K` with rows `j` and columns `i`: reductions over `i`.
+#[derive(Clone, Copy, Debug)]
+pub struct RowsJ<K>(PhantomData<K>);
+
+macro_rules! pairing {
+    ($name:ident, $row:ident, $column:ident, $hoist_rows:ident, $hoist_columns:ident, $r:ident $c:ident => $i:expr, $j:expr) => {
+        impl<K: Kernel> Pairing for $name<K> {
+            type Params<V: Copy> = K::Params<V>;
+            type Row<V: Copy> = K::$row<V>;
+            type Column<V: Copy> = K::$column<V>;
+            type Out<V: Copy> = K::Out<V>;
+            const COST: usize = K::COST;
+            const LIVE: usize = K::LIVE;
+
+            #[inline(always)]
+            fn hoist_params<S: Simd>(s: S, raw: &[S::V], out: &mut [S::V]) {
+                K::hoist_params(s, raw, out);
+            }
+            #[inline(always)]
+            fn hoist_rows<S: Simd>(s: S, p: &K::Params<S::T>, raw: &[S::V], out: &mut [S::V]) {
+                K::$hoist_rows(s, p, raw, out);
+            }
+            #[inline(always)]
+            fn hoist_columns<S: Simd>(s: S, p: &K::Params<S::T>, raw: &[S::V], out: &mut [S::V]) {
+                K::$hoist_columns(s, p, raw, out);
+            }
+            #[inline(always)]
+            fn pair<S: Simd, A: Accumulator<S>>(
+                s: S,
+                p: &K::Params<S::T>,
+                $r: &K::$row<S::V>,
+                $c: &K::$column<S::T>,
+                out: &mut A,
+            ) {
+                K::pair(s, p, &$i, &$j, out);
+            }
+        }
+    };
+}
+pairing!(RowsI, I, J, hoist_i, hoist_j, row column => Lanes(row), Splat(column));
+pairing!(RowsJ, J, I, hoist_j, hoist_i, row column => Splat(column), Lanes(row));
+
+/// The products of a scalar kernel with `E` weights of the column: the terms of `sum_j k(i, j) v_j`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Weighted<P, const E: usize>(PhantomData<P>);
+
+/// Holds the value of a scalar kernel.
+struct Value<V>(V);
+
+impl<S: Simd> Accumulator<S> for Value<S::V> {
+    #[inline(always)]
+    fn push(&mut self, _: S, _: usize, value: S::V) {
+        self.0 = value;
+    }
+    #[inline(always)]
+    fn push_product(&mut self, s: S, _: usize, a: S::V, b: S::V) {
+        self.0 = s.mul(a, b);
+    }
+}
+
+/// The value of a scalar kernel for one vector of rows and one column.
+#[inline(always)]
+pub(crate) fn scalar_value<P: Pairing, S: Simd>(
+    s: S,
+    p: &P::Params<S::T>,
+    row: &P::Row<S::V>,
+    column: &P::Column<S::T>,
+) -> S::V {
+    let mut value = Value(s.splat(<S::T as crate::simd::Real>::ZERO));
+    P::pair(s, p, row, column, &mut value);
+    value.0
+}
+
+impl<P: Pairing, const E: usize> Pairing for Weighted<P, E> {
+    type Params<V: Copy> = P::Params<V>;
+    type Row<V: Copy> = P::Row<V>;
+    type Column<V: Copy> = Joined<P::Column<V>, [V; E]>;
+    type Out<V: Copy> = [V; E];
+    const COST: usize = P::COST + E;
+    const LIVE: usize = P::LIVE;
+
+    #[inline(always)]
+    fn hoist_params<S: Simd>(s: S, raw: &[S::V], out: &mut [S::V]) {
+        P::hoist_params(s, raw, out);
+    }
+    #[inline(always)]
+    fn hoist_rows<S: Simd>(s: S, p: &P::Params<S::T>, raw: &[S::V], out: &mut [S::V]) {
+        P::hoist_rows(s, p, raw, out);
+    }
+    #[inline(always)]
+    fn hoist_columns<S: Simd>(s: S, p: &P::Params<S::T>, raw: &[S::V], out: &mut [S::V]) {
+        let (points, weights) = raw.split_at(raw.len() - E);
+        let (features, weighted) = out.split_at_mut(out.len() - E);
+        P::hoist_columns(s, p, points, features);
+        weighted.copy_from_slice(weights);
+    }
+    #[inline(always)]
+    fn pair<S: Simd, A: Accumulator<S>>(
+        s: S,
+        p: &P::Params<S::T>,
+        row: &P::Row<S::V>,
+        column: &Joined<P::Column<S::T>, [S::T; E]>,
+        out: &mut A,
+    ) {
+        let value = scalar_value::<P, S>(s, p, row, column.first());
+        for e in 0..E {
+            out.push_product(s, e, value, Splat(column.second()).get(s, e));
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The inner loops: vectors of rows against the columns of a tile.
+
+use super::pairing::Pairing;
+use crate::kernel::Features;
+use crate::reduce::Reduction;
+use crate::simd::Simd;
+
+/// Features and states of at most this many bytes are held in local variables, which become registers.
+const LOCAL_BYTES: usize = 2048;
+
+/// The number of vectors of rows that share the registers: the most for which features, state and temporaries fit.
+pub(crate) const fn rows_per_block<P: Pairing, S: Simd, R: Reduction>() -> usize {
+    let each = P::Row::<S::V>::LEN + R::Tile::<S::V, P::Out<S::V>>::LEN;
+    if !R::BLOCKED {
+        1
+    } else if 4 * each + P::LIVE <= S::REGISTERS {
+        4
+    } else if 2 * each + P::LIVE <= S::REGISTERS {
+        2
+    } else {
+        1
+    }
+}
+
+/// Whether the features and states of a block are held in local variables.
+const fn is_local<P: Pairing, S: Simd, R: Reduction, const N: usize>() -> bool {
+    let each = P::Row::<S::V>::LEN + R::Tile::<S::V, P::Out<S::V>>::LEN;
+    N * each * size_of::<S::V>() <= LOCAL_BYTES
+}
+
+/// A packed tile of columns.
+pub(crate) struct Columns<'a, T> {
+    /// Index of the first column.
+    pub(crate) first: usize,
+    /// Number of columns.
+    pub(crate) count: usize,
+    /// Their features, by column, then by feature.
+    pub(crate) features: &'a [T],
+}
+
+/// Runs a tile of columns over all vectors of rows.
+///
+/// `rows` are the features by vector, then by feature; `state` is scratch for the tile states of
+/// [`rows_per_block`] vectors; `totals` those of the rows, `slots` vectors for each vector of rows.
+#[inline(always)]
+pub(crate) fn run_tile<P: Pairing, S: Simd, R: Reduction>(
+    s: S,
+    reduction: R,
+    params: &P::Params<S::T>,
+    rows: &[S::V],
+    columns: &Columns<'_, S::T>,
+    state: &mut [S::V],
+    totals: &mut [R::Total],
+    slots: usize,
+) {
+    let vectors = totals.len() / (slots * S::LANES);
+    let mut done = 0;
+    match const { rows_per_block::<P, S, R>() } {
+        4 => {
+            while done + 4 <= vectors {
+                run_block::<P, S, R, 4>(
+                    s, reduction, params, rows, columns, state, totals, slots, done,
+                );
+                done += 4;
+            }
+        }
+        2 => {
+            while done + 2 <= vectors {
+                run_block::<P, S, R, 2>(
+                    s, reduction, params, rows, columns, state, totals, slots, done,
+                );
+                done += 2;
+            }
+        }
+        _ => {}
+    }
+    while done < vectors {
+        run_block::<P, S, R, 1>(
+            s, reduction, params, rows, columns, state, totals, slots, done,
+        );
+        done += 1;
+    }
+}
+
+/// Runs a tile of columns over the `N` vectors of rows from vector `at` on.
+#[inline(always)]
+fn run_block<P: Pairing, S: Simd, R: Reduction, const N: usize>(
+    s: S,
+    reduction: R,
+    params: &P::Params<S::T>,
+    rows: &[S::V],
+    columns: &Columns<'_, S::T>,
+    state: &mut [S::V],
+    totals: &mut [R::Total],
+    slots: usize,
+    at: usize,
+) {
+    let slots = slots * S::LANES;
+    let length = R::Tile::<S::V, P::Out<S::V>>::LEN;
+    let totals = &mut totals[at * slots..(at + N) * slots];
+    let state = &mut state[..N * length];
+    let rows = P::Row::<S::V>::many(&rows[at * P::Row::<S::V>::LEN..], N);
+    for r in 0..N {
+        reduction.open(
+            s,
+            &totals[r * slots..][..slots],
+            &mut state[r * length..][..length],
+        );
+    }
+    if const { is_local::<P, S, R, N>() } {
+        run_local::<P, S, R, N>(s, reduction, params, rows, columns, state, totals);
+    } else {
+        for r in 0..N {
+            let tile = R::Tile::<S::V, P::Out<S::V>>::from_mut_slice(&mut state[r * length..]);
+            let totals = &mut totals[r * slots..][..slots];
+            let features = P::Column::<S::T>::many(columns.features, columns.count);
+            for (offset, column) in features.iter().enumerate() {
+                let mut terms = reduction.accumulator(columns.first, offset, tile, totals);
+                P::pair::<S, R::Accumulator<'_, S, P::Out<S::V>>>(
+                    s, params, &rows[r], column, &mut terms,
+                );
+            }
+        }
+    }
+    for r in 0..N {
+        reduction.close(
+            s,
+            columns.first,
+            &state[r * length..][..length],
+            &mut totals[r * slots..][..slots],
+        );
+    }
+}
+
+/// The loop over columns, with features and states in registers.
+#[inline(always)]
+fn run_local<P: Pairing, S: Simd, R: Reduction, const N: usize>(
+    s: S,
+    reduction: R,
+    params: &P::Params<S::T>,
+    rows: &[P::Row<S::V>],
+    columns: &Columns<'_, S::T>,
+    state: &mut [S::V],
+    totals: &mut [R::Total],
+) {
+    const { assert!(N >= 1 && N <= 4) }
+    let mut row = [rows[0]; N];
+    let saved = R::Tile::<S::V, P::Out<S::V>>::many(state, N);
+    let mut tile = [saved[0]; N];
+    for r in 0..N {
+        row[r] = rows[r];
+        tile[r] = saved[r];
+    }
+    // A reduction that reads its totals per term runs one vector of rows at a time; the others do not look.
+    let totals = if R::BLOCKED { &mut [] } else { totals };
+    for (offset, column) in P::Column::<S::T>::many(columns.features, columns.count)
+        .iter()
+        .enumerate()
+    {
+        // Unrolled by hand: with a loop over the vectors, the arrays stay in memory where `pair` is long.
+        macro_rules! step {
+            ($($r:literal)*) => {$(
+                if const { $r < N } {
+                    let mut terms = reduction.accumulator(columns.first, offset, &mut tile[$r], totals);
+                    P::pair::<S, R::Accumulator<'_, S, P::Out<S::V>>>(s, params, &row[$r], column, &mut terms);
+                }
+            )*};
+        }
+        step!(0 1 2 3);
+    }
+    for r in 0..N {
+        let length = R::Tile::<S::V, P::Out<S::V>>::LEN;
+        state[r * length..][..length].copy_from_slice(tile[r].as_slice());
+    }
+}

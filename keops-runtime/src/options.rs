@@ -1,0 +1,128 @@
+//! How a reduction is to be carried out: the options between `bind` and `run`.
+
+use crate::Error;
+use crate::simd::{InstructionSet, InstructionSetError};
+
+/// The hardware that evaluates the formula.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Backend {
+    /// The best available one.
+    #[default]
+    Auto,
+    /// The processor, all threads of the current rayon pool.
+    Cpu,
+    /// The CUDA device of this index. This version has no CUDA backend, so that running is an [`Error::Backend`].
+    Cuda(usize),
+}
+
+/// The type in which the terms of a sum are accumulated (KeOps' `dtype_acc` and `use_double_acc`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Accumulate {
+    /// The type in which the formula is evaluated.
+    #[default]
+    Same,
+    /// `f32`.
+    F32,
+    /// `f64`.
+    F64,
+}
+
+/// The order and care with which the terms of a sum are added (KeOps' `sum_scheme`).
+///
+/// With unit roundoff `u` and `n` terms, the worst case relative error of a sum of positive terms is about `n u` for
+/// [`Direct`](SumScheme::Direct), `(256 + n / 256) u` for [`Block`](SumScheme::Block) and `2 u` for
+/// [`Kahan`](SumScheme::Kahan) (Higham, *Accuracy and Stability of Numerical Algorithms*, chapter 4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SumScheme {
+    /// The scheme with the best balance: [`SumScheme::Block`].
+    #[default]
+    Auto,
+    /// Every term is added to an accumulator of the type that [`Accumulate`] names.
+    Direct,
+    /// At most 256 terms are added in the type of the formula, then their sum to an accumulator of the type that
+    /// [`Accumulate`] names. As fast as `Direct`.
+    Block,
+    /// Every addition is compensated (Kahan 1965), at the cost of four additions for each.
+    Kahan,
+}
+
+/// All options of a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallOptions {
+    /// The hardware.
+    pub backend: Backend,
+    /// The type of the accumulator.
+    pub accumulate: Accumulate,
+    /// The scheme of summation.
+    pub sum_scheme: SumScheme,
+    /// The instruction set; `None` is the one that the environment variable `KEOPS_ISA` names (`avx512`, `avx2` or
+    /// `portable`), or else the best that the processor has.
+    pub instruction_set: Option<InstructionSet>,
+}
+
+impl CallOptions {
+    /// The instruction set to use.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] if CUDA is asked for, [`Error::InstructionSet`] if the option or the environment names one that cannot be used.
+    pub(crate) fn resolve(&self) -> Result<InstructionSet, Error> {
+        if let Backend::Cuda(device) = self.backend {
+            return Err(Error::Backend {
+                backend: format!("Cuda({device})"),
+                reason: "this version of keops-solve has no CUDA backend; use Backend::Auto or Backend::Cpu".into(),
+            });
+        }
+        let Some(requested) = self.instruction_set else {
+            return InstructionSet::from_environment().map_err(|source| Error::InstructionSet {
+                origin: "KEOPS_ISA",
+                source,
+            });
+        };
+        if requested.is_available() {
+            Ok(requested)
+        } else {
+            Err(Error::InstructionSet {
+                origin: "instruction_set",
+                source: InstructionSetError::Unavailable(requested),
+            })
+        }
+    }
+}
+
+/// The option methods that every bound formula has, on a type with a field `options: CallOptions`.
+macro_rules! option_methods {
+    () => {
+        /// Chooses the hardware.
+        #[must_use]
+        pub fn backend(mut self, backend: $crate::Backend) -> Self {
+            self.options.backend = backend;
+            self
+        }
+
+        /// Chooses the type in which sums are accumulated.
+        #[must_use]
+        pub fn accumulate(mut self, accumulate: $crate::Accumulate) -> Self {
+            self.options.accumulate = accumulate;
+            self
+        }
+
+        /// Chooses the scheme of summation.
+        #[must_use]
+        pub fn sum_scheme(mut self, scheme: $crate::SumScheme) -> Self {
+            self.options.sum_scheme = scheme;
+            self
+        }
+
+        /// Chooses the instruction set of the processor, instead of the best it has.
+        #[must_use]
+        pub fn instruction_set(mut self, isa: $crate::simd::InstructionSet) -> Self {
+            self.options.instruction_set = Some(isa);
+            self
+        }
+    };
+}
+pub(crate) use option_methods;
