@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::source::Span;
-
 /// What a variable depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Category {
@@ -67,6 +65,4 @@ pub struct Alias {
     pub category: Category,
     /// The length of its vectors, at least 1.
     pub dim: usize,
-    /// Where it is declared, for a front end that can point there.
-    pub span: Span,
 }

@@ -1,9 +1,38 @@
 //! The compiler of keops-solve: formulas in, kernels out.
+//!
+//! A straight pipeline; each stage is a module with one entry function, and data flows one way.
+//!
+//! | stage | from | to | guarantees |
+//! |---|---|---|---|
+//! | [`parse`] | text | [`ast::Expr`] | well-formed, with spans |
+//! | [`check`](check::check) | [`ast::Expr`] | [`dag::Dag`] | names, arities, parameters and dimensions fit; derived operations and derivatives are expanded; simplified |
+//! | [`linearity`], [`symmetry`] | [`dag::Dag`] | facts | what a solver may rely on |
+//! | [`lower`](lower::lower) | [`dag::Dag`] | [`scalar::Graph`] | core instructions alone |
+//! | [`split`](stages::split) | [`scalar::Graph`] | [`stages::Program`] | nothing is computed more often than it changes |
+//! | [`emit`] | [`stages::Program`] | tokens | an implementation of the runtime's `Kernel` |
+//!
+//! [`Formula`] runs them. The operations of the language stand in one table, [`ops`]; the backends know the core
+//! [`scalar::Instruction`]s alone.
 
 pub mod alias;
 pub mod ast;
+pub mod check;
+pub mod dag;
+pub mod differential;
+pub mod differentiate;
+pub mod emit;
 pub mod error;
+pub mod formula;
+pub mod linearity;
+pub mod lower;
+pub mod ops;
 pub mod parse;
 mod print;
+pub mod reduction;
+pub mod scalar;
 pub mod source;
+pub mod stages;
 pub mod suggest;
+pub mod symmetry;
+
+pub use formula::{Formula, Shape, SolveFormula};
