@@ -1,0 +1,442 @@
+//! From the typed formula to scalar expressions.
+//!
+//! An operation says what component `k` of its result is, given components of its arguments; lowering asks for the
+//! components of the formula. Small formulas are unrolled completely, so that every component is an expression of its
+//! own. Large ones keep their loops: then `k` is a loop variable and one expression stands for all components.
+
+use std::collections::HashMap;
+
+use crate::alias::Category;
+use crate::dag::{Dag, Kind, Node};
+use crate::ops::{Meaning, Param};
+use crate::scalar::{
+    Array, ArrayId, FoldKind, Graph, Index, Instruction, LoopVar, Output, Segment, Source, Stage,
+    Value,
+};
+
+/// Formulas of at most this many instructions are unrolled completely.
+const UNROLLED: usize = 600;
+/// Loops of at most this extent are unrolled always.
+const SHORT: usize = 8;
+/// A component that costs more than this is stored rather than computed for each of its users.
+const CHEAP: usize = 4;
+
+/// The scalar expressions of the formula `root`.
+pub fn lower(dag: &Dag, root: Node) -> Graph {
+    let looped = Lowering::new(dag, root, SHORT).run(root);
+    if looped.instructions() > UNROLLED {
+        return looped;
+    }
+    Lowering::new(dag, root, usize::MAX).run(root)
+}
+
+/// The scalar expressions of the formula `root` without any loop, whatever their number.
+pub fn lower_unrolled(dag: &Dag, root: Node) -> Graph {
+    Lowering::new(dag, root, usize::MAX).run(root)
+}
+
+/// The number of raw inputs of a category that stand before each variable.
+pub fn offsets(dag: &Dag) -> Vec<usize> {
+    let mut next = HashMap::new();
+    dag.variables()
+        .iter()
+        .map(|variable| {
+            let offset = next.entry(variable.category).or_insert(0);
+            let own = *offset;
+            *offset += variable.dim;
+            own
+        })
+        .collect()
+}
+
+/// A stretch of an operation that puts stretches together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// `length` components of an argument.
+    Argument {
+        /// Which argument.
+        argument: usize,
+        /// First component.
+        start: usize,
+        /// Number of components.
+        length: usize,
+    },
+    /// Zeros.
+    Zeros {
+        /// How many.
+        length: usize,
+    },
+}
+
+impl Piece {
+    fn length(self) -> usize {
+        match self {
+            Piece::Argument { length, .. } | Piece::Zeros { length } => length,
+        }
+    }
+}
+
+struct Lowering<'a> {
+    dag: &'a Dag,
+    graph: Graph,
+    /// Loops of at most this extent are unrolled.
+    unrolled: usize,
+    offsets: Vec<usize>,
+    /// Number of different users of each node.
+    users: HashMap<Node, usize>,
+    known: HashMap<(Node, Index), Value>,
+    arrays: HashMap<Node, ArrayId>,
+}
+
+impl<'a> Lowering<'a> {
+    fn new(dag: &'a Dag, root: Node, unrolled: usize) -> Self {
+        let mut users = HashMap::new();
+        for node in dag.reachable(&[root]) {
+            let mut args = dag.args(node).to_vec();
+            args.sort_unstable();
+            args.dedup();
+            for arg in args {
+                *users.entry(arg).or_insert(0) += 1;
+            }
+        }
+        Lowering {
+            dag,
+            graph: Graph::new(),
+            unrolled,
+            offsets: offsets(dag),
+            users,
+            known: HashMap::new(),
+            arrays: HashMap::new(),
+        }
+    }
+
+    fn run(mut self, root: Node) -> Graph {
+        let outputs = self.segments(root);
+        self.graph.outputs = outputs;
+        self.graph
+    }
+
+    fn dims(&self, node: Node) -> Vec<usize> {
+        self.dag
+            .args(node)
+            .iter()
+            .map(|&arg| self.dag.dim(arg))
+            .collect()
+    }
+
+    /// Component `k` of a node.
+    fn component(&mut self, node: Node, k: &Index) -> Value {
+        let key = (node, k.clone());
+        if let Some(&known) = self.known.get(&key) {
+            return known;
+        }
+        let value = match self.dag.kind(node) {
+            Kind::Constant(bits) => self.graph.constant(f64::from_bits(*bits)),
+            Kind::Zero => self.graph.constant(0.0),
+            Kind::Variable(position) => {
+                let stage = match self.dag.variables()[*position].category {
+                    Category::I => Stage::I,
+                    Category::J => Stage::J,
+                    Category::Param => Stage::Params,
+                };
+                let index = k.shifted(self.offsets[*position]);
+                self.graph.load(Source::Raw(stage), index)
+            }
+            Kind::Apply(..) => match k.as_constant() {
+                None if self.is_stored(node) => {
+                    let array = self.array(node);
+                    self.graph.load(Source::Array(array), k.clone())
+                }
+                _ => self.computed(node, k),
+            },
+        };
+        self.known.insert(key, value);
+        value
+    }
+
+    /// Whether components at variable positions are read from an array.
+    fn is_stored(&self, node: Node) -> bool {
+        let Kind::Apply(op, ..) = self.dag.kind(node) else {
+            return false;
+        };
+        match op.meaning {
+            // Component k of these is no single expression in a variable k.
+            Meaning::Pieces(_) | Meaning::Tensor(..) => true,
+            // One component computed twice costs more than a store and a load.
+            _ => self.users.get(&node).is_some_and(|&users| users > 1) && self.is_dear(node),
+        }
+    }
+
+    /// Whether a component takes more than a few cheap instructions, arguments included.
+    fn is_dear(&self, node: Node) -> bool {
+        let mut scratch = Lowering::new(self.dag, node, SHORT);
+        let value = scratch.computed(node, &Index::default());
+        let output = Output {
+            nest: Vec::new(),
+            index: Index::default(),
+            value,
+        };
+        scratch.graph.outputs.push(output);
+        scratch.graph.cost() > CHEAP
+    }
+
+    fn computed(&mut self, node: Node, k: &Index) -> Value {
+        let Kind::Apply(op, args, params) = self.dag.kind(node) else {
+            unreachable!("only operations are computed")
+        };
+        match op.meaning {
+            Meaning::Component(component) => component(&mut Component {
+                lowering: self,
+                node,
+                indices: std::slice::from_ref(k),
+            }),
+            Meaning::Tensor(shape, component) => {
+                let shape = shape(&self.dims(node), params);
+                let mut rest = k.as_constant().unwrap_or_default();
+                let mut indices = vec![Index::default(); shape.len()];
+                for (index, extent) in indices.iter_mut().zip(&shape).rev() {
+                    *index = Index::constant(rest % extent);
+                    rest /= extent;
+                }
+                component(&mut Component {
+                    lowering: self,
+                    node,
+                    indices: &indices,
+                })
+            }
+            Meaning::Pieces(pieces) => {
+                let mut rest = k.as_constant().unwrap_or_default();
+                for piece in pieces(&self.dims(node), params) {
+                    if rest < piece.length() {
+                        return match piece {
+                            Piece::Zeros { .. } => self.graph.constant(0.0),
+                            Piece::Argument {
+                                argument, start, ..
+                            } => self.component(args[argument], &Index::constant(start + rest)),
+                        };
+                    }
+                    rest -= piece.length();
+                }
+                unreachable!("a component beyond the dimension of {}", op.name)
+            }
+            Meaning::Expand(_) => unreachable!("nodes of {} never exist", op.name),
+        }
+    }
+
+    fn array(&mut self, node: Node) -> ArrayId {
+        if let Some(&array) = self.arrays.get(&node) {
+            return array;
+        }
+        let segments = self.segments(node);
+        let array = self.graph.add_array(Array {
+            length: self.dag.dim(node),
+            segments,
+        });
+        self.arrays.insert(node, array);
+        array
+    }
+
+    /// All components of a node, in loops where they are many.
+    fn segments(&mut self, node: Node) -> Vec<Segment> {
+        let dag = self.dag;
+        match dag.kind(node) {
+            Kind::Apply(op, args, params) => match op.meaning {
+                Meaning::Pieces(pieces) => {
+                    let mut segments = Vec::new();
+                    let mut start = 0;
+                    for piece in pieces(&self.dims(node), params) {
+                        self.over(&[piece.length()], &mut |lowering, nest, k| {
+                            let value = match piece {
+                                Piece::Zeros { .. } => lowering.graph.constant(0.0),
+                                Piece::Argument {
+                                    argument, start, ..
+                                } => lowering.component(args[argument], &k[0].shifted(start)),
+                            };
+                            let index = k[0].shifted(start);
+                            segments.push(Segment {
+                                nest: nest.to_vec(),
+                                index,
+                                value,
+                            });
+                        });
+                        start += piece.length();
+                    }
+                    segments
+                }
+                Meaning::Tensor(shape, component) => {
+                    let shape = shape(&self.dims(node), params);
+                    let mut segments = Vec::new();
+                    self.over(&shape, &mut |lowering, nest, indices| {
+                        let value = component(&mut Component {
+                            lowering,
+                            node,
+                            indices,
+                        });
+                        let mut flat = Index::default();
+                        for (index, extent) in indices.iter().zip(&shape) {
+                            flat = flat.times(*extent).plus(index);
+                        }
+                        segments.push(Segment {
+                            nest: nest.to_vec(),
+                            index: flat,
+                            value,
+                        });
+                    });
+                    segments
+                }
+                _ => self.flat_segments(node),
+            },
+            _ => self.flat_segments(node),
+        }
+    }
+
+    fn flat_segments(&mut self, node: Node) -> Vec<Output> {
+        let mut segments = Vec::new();
+        self.over(&[self.dag.dim(node)], &mut |lowering, nest, k| {
+            // The definition itself, even if other users read it from an array of this.
+            let value = match lowering.dag.kind(node) {
+                Kind::Apply(..) => lowering.computed(node, &k[0]),
+                _ => lowering.component(node, &k[0]),
+            };
+            segments.push(Segment {
+                nest: nest.to_vec(),
+                index: k[0].clone(),
+                value,
+            });
+        });
+        segments
+    }
+
+    /// Visits all positions of a tensor: one by one where an axis is short, by a loop variable where it is long.
+    fn over(&mut self, shape: &[usize], visit: &mut dyn FnMut(&mut Self, &[LoopVar], &[Index])) {
+        self.over_from(shape, &mut Vec::new(), &mut Vec::new(), visit);
+    }
+
+    fn over_from(
+        &mut self,
+        shape: &[usize],
+        nest: &mut Vec<LoopVar>,
+        indices: &mut Vec<Index>,
+        visit: &mut dyn FnMut(&mut Self, &[LoopVar], &[Index]),
+    ) {
+        let Some((&extent, inner)) = shape.split_first() else {
+            return visit(self, nest, indices);
+        };
+        if extent <= self.unrolled {
+            for k in 0..extent {
+                indices.push(Index::constant(k));
+                self.over_from(inner, nest, indices, visit);
+                indices.pop();
+            }
+        } else {
+            let var = self.graph.loop_var(extent);
+            nest.push(var);
+            indices.push(Index::variable(var));
+            self.over_from(inner, nest, indices, visit);
+            indices.pop();
+            nest.pop();
+        }
+    }
+}
+
+/// The component of a node that is being defined; what an operation's meaning is written with.
+pub struct Component<'l, 'a> {
+    lowering: &'l mut Lowering<'a>,
+    node: Node,
+    indices: &'l [Index],
+}
+
+impl Component<'_, '_> {
+    /// The position of the component, one index for each axis of the operation's shape.
+    pub fn indices(&self) -> &[Index] {
+        self.indices
+    }
+
+    /// The parameters of the operation.
+    pub fn params(&self) -> &[Param] {
+        match self.lowering.dag.kind(self.node) {
+            Kind::Apply(_, _, params) => params,
+            _ => &[],
+        }
+    }
+
+    /// Parameter `n`.
+    pub fn param(&self, n: usize) -> &Param {
+        &self.params()[n]
+    }
+
+    /// Dimension of argument `n`.
+    pub fn dim(&self, n: usize) -> usize {
+        self.lowering.dag.dim(self.lowering.dag.args(self.node)[n])
+    }
+
+    /// The same component of argument `n`, or its only one.
+    pub fn arg(&mut self, n: usize) -> Value {
+        let k = self.indices[0].clone();
+        self.at(n, &k)
+    }
+
+    /// Component `k` of argument `n`, or its only one.
+    pub fn at(&mut self, n: usize, k: &Index) -> Value {
+        let arg = self.lowering.dag.args(self.node)[n];
+        if self.lowering.dag.dim(arg) == 1 {
+            return self.lowering.component(arg, &Index::default());
+        }
+        self.lowering.component(arg, k)
+    }
+
+    /// A constant.
+    pub fn constant(&mut self, x: f64) -> Value {
+        self.lowering.graph.constant(x)
+    }
+
+    /// The position of the component as a number.
+    pub fn position(&mut self) -> Value {
+        self.lowering.graph.position(self.indices[0].clone())
+    }
+
+    /// An instruction.
+    pub fn apply(&mut self, instruction: Instruction, args: &[Value]) -> Value {
+        self.lowering.graph.apply(instruction, args)
+    }
+
+    /// `body(k)` combined over k from 0 to `extent`.
+    pub fn fold(
+        &mut self,
+        kind: FoldKind,
+        extent: usize,
+        mut body: impl FnMut(&mut Self, &Index) -> Value,
+    ) -> Value {
+        if extent > self.lowering.unrolled {
+            let var = self.lowering.graph.loop_var(extent);
+            let body = body(self, &Index::variable(var));
+            return self.lowering.graph.fold(kind, var, body);
+        }
+        let mut total = self.constant(kind.neutral());
+        let mut best = total;
+        for k in 0..extent {
+            let value = body(self, &Index::constant(k));
+            if k == 0 && !matches!(kind, FoldKind::ArgMin | FoldKind::ArgMax) {
+                total = value;
+                continue;
+            }
+            match kind {
+                FoldKind::Sum => total = self.apply(Instruction::Add, &[total, value]),
+                FoldKind::Min => total = self.apply(Instruction::Min, &[value, total]),
+                FoldKind::Max => total = self.apply(Instruction::Max, &[value, total]),
+                FoldKind::ArgMin | FoldKind::ArgMax if k == 0 => best = value,
+                FoldKind::ArgMin | FoldKind::ArgMax => {
+                    let (small, large) = if kind == FoldKind::ArgMin {
+                        (value, best)
+                    } else {
+                        (best, value)
+                    };
+                    let position = self.constant(k as f64);
+                    total = self.apply(Instruction::SelectLt, &[small, large, position, total]);
+                    best = self.apply(Instruction::SelectLt, &[small, large, value, best]);
+                }
+            }
+        }
+        total
+    }
+}

@@ -1,0 +1,221 @@
+//! Components, stretches and concatenation.
+
+use super::helpers::{int, list};
+use super::{Derivative, Linearity, Meaning, Op, Param};
+use crate::lower::Piece;
+use crate::scalar::Instruction;
+
+pub(super) static OPS: &[&Op] = &[&ELEM, &ELEM_T, &EXTRACT, &EXTRACT_T, &CONCAT, &ONE_HOT];
+
+/// Where a stretch of `length` components from `start` lies in a vector of dimension `dim`.
+fn stretch(op: &str, start: i64, length: i64, dim: usize) -> Result<(usize, usize), String> {
+    let fits = start >= 0
+        && length >= 1
+        && start
+            .checked_add(length)
+            .is_some_and(|end| end <= dim as i64);
+    if fits {
+        return Ok((start as usize, length as usize));
+    }
+    Err(format!(
+        "{op} reaches for {length} components from position {start} of a vector of dimension {dim}"
+    ))
+}
+
+/// One component.
+pub(crate) static ELEM: Op = Op {
+    name: "Elem",
+    args: &["f"],
+    params: &[int("m")],
+    dim: |dims, params| stretch("Elem", params[0].int(), 1, dims[0]).map(|_| 1),
+    meaning: Meaning::Pieces(|_, params| {
+        vec![Piece::Argument {
+            argument: 0,
+            start: params[0].size(),
+            length: 1,
+        }]
+    }),
+    derivative: Derivative::Adjoint(|dag, args, params, e| {
+        let dim = Param::Int(dag.dim(args[0]) as i64);
+        vec![Some(dag.apply_with(
+            &ELEM_T,
+            &[e],
+            &[dim, params[0].clone()],
+        ))]
+    }),
+    linearity: Linearity::Joint,
+    simplify: |dag, args, _| {
+        if dag.is_zero(args[0]) {
+            return Some(dag.zero(1));
+        }
+        (dag.dim(args[0]) == 1).then_some(args[0])
+    },
+    doc: "Component m of f, from 0",
+    ..Op::BASE
+};
+
+/// One component in a vector of zeros.
+pub(crate) static ELEM_T: Op = Op {
+    name: "ElemT",
+    args: &["f"],
+    params: &[int("n"), int("m")],
+    dim: |dims, params| {
+        if dims != [1] {
+            return Err(format!(
+                "the operand has dimension {}; ElemT takes a scalar",
+                list(dims)
+            ));
+        }
+        stretch("ElemT", params[1].int(), 1, params[0].size()).map(|_| params[0].size())
+    },
+    meaning: Meaning::Pieces(|_, params| padded(params[1].size(), 1, params[0].size())),
+    derivative: Derivative::Adjoint(|dag, _, params, e| {
+        vec![Some(dag.apply_with(&ELEM, &[e], &params[1..]))]
+    }),
+    linearity: Linearity::Joint,
+    simplify: |dag, args, params| dag.is_zero(args[0]).then(|| dag.zero(params[0].size())),
+    doc: "The vector of dimension n with f at position m and zeros elsewhere",
+    ..Op::BASE
+};
+
+fn padded(start: usize, length: usize, dim: usize) -> Vec<Piece> {
+    vec![
+        Piece::Zeros { length: start },
+        Piece::Argument {
+            argument: 0,
+            start: 0,
+            length,
+        },
+        Piece::Zeros {
+            length: dim - start - length,
+        },
+    ]
+}
+
+/// A stretch.
+pub(crate) static EXTRACT: Op = Op {
+    name: "Extract",
+    args: &["f"],
+    params: &[int("start"), int("d")],
+    dim: |dims, params| {
+        stretch("Extract", params[0].int(), params[1].int(), dims[0]).map(|(_, length)| length)
+    },
+    meaning: Meaning::Pieces(|_, params| {
+        vec![Piece::Argument {
+            argument: 0,
+            start: params[0].size(),
+            length: params[1].size(),
+        }]
+    }),
+    derivative: Derivative::Adjoint(|dag, args, params, e| {
+        let dim = Param::Int(dag.dim(args[0]) as i64);
+        vec![Some(dag.apply_with(
+            &EXTRACT_T,
+            &[e],
+            &[params[0].clone(), dim],
+        ))]
+    }),
+    linearity: Linearity::Joint,
+    simplify: |dag, args, params| {
+        if dag.is_zero(args[0]) {
+            return Some(dag.zero(params[1].size()));
+        }
+        (dag.dim(args[0]) == params[1].size()).then_some(args[0])
+    },
+    doc: "The d components of f from position start",
+    ..Op::BASE
+};
+
+/// A stretch in a vector of zeros.
+pub(crate) static EXTRACT_T: Op = Op {
+    name: "ExtractT",
+    args: &["f"],
+    params: &[int("start"), int("d")],
+    dim: |dims, params| {
+        stretch(
+            "ExtractT",
+            params[0].int(),
+            dims[0] as i64,
+            params[1].size(),
+        )
+        .map(|_| params[1].size())
+    },
+    meaning: Meaning::Pieces(|dims, params| padded(params[0].size(), dims[0], params[1].size())),
+    derivative: Derivative::Adjoint(|dag, args, params, e| {
+        let dim = Param::Int(dag.dim(args[0]) as i64);
+        vec![Some(dag.apply_with(
+            &EXTRACT,
+            &[e],
+            &[params[0].clone(), dim],
+        ))]
+    }),
+    linearity: Linearity::Joint,
+    simplify: |dag, args, params| {
+        if dag.is_zero(args[0]) {
+            return Some(dag.zero(params[1].size()));
+        }
+        (dag.dim(args[0]) == params[1].size()).then_some(args[0])
+    },
+    doc: "The vector of dimension d with f from position start and zeros elsewhere",
+    ..Op::BASE
+};
+
+/// Concatenation.
+pub(crate) static CONCAT: Op = Op {
+    name: "Concat",
+    aliases: &["concatenate", "cat"],
+    args: &["f", "g"],
+    dim: |dims, _| Ok(dims.iter().sum()),
+    meaning: Meaning::Pieces(|dims, _| {
+        let whole = |(argument, &length)| Piece::Argument {
+            argument,
+            start: 0,
+            length,
+        };
+        dims.iter().enumerate().map(whole).collect()
+    }),
+    derivative: Derivative::Adjoint(|dag, args, _, e| {
+        let mut start = 0;
+        let mut parts = Vec::new();
+        for &arg in args {
+            let stretch = [Param::Int(start), Param::Int(dag.dim(arg) as i64)];
+            parts.push(Some(dag.apply_with(&EXTRACT, &[e], &stretch)));
+            start += dag.dim(arg) as i64;
+        }
+        parts
+    }),
+    linearity: Linearity::Joint,
+    simplify: |dag, args, _| {
+        let dim = args.iter().map(|&arg| dag.dim(arg)).sum();
+        args.iter()
+            .all(|&arg| dag.is_zero(arg))
+            .then(|| dag.zero(dim))
+    },
+    doc: "f, then g",
+    ..Op::BASE
+};
+
+/// A vector of the canonical basis.
+pub(crate) static ONE_HOT: Op = Op {
+    name: "OneHot",
+    aliases: &["one_hot"],
+    args: &["f"],
+    params: &[int("d")],
+    dim: |dims, params| match dims {
+        [1] => Ok(params[0].size()),
+        _ => Err(format!(
+            "the operand has dimension {}; OneHot takes a scalar",
+            list(dims)
+        )),
+    },
+    meaning: Meaning::Component(|c| {
+        let (f, half) = (c.at(0, &Default::default()), c.constant(0.5));
+        let shifted = c.apply(Instruction::Add, &[f, half]);
+        let nearest = c.apply(Instruction::Floor, &[shifted]);
+        let (position, one, zero) = (c.position(), c.constant(1.0), c.constant(0.0));
+        c.apply(Instruction::SelectEq, &[nearest, position, one, zero])
+    }),
+    derivative: Derivative::Zero,
+    doc: "The vector of dimension d that is 1 at the position nearest to f and 0 elsewhere",
+    ..Op::BASE
+};

@@ -1,0 +1,244 @@
+//! Transcendental functions.
+
+use super::helpers::{elementwise, int};
+use super::{ADD, Derivative, INV, MINUS, MULT, Meaning, Op, Param, RSQRT, SQUARE, SUBTRACT};
+use crate::dag::{Dag, Node};
+use crate::lower::Component;
+use crate::scalar::{Instruction, Value};
+
+pub(super) static OPS: &[&Op] = &[
+    &EXP,
+    &LOG,
+    &XLOGX,
+    &SIN,
+    &COS,
+    &SINXDIVX,
+    &SPHERICAL_BESSEL,
+    &ASIN,
+    &ACOS,
+    &ATAN,
+    &ATAN2,
+];
+
+fn minus(dag: &mut Dag, node: Node) -> Vec<Option<Node>> {
+    vec![Some(dag.apply(&MINUS, &[node]))]
+}
+
+/// e^f
+pub(crate) static EXP: Op = Op {
+    name: "Exp",
+    args: &["f"],
+    meaning: Meaning::Component(|c| elementwise(c, Instruction::Exp)),
+    derivative: Derivative::Partials(|_, _, _, value| vec![Some(value)]),
+    simplify: |dag, args, _| {
+        let x = dag.as_constant(args[0]).filter(|_| dag.dim(args[0]) == 1)?;
+        Some(dag.constant(x.exp()))
+    },
+    doc: "e^f",
+    ..Op::BASE
+};
+
+/// Natural logarithm.
+pub(crate) static LOG: Op = Op {
+    name: "Log",
+    aliases: &["ln"],
+    args: &["f"],
+    meaning: Meaning::Component(|c| elementwise(c, Instruction::Log)),
+    derivative: Derivative::Partials(|dag, args, _, _| vec![Some(dag.apply(&INV, args))]),
+    doc: "Natural logarithm, -inf at 0",
+    ..Op::BASE
+};
+
+/// f log f
+pub(crate) static XLOGX: Op = Op {
+    name: "XLogX",
+    args: &["f"],
+    meaning: Meaning::Component(|c| {
+        let (f, zero) = (c.arg(0), c.constant(0.0));
+        let log = c.apply(Instruction::Log, &[f]);
+        let product = c.apply(Instruction::Mul, &[f, log]);
+        c.apply(Instruction::SelectEq, &[f, zero, zero, product])
+    }),
+    derivative: Derivative::Partials(|dag, args, _, _| {
+        let log = dag.apply(&LOG, args);
+        let one = dag.constant(1.0);
+        vec![Some(dag.apply(&ADD, &[log, one]))]
+    }),
+    doc: "f log f, and 0 at 0",
+    ..Op::BASE
+};
+
+/// sin f
+pub(crate) static SIN: Op = Op {
+    name: "Sin",
+    args: &["f"],
+    meaning: Meaning::Component(|c| elementwise(c, Instruction::Sin)),
+    derivative: Derivative::Partials(|dag, args, _, _| vec![Some(dag.apply(&COS, args))]),
+    doc: "sin f",
+    ..Op::BASE
+};
+
+/// cos f
+pub(crate) static COS: Op = Op {
+    name: "Cos",
+    args: &["f"],
+    meaning: Meaning::Component(|c| elementwise(c, Instruction::Cos)),
+    derivative: Derivative::Partials(|dag, args, _, _| {
+        let sin = dag.apply(&SIN, args);
+        minus(dag, sin)
+    }),
+    doc: "cos f",
+    ..Op::BASE
+};
+
+/// sin f / f
+pub(crate) static SINXDIVX: Op = Op {
+    name: "SinXDivX",
+    aliases: &["sinc"],
+    args: &["f"],
+    meaning: Meaning::Expand(|dag, args, _| {
+        dag.apply_with(&SPHERICAL_BESSEL, args, &[Param::Int(0)])
+    }),
+    doc: "sin f / f, and 1 at 0",
+    ..Op::BASE
+};
+
+/// The family that sin f / f and its derivatives belong to.
+pub(crate) static SPHERICAL_BESSEL: Op = Op {
+    name: "SphericalBessel",
+    args: &["f"],
+    params: &[int("n")],
+    dim: |dims, params| match params[0].int() {
+        0..=32 => Ok(dims[0]),
+        n => Err(format!(
+            "SphericalBessel takes an order from 0 to 32, got {n}"
+        )),
+    },
+    meaning: Meaning::Component(spherical_bessel),
+    derivative: Derivative::Partials(|dag, args, params, _| {
+        let next = Param::Int(params[0].int() + 1);
+        let slope = dag.apply_with(&SPHERICAL_BESSEL, args, &[next]);
+        let product = dag.apply(&MULT, &[args[0], slope]);
+        minus(dag, product)
+    }),
+    doc: "j_n(f) / f^n, where j_n is the spherical Bessel function of order n; smooth at 0",
+    ..Op::BASE
+};
+
+/// b_n(x) = j_n(x) / x^n satisfies b_n' = -x b_(n+1) and x^2 b_(n+1) = (2n + 1) b_n - b_(n-1) (DLMF 10.51). The
+/// recurrence cancels near 0, where the power series (DLMF 10.53.1) takes over.
+fn spherical_bessel(c: &mut Component<'_, '_>) -> Value {
+    use Instruction::*;
+    let n = c.param(0).size();
+    let x = c.arg(0);
+    let (zero, one) = (c.constant(0.0), c.constant(1.0));
+    let sin = c.apply(Sin, &[x]);
+    let sinc = c.apply(Div, &[sin, x]);
+    if n == 0 {
+        return c.apply(SelectEq, &[x, zero, one, sinc]);
+    }
+    let square = c.apply(Mul, &[x, x]);
+    let cos = c.apply(Cos, &[x]);
+    let (mut previous, mut far) = (cos, sinc);
+    for order in 0..n {
+        let factor = c.constant((2 * order) as f64 + 1.0);
+        let scaled = if order == 0 {
+            far
+        } else {
+            c.apply(Mul, &[factor, far])
+        };
+        let difference = c.apply(Sub, &[scaled, previous]);
+        previous = far;
+        far = c.apply(Div, &[difference, square]);
+    }
+    // Below the border the terms fall fast enough for a series of this length to reach double precision.
+    let border = n as f64 + 1.0;
+    let mut terms = vec![(0..=n).fold(1.0, |product, k| product / (2 * k + 1) as f64)];
+    let mut size = 1.0;
+    while size > 1e-18 {
+        let k = terms.len() as f64;
+        let ratio = -1.0 / (2.0 * k * (2.0 * (n as f64 + k) + 1.0));
+        size *= -ratio * border * border;
+        terms.push(terms[terms.len() - 1] * ratio);
+    }
+    let mut near = c.constant(0.0);
+    for term in terms.into_iter().rev() {
+        let term = c.constant(term);
+        let product = c.apply(Mul, &[near, square]);
+        near = c.apply(Add, &[product, term]);
+    }
+    let limit = c.constant(border * border);
+    c.apply(SelectLt, &[square, limit, near, far])
+}
+
+/// arcsin f
+pub(crate) static ASIN: Op = Op {
+    name: "Asin",
+    args: &["f"],
+    meaning: Meaning::Component(|c| elementwise(c, Instruction::Asin)),
+    derivative: Derivative::Partials(|dag, args, _, _| {
+        let root = inverse_root(dag, args[0]);
+        vec![Some(root)]
+    }),
+    doc: "arcsin f; its derivative at -1 and 1 is taken as 0",
+    ..Op::BASE
+};
+
+/// arccos f
+pub(crate) static ACOS: Op = Op {
+    name: "Acos",
+    args: &["f"],
+    meaning: Meaning::Component(|c| elementwise(c, Instruction::Acos)),
+    derivative: Derivative::Partials(|dag, args, _, _| {
+        let root = inverse_root(dag, args[0]);
+        minus(dag, root)
+    }),
+    doc: "arccos f; its derivative at -1 and 1 is taken as 0",
+    ..Op::BASE
+};
+
+/// 1 / sqrt(1 - f^2)
+fn inverse_root(dag: &mut Dag, f: Node) -> Node {
+    let one = dag.constant(1.0);
+    let square = dag.apply(&SQUARE, &[f]);
+    let difference = dag.apply(&SUBTRACT, &[one, square]);
+    dag.apply(&RSQRT, &[difference])
+}
+
+/// arctan f
+pub(crate) static ATAN: Op = Op {
+    name: "Atan",
+    args: &["f"],
+    meaning: Meaning::Component(|c| elementwise(c, Instruction::Atan)),
+    derivative: Derivative::Partials(|dag, args, _, _| {
+        let one = dag.constant(1.0);
+        let square = dag.apply(&SQUARE, args);
+        let sum = dag.apply(&ADD, &[one, square]);
+        vec![Some(dag.apply(&INV, &[sum]))]
+    }),
+    doc: "arctan f",
+    ..Op::BASE
+};
+
+/// Angle of the point (g, f).
+pub(crate) static ATAN2: Op = Op {
+    name: "Atan2",
+    args: &["f", "g"],
+    meaning: Meaning::Component(|c| elementwise(c, Instruction::Atan2)),
+    derivative: Derivative::Partials(|dag, args, _, _| {
+        let squares = [
+            dag.apply(&SQUARE, &args[..1]),
+            dag.apply(&SQUARE, &args[1..]),
+        ];
+        let norm = dag.apply(&ADD, &squares);
+        let inverse = dag.apply(&INV, &[norm]);
+        let f = dag.apply(&MULT, &[args[0], inverse]);
+        let slopes = [
+            dag.apply(&MULT, &[args[1], inverse]),
+            dag.apply(&MINUS, &[f]),
+        ];
+        slopes.map(Some).to_vec()
+    }),
+    doc: "Angle of the point (g, f), and 0 at the origin",
+    ..Op::BASE
+};

@@ -1,0 +1,435 @@
+//! The hash-consed expression graph.
+
+use std::collections::HashMap;
+
+use super::Instruction;
+
+/// A value of a [`Graph`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Value(u32);
+
+/// A variable bound by a loop; it counts from 0 to the extent that the graph knows for it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct LoopVar(pub u32);
+
+/// A materialised array of a [`Graph`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ArrayId(pub u32);
+
+/// An affine function of loop variables: `offset + sum of stride * variable`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
+pub struct Index {
+    /// The constant part.
+    pub offset: usize,
+    /// Strides of the variables, ordered by variable, without zeros.
+    pub terms: Vec<(LoopVar, usize)>,
+}
+
+impl Index {
+    /// A constant index.
+    pub fn constant(offset: usize) -> Index {
+        Index {
+            offset,
+            terms: Vec::new(),
+        }
+    }
+
+    /// The index that is the loop variable itself.
+    pub fn variable(var: LoopVar) -> Index {
+        Index {
+            offset: 0,
+            terms: vec![(var, 1)],
+        }
+    }
+
+    /// `self + other`
+    pub fn plus(&self, other: &Index) -> Index {
+        let mut sum = self.clone();
+        sum.offset += other.offset;
+        for &(var, stride) in &other.terms {
+            match sum.terms.binary_search_by_key(&var, |t| t.0) {
+                Ok(at) => sum.terms[at].1 += stride,
+                Err(at) => sum.terms.insert(at, (var, stride)),
+            }
+        }
+        sum
+    }
+
+    /// `self + offset`
+    pub fn shifted(&self, offset: usize) -> Index {
+        Index {
+            offset: self.offset + offset,
+            terms: self.terms.clone(),
+        }
+    }
+
+    /// `self * factor`
+    pub fn times(&self, factor: usize) -> Index {
+        if factor == 0 {
+            return Index::default();
+        }
+        let terms = self
+            .terms
+            .iter()
+            .map(|&(var, stride)| (var, stride * factor))
+            .collect();
+        Index {
+            offset: self.offset * factor,
+            terms,
+        }
+    }
+
+    /// The value, if no loop variable occurs.
+    pub fn as_constant(&self) -> Option<usize> {
+        self.terms.is_empty().then_some(self.offset)
+    }
+}
+
+/// How often a value changes: the piece of emitted code that it belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Stage {
+    /// Known at compile time.
+    Constant,
+    /// Depends on parameters alone: once per call.
+    Params,
+    /// Depends on the point i (and parameters): once per i.
+    I,
+    /// Depends on the point j (and parameters): once per j.
+    J,
+    /// Depends on both: once per pair.
+    Pair,
+}
+
+impl Stage {
+    /// The stage of a value that depends on values of both stages.
+    pub fn join(self, other: Stage) -> Stage {
+        match (self, other) {
+            (Stage::I, Stage::J) | (Stage::J, Stage::I) => Stage::Pair,
+            _ => self.max(other),
+        }
+    }
+}
+
+/// What a [`Expr::Load`] reads.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Source {
+    /// Input of a stage: the user's arrays of this category, aliases concatenated.
+    Raw(Stage),
+    /// Feature left behind by an earlier stage.
+    Feature(Stage),
+    /// An array of this graph.
+    Array(ArrayId),
+}
+
+/// How a fold combines the values of its body.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum FoldKind {
+    /// Sum of the body.
+    Sum,
+    /// Smallest value of the body.
+    Min,
+    /// Largest value of the body.
+    Max,
+    /// Position of the first smallest value.
+    ArgMin,
+    /// Position of the first largest value.
+    ArgMax,
+}
+
+/// The definition of a value.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Expr {
+    /// A constant, by its bits.
+    Constant(u64),
+    /// An element of an input, a feature or an array.
+    Load(Source, Index),
+    /// An instruction.
+    Apply(Instruction, Vec<Value>),
+    /// An index as a number.
+    Position(Index),
+    /// `body` combined over all values of `var`.
+    Fold {
+        /// How.
+        kind: FoldKind,
+        /// The variable that the fold binds.
+        var: LoopVar,
+        /// The value combined.
+        body: Value,
+    },
+}
+
+/// Nested loops, outermost first.
+pub type Nest = Vec<LoopVar>;
+
+/// One stretch of an array: `array[index] = value` for all values of the loops.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// Loops around the assignment.
+    pub nest: Nest,
+    /// Where.
+    pub index: Index,
+    /// What.
+    pub value: Value,
+}
+
+/// An array that is computed once and read at several indices. It depends on no loop around it.
+#[derive(Clone, Debug)]
+pub struct Array {
+    /// Number of elements.
+    pub length: usize,
+    /// Its parts; together they cover it.
+    pub segments: Vec<Segment>,
+}
+
+/// A result of the graph.
+pub type Output = Segment;
+
+struct Entry {
+    expr: Expr,
+    stage: Stage,
+    /// Loop variables that must be in scope, ordered.
+    free: Vec<LoopVar>,
+}
+
+/// A pure expression graph; see the [module documentation](super).
+#[derive(Default)]
+pub struct Graph {
+    entries: Vec<Entry>,
+    known: HashMap<Expr, Value>,
+    extents: HashMap<LoopVar, usize>,
+    arrays: Vec<Array>,
+    /// The results, in ascending order of their index.
+    pub outputs: Vec<Output>,
+}
+
+impl Graph {
+    /// A graph without values.
+    pub fn new() -> Graph {
+        Graph::default()
+    }
+
+    /// A graph without values in which the loop variables of `other` have the same extents.
+    pub fn with_loops_of(other: &Graph) -> Graph {
+        Graph {
+            extents: other.extents.clone(),
+            ..Graph::default()
+        }
+    }
+
+    /// A new loop variable that counts from 0 to `extent`.
+    pub fn loop_var(&mut self, extent: usize) -> LoopVar {
+        let var = LoopVar(self.extents.len() as u32);
+        self.extents.insert(var, extent);
+        var
+    }
+
+    /// The extent of a loop variable.
+    pub fn extent(&self, var: LoopVar) -> usize {
+        self.extents[&var]
+    }
+
+    /// The definition of a value.
+    pub fn expr(&self, value: Value) -> &Expr {
+        &self.entries[value.0 as usize].expr
+    }
+
+    /// The stage that a value belongs to.
+    pub fn stage(&self, value: Value) -> Stage {
+        self.entries[value.0 as usize].stage
+    }
+
+    /// The loop variables that must be in scope where the value is used.
+    pub fn free(&self, value: Value) -> &[LoopVar] {
+        &self.entries[value.0 as usize].free
+    }
+
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no value.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// An array.
+    pub fn array(&self, id: ArrayId) -> &Array {
+        &self.arrays[id.0 as usize]
+    }
+
+    /// Adds an array.
+    pub fn add_array(&mut self, array: Array) -> ArrayId {
+        self.arrays.push(array);
+        ArrayId(self.arrays.len() as u32 - 1)
+    }
+
+    /// The constant `x`.
+    pub fn constant(&mut self, x: f64) -> Value {
+        // One zero: the sign of a zero constant has no meaning in a formula.
+        let x = if x == 0.0 { 0.0 } else { x };
+        self.intern(Expr::Constant(x.to_bits()))
+    }
+
+    /// The constant that a value is, if it is one.
+    pub fn as_constant(&self, value: Value) -> Option<f64> {
+        match self.expr(value) {
+            Expr::Constant(bits) => Some(f64::from_bits(*bits)),
+            _ => None,
+        }
+    }
+
+    /// An element of an input, a feature or an array.
+    pub fn load(&mut self, source: Source, index: Index) -> Value {
+        self.intern(Expr::Load(source, index))
+    }
+
+    /// An index as a number.
+    pub fn position(&mut self, index: Index) -> Value {
+        match index.as_constant() {
+            Some(position) => self.constant(position as f64),
+            None => self.intern(Expr::Position(index)),
+        }
+    }
+
+    /// `body` combined over all values of `var`.
+    pub fn fold(&mut self, kind: FoldKind, var: LoopVar, body: Value) -> Value {
+        self.intern(Expr::Fold { kind, var, body })
+    }
+
+    /// The instruction as it stands; [`Graph::apply`] simplifies first.
+    pub fn apply_exactly(&mut self, instruction: Instruction, mut args: Vec<Value>) -> Value {
+        debug_assert_eq!(args.len(), instruction.info().arity);
+        if instruction.commutes() && args[1] < args[0] {
+            args.swap(0, 1);
+        }
+        self.intern(Expr::Apply(instruction, args))
+    }
+
+    fn intern(&mut self, expr: Expr) -> Value {
+        if let Some(&value) = self.known.get(&expr) {
+            return value;
+        }
+        let (stage, free) = self.dependence(&expr);
+        self.entries.push(Entry {
+            expr: expr.clone(),
+            stage,
+            free,
+        });
+        let value = Value(self.entries.len() as u32 - 1);
+        self.known.insert(expr, value);
+        value
+    }
+
+    fn dependence(&self, expr: &Expr) -> (Stage, Vec<LoopVar>) {
+        let mut free = Vec::new();
+        let mut stage = Stage::Constant;
+        match expr {
+            Expr::Constant(_) => {}
+            Expr::Position(index) => free.extend(index.terms.iter().map(|t| t.0)),
+            Expr::Load(source, index) => {
+                free.extend(index.terms.iter().map(|t| t.0));
+                match source {
+                    Source::Raw(of) | Source::Feature(of) => stage = *of,
+                    Source::Array(id) => {
+                        for segment in &self.array(*id).segments {
+                            stage = stage.join(self.stage(segment.value));
+                        }
+                    }
+                }
+            }
+            Expr::Apply(_, args) => {
+                for &arg in args {
+                    stage = stage.join(self.stage(arg));
+                    free.extend(self.free(arg));
+                }
+            }
+            Expr::Fold { var, body, .. } => {
+                stage = self.stage(*body);
+                free.extend(self.free(*body).iter().filter(|v| *v != var));
+            }
+        }
+        free.sort_unstable();
+        free.dedup();
+        (stage, free)
+    }
+
+    /// Values that a value is made of directly, through arrays too.
+    pub fn operands(&self, value: Value) -> Vec<Value> {
+        match self.expr(value) {
+            Expr::Constant(_) | Expr::Position(_) => Vec::new(),
+            Expr::Load(Source::Array(id), _) => self
+                .array(*id)
+                .segments
+                .iter()
+                .map(|segment| segment.value)
+                .collect(),
+            Expr::Load(..) => Vec::new(),
+            Expr::Apply(_, args) => args.clone(),
+            Expr::Fold { body, .. } => vec![*body],
+        }
+    }
+
+    /// All values that the outputs need, operands before their users.
+    pub fn reachable(&self) -> Vec<Value> {
+        let mut seen = vec![false; self.len()];
+        let mut order = Vec::new();
+        let mut stack: Vec<(Value, bool)> = self
+            .outputs
+            .iter()
+            .rev()
+            .map(|output| (output.value, false))
+            .collect();
+        while let Some((value, done)) = stack.pop() {
+            if done {
+                order.push(value);
+            } else if !std::mem::replace(&mut seen[value.0 as usize], true) {
+                stack.push((value, true));
+                stack.extend(self.operands(value).into_iter().rev().map(|v| (v, false)));
+            }
+        }
+        order
+    }
+
+    /// How often each value is used by other values and outputs, by position of the value.
+    pub fn uses(&self) -> HashMap<Value, usize> {
+        let mut uses = HashMap::new();
+        for value in self.reachable() {
+            for operand in self.operands(value) {
+                *uses.entry(operand).or_insert(0) += 1;
+            }
+        }
+        for output in &self.outputs {
+            *uses.entry(output.value).or_insert(0) += 1;
+        }
+        uses
+    }
+
+    /// Sum of the instructions' costs, each times the trip counts of the loops that it stands in.
+    pub fn cost(&self) -> usize {
+        self.weigh(|instruction| instruction.info().cost)
+    }
+
+    /// Number of instructions, each times the trip counts of the loops that it stands in.
+    pub fn instructions(&self) -> usize {
+        self.weigh(|_| 1)
+    }
+
+    fn weigh(&self, weight: impl Fn(Instruction) -> usize) -> usize {
+        let mut total = 0usize;
+        for value in self.reachable() {
+            let (own, extra) = match self.expr(value) {
+                Expr::Apply(instruction, _) => (weight(*instruction), 1),
+                Expr::Fold { var, .. } => (weight(Instruction::Add), self.extent(*var)),
+                _ => (0, 1),
+            };
+            let trips = self
+                .free(value)
+                .iter()
+                .map(|&var| self.extent(var))
+                .product::<usize>();
+            total = total.saturating_add(own.saturating_mul(trips.saturating_mul(extra)));
+        }
+        total
+    }
+}

@@ -1,0 +1,180 @@
+//! The core instructions: everything a backend has to know.
+
+/// A scalar instruction of the core. Operations of the formula language are defined by these, and a backend
+/// implements these alone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Instruction {
+    /// a + b
+    Add,
+    /// a - b
+    Sub,
+    /// a * b
+    Mul,
+    /// a / b
+    Div,
+    /// a * b + c
+    Fma,
+    /// a * b - c
+    Fms,
+    /// c - a * b
+    Fnma,
+    /// -a
+    Neg,
+    /// |a|
+    Abs,
+    /// Smaller of two: a if a < b, else b.
+    Min,
+    /// Larger of two: a if a > b, else b.
+    Max,
+    /// Largest integer not above a.
+    Floor,
+    /// Nearest integer, halves away from zero.
+    Round,
+    /// sqrt(a), NaN below zero.
+    Sqrt,
+    /// 1 / sqrt(a), and 0 at 0.
+    Rsqrt,
+    /// e^a
+    Exp,
+    /// 2^a
+    Exp2,
+    /// Natural logarithm.
+    Log,
+    /// sin(a)
+    Sin,
+    /// cos(a)
+    Cos,
+    /// arcsin(a)
+    Asin,
+    /// arccos(a)
+    Acos,
+    /// arctan(a)
+    Atan,
+    /// Angle of the point (b, a), so that atan2(0, 0) = 0.
+    Atan2,
+    /// a^b as C's pow.
+    Pow,
+    /// c if a < b, else d.
+    SelectLt,
+    /// c if a <= b, else d.
+    SelectLe,
+    /// c if a = b, else d.
+    SelectEq,
+}
+
+/// The properties of an instruction.
+pub struct Info {
+    /// Name of the method of the runtime's `Simd` trait.
+    pub method: &'static str,
+    /// Number of operands.
+    pub arity: usize,
+    /// Cost in units of one vector addition on AVX-512, for the choice of blocks and threads.
+    pub cost: usize,
+    /// The instruction in double precision.
+    pub eval: fn(&[f64]) -> f64,
+}
+
+const fn info(method: &'static str, arity: usize, cost: usize, eval: fn(&[f64]) -> f64) -> Info {
+    Info {
+        method,
+        arity,
+        cost,
+        eval,
+    }
+}
+
+/// One entry per instruction, in the order of the enum.
+static TABLE: &[(Instruction, Info)] = {
+    use Instruction::*;
+    &[
+        (Add, info("add", 2, 1, |a| a[0] + a[1])),
+        (Sub, info("sub", 2, 1, |a| a[0] - a[1])),
+        (Mul, info("mul", 2, 1, |a| a[0] * a[1])),
+        (Div, info("div", 2, 8, |a| a[0] / a[1])),
+        (Fma, info("fma", 3, 1, |a| a[0].mul_add(a[1], a[2]))),
+        (Fms, info("fms", 3, 1, |a| a[0].mul_add(a[1], -a[2]))),
+        (Fnma, info("fnma", 3, 1, |a| (-a[0]).mul_add(a[1], a[2]))),
+        (Neg, info("neg", 1, 1, |a| -a[0])),
+        (Abs, info("abs", 1, 1, |a| a[0].abs())),
+        (
+            Min,
+            info("min", 2, 1, |a| if a[0] < a[1] { a[0] } else { a[1] }),
+        ),
+        (
+            Max,
+            info("max", 2, 1, |a| if a[0] > a[1] { a[0] } else { a[1] }),
+        ),
+        (Floor, info("floor", 1, 1, |a| a[0].floor())),
+        (Round, info("round", 1, 4, |a| a[0].round())),
+        (Sqrt, info("sqrt", 1, 10, |a| a[0].sqrt())),
+        (
+            Rsqrt,
+            info("rsqrt", 1, 10, |a| {
+                if a[0] == 0.0 { 0.0 } else { 1.0 / a[0].sqrt() }
+            }),
+        ),
+        (Exp, info("exp", 1, 12, |a| a[0].exp())),
+        (Exp2, info("exp2", 1, 11, |a| a[0].exp2())),
+        (Log, info("log", 1, 18, |a| a[0].ln())),
+        (Sin, info("sin", 1, 24, |a| a[0].sin())),
+        (Cos, info("cos", 1, 24, |a| a[0].cos())),
+        (Asin, info("asin", 1, 24, |a| a[0].asin())),
+        (Acos, info("acos", 1, 24, |a| a[0].acos())),
+        (Atan, info("atan", 1, 24, |a| a[0].atan())),
+        (Atan2, info("atan2", 2, 32, |a| a[0].atan2(a[1]))),
+        (Pow, info("pow", 2, 60, |a| a[0].powf(a[1]))),
+        (
+            SelectLt,
+            info("select_lt", 4, 2, |a| if a[0] < a[1] { a[2] } else { a[3] }),
+        ),
+        (
+            SelectLe,
+            info(
+                "select_le",
+                4,
+                2,
+                |a| if a[0] <= a[1] { a[2] } else { a[3] },
+            ),
+        ),
+        (
+            SelectEq,
+            info(
+                "select_eq",
+                4,
+                2,
+                |a| if a[0] == a[1] { a[2] } else { a[3] },
+            ),
+        ),
+    ]
+};
+
+impl Instruction {
+    /// All instructions.
+    pub fn all() -> impl Iterator<Item = Instruction> {
+        TABLE.iter().map(|(instruction, _)| *instruction)
+    }
+
+    /// The entry of this instruction.
+    pub fn info(self) -> &'static Info {
+        &TABLE[self as usize].1
+    }
+
+    /// Whether the operands of a binary instruction may be exchanged.
+    pub fn commutes(self) -> bool {
+        matches!(self, Instruction::Add | Instruction::Mul)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_enum() {
+        for (position, (instruction, _)) in TABLE.iter().enumerate() {
+            assert_eq!(*instruction as usize, position);
+        }
+        assert_eq!(Instruction::SelectEq as usize + 1, TABLE.len());
+    }
+}

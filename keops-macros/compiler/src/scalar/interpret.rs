@@ -1,0 +1,141 @@
+//! A plain evaluation of a graph in double precision.
+//!
+//! It serves the compiler (is this formula symmetric?) and tests (does the emitted code compute this?); it shares
+//! nothing with the emitters.
+
+use std::collections::HashMap;
+
+use super::{ArrayId, Expr, FoldKind, Graph, Index, LoopVar, Source, Stage, Value};
+
+/// The raw inputs of one pair: for each category all aliases concatenated.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    /// Parameters.
+    pub params: Vec<f64>,
+    /// Point i.
+    pub i: Vec<f64>,
+    /// Point j.
+    pub j: Vec<f64>,
+}
+
+/// The outputs of a graph that reads raw inputs alone.
+pub fn interpret(graph: &Graph, inputs: &Inputs) -> Vec<f64> {
+    let mut machine = Machine {
+        graph,
+        inputs,
+        vars: HashMap::new(),
+        known: HashMap::new(),
+        arrays: HashMap::new(),
+    };
+    let mut result = Vec::new();
+    for output in &graph.outputs {
+        machine.assign(&output.nest, &output.index, output.value, &mut result);
+    }
+    result
+}
+
+struct Machine<'a> {
+    graph: &'a Graph,
+    inputs: &'a Inputs,
+    vars: HashMap<LoopVar, usize>,
+    /// Values without loop variables.
+    known: HashMap<Value, f64>,
+    arrays: HashMap<ArrayId, Vec<f64>>,
+}
+
+impl Machine<'_> {
+    fn index(&self, index: &Index) -> usize {
+        index.offset
+            + index
+                .terms
+                .iter()
+                .map(|(var, stride)| self.vars[var] * stride)
+                .sum::<usize>()
+    }
+
+    fn assign(&mut self, nest: &[LoopVar], index: &Index, value: Value, to: &mut Vec<f64>) {
+        if let Some((&var, inner)) = nest.split_first() {
+            for k in 0..self.graph.extent(var) {
+                self.vars.insert(var, k);
+                self.assign(inner, index, value, to);
+            }
+            self.vars.remove(&var);
+            return;
+        }
+        let at = self.index(index);
+        if to.len() <= at {
+            to.resize(at + 1, f64::NAN);
+        }
+        to[at] = self.value(value);
+    }
+
+    fn value(&mut self, value: Value) -> f64 {
+        let closed = self.graph.free(value).is_empty();
+        if let (true, Some(&known)) = (closed, self.known.get(&value)) {
+            return known;
+        }
+        let result = match self.graph.expr(value) {
+            Expr::Constant(bits) => f64::from_bits(*bits),
+            Expr::Position(index) => self.index(index) as f64,
+            Expr::Load(source, index) => {
+                let at = self.index(index);
+                match source {
+                    Source::Raw(Stage::Params) => self.inputs.params[at],
+                    Source::Raw(Stage::I) => self.inputs.i[at],
+                    Source::Raw(Stage::J) => self.inputs.j[at],
+                    Source::Array(id) => self.element(*id, at),
+                    Source::Raw(_) | Source::Feature(_) => f64::NAN,
+                }
+            }
+            Expr::Apply(instruction, args) => {
+                let args: Vec<f64> = args.iter().map(|&arg| self.value(arg)).collect();
+                (instruction.info().eval)(&args)
+            }
+            Expr::Fold { kind, var, body } => self.fold(*kind, *var, *body),
+        };
+        if closed {
+            self.known.insert(value, result);
+        }
+        result
+    }
+
+    fn fold(&mut self, kind: FoldKind, var: LoopVar, body: Value) -> f64 {
+        let mut total = kind.neutral();
+        let mut best = f64::NAN;
+        for k in 0..self.graph.extent(var) {
+            self.vars.insert(var, k);
+            let value = self.value(body);
+            match kind {
+                FoldKind::Sum => total += value,
+                FoldKind::Min => total = if value < total { value } else { total },
+                FoldKind::Max => total = if value > total { value } else { total },
+                FoldKind::ArgMin | FoldKind::ArgMax => {
+                    let better = if kind == FoldKind::ArgMin {
+                        value < best
+                    } else {
+                        value > best
+                    };
+                    if k == 0 || better {
+                        (best, total) = (value, k as f64);
+                    }
+                }
+            }
+        }
+        self.vars.remove(&var);
+        total
+    }
+
+    fn element(&mut self, id: ArrayId, at: usize) -> f64 {
+        if let Some(array) = self.arrays.get(&id) {
+            return array[at];
+        }
+        let graph = self.graph;
+        let mut array = Vec::new();
+        for segment in &graph.array(id).segments {
+            self.assign(&segment.nest, &segment.index, segment.value, &mut array);
+        }
+        let element = array[at];
+        self.arrays.insert(id, array);
+        element
+    }
+}
