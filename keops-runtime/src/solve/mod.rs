@@ -1,5 +1,242 @@
-//! Solves `(alpha Id + K) a = b` for a symmetric positive semidefinite operator `K` by conjugate gradients.
+//! Solves `(alpha Id + K) a = b` for a symmetric positive semidefinite operator `K`, by conjugate gradients.
+//!
+//! [`solve`](solve()) needs products of `K` with vectors and nothing else ([`LinearOperator`]); it knows of no formula and of no
+//! points, and serves any operator.
+//!
+//! ```
+//! use keops_runtime::solve::{SolveOptions, Tolerance, solve};
+//! use ndarray::array;
+//!
+//! let k = array![[2.0, 1.0], [1.0, 2.0]];
+//! let b = array![[4.0, 0.0], [5.0, 0.0]];
+//! let options = SolveOptions { alpha: 0.0, tolerance: Tolerance::Relative(1e-12), ..Default::default() };
+//! let solution = solve(&k, b.view(), None, options)?;
+//! assert!((&solution.values - &array![[1.0, 0.0], [2.0, 0.0]]).iter().all(|error| error.abs() < 1e-11));
+//! assert_eq!((solution.columns[0].iterations, solution.columns[1].iterations), (2, 0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod block;
+mod cg;
 mod operator;
+mod options;
+mod product;
+mod report;
 
-pub use operator::{FnOperator, LinearOperator, OperatorError, Precision};
+use std::time::Instant;
+
+use ndarray::{Array2, ArrayView2};
+
+use self::block::Block;
+use self::cg::{Cg, Outcome, System};
+pub use self::operator::{FnOperator, LinearOperator, OperatorError, Precision};
+pub use self::options::{
+    IterationState, OnIteration, Precondition, Preconditioner, SolveOptions, Tolerance,
+};
+use self::product::{Matrix, norms};
+pub use self::report::{ColumnReport, Failure, Part, Products, Solution, SolveError, Unconverged};
+use crate::Error;
+use crate::input::Element;
+
+/// Solves `(alpha Id + K) a = b` for each column of `b`, which has shape `(n, columns)`, starting from the approximation
+/// `guess` of the same shape or from zero.
+///
+/// The columns are independent systems that share the products with `K`: each has its own recursion, meets the tolerance
+/// on its own and then leaves the block. (If the operator couples its columns, the block is one system.)
+/// A column has converged if its residual, recomputed in double precision from the iterate in double precision, meets
+/// the tolerance; an operator with a faster working precision is refined until it does. A column of zeros has the
+/// solution zero, a guess that is good enough is returned as it is, both in no iterations.
+///
+/// Results are the same to the last bit for any number of threads, if those of the operator are. Multiplying `b` by a
+/// power of two (and an absolute tolerance with it) multiplies the solution by it and changes nothing else: inside, every
+/// column is scaled to a largest entry between 1 and 2.
+///
+/// Memory: about 8 blocks of the size of `b` in double precision.
+///
+/// # Errors
+///
+/// - [`SolveError::Input`]: `b` or the guess has a wrong shape or an entry that is not finite, or an option is out of
+///   range.
+/// - [`SolveError::Unconverged`]: a column does not meet the tolerance, for one of the reasons in [`Failure`]. It holds
+///   the best iterate of each column and the report on it.
+///
+/// # References
+///
+/// M. R. Hestenes, E. Stiefel, *Methods of conjugate gradients for solving linear systems*, J. Res. NBS 49 (1952).
+/// N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed. (2002), chapter 12 (iterative refinement).
+pub fn solve<T: Element, O: LinearOperator + ?Sized>(
+    operator: &O,
+    b: ArrayView2<'_, T>,
+    guess: Option<ArrayView2<'_, f64>>,
+    mut options: SolveOptions<'_>,
+) -> Result<Solution<T>, SolveError<T>> {
+    let started = Instant::now();
+    options.check()?;
+    let b = b.mapv(T::to_f64);
+    let (n, columns) = b.dim();
+    check_array("the right-hand side", b.view(), operator.len(), None)?;
+    if let Some(guess) = guess {
+        check_array("the guess", guess, operator.len(), Some(columns))?;
+    }
+
+    // A system is a column, or the whole block as one vector: row by row, both are the same numbers.
+    let width = if operator.couples_columns() {
+        columns.min(1)
+    } else {
+        columns
+    };
+    let rows = (n * columns).checked_div(width).unwrap_or(0);
+    let scales = Scales::new(&b, width);
+    let b = scales.to_units(b.view());
+    let b_norms = norms(&b);
+    let systems = b_norms
+        .iter()
+        .zip(&scales.0)
+        .enumerate()
+        .map(|(c, (&b_norm, &unit))| {
+            let tolerance = match options.tolerance {
+                Tolerance::Rms(e) => e * (rows as f64).sqrt() / unit,
+                Tolerance::Relative(e) => e * b_norm,
+                Tolerance::Absolute(e) => e / unit,
+            };
+            System::new(c, unit, tolerance)
+        });
+    let preconditioner = match options.preconditioner {
+        Preconditioner::Auto | Preconditioner::None => None,
+        Preconditioner::Custom(preconditioner) => Some(preconditioner),
+    };
+    let limit = options.iteration_limit(n.saturating_mul(columns));
+    let guess = guess.map(|guess| scales.to_units(guess));
+    let (alpha, systems) = (options.alpha, systems.collect());
+    let mut cg = Cg::new(operator, alpha, preconditioner, systems, b.clone(), started);
+    let result = cg.run(guess, &mut options, limit);
+
+    let outcomes: Vec<Outcome> = cg.outcomes.into_iter().flatten().collect();
+    let values_f64 = scales.to_user((n, columns), &outcomes)?;
+    let values = values_f64.mapv(T::from_f64);
+    let rounded = rounded_norms(&mut cg.matrix, &b, &scales, &values, &values_f64, &outcomes);
+    let rms = |norm: f64, unit: f64| norm / (rows.max(1) as f64).sqrt() * unit;
+    let reports = (0..width).map(|c| ColumnReport {
+        iterations: outcomes[c].iterations,
+        rms: rms(outcomes[c].norm, scales.0[c]),
+        relative: if outcomes[c].norm == 0.0 {
+            0.0
+        } else {
+            outcomes[c].norm / b_norms[c]
+        },
+        rounded_rms: rms(rounded[c], scales.0[c]),
+        converged: outcomes[c].converged,
+    });
+    let solution = Solution {
+        values,
+        values_f64,
+        iterations: outcomes
+            .iter()
+            .map(|outcome| outcome.iterations)
+            .max()
+            .unwrap_or(0),
+        columns: reports.collect(),
+        history: cg.history,
+        products: cg.matrix.products,
+        elapsed: started.elapsed(),
+    };
+    match result {
+        Ok(()) => Ok(solution),
+        Err(reason) => Err(SolveError::Unconverged(Box::new(Unconverged {
+            reason,
+            best: solution,
+        }))),
+    }
+}
+
+/// Refuses an array of the wrong shape, or with an entry that is not a finite number.
+fn check_array(
+    name: &str,
+    array: ArrayView2<'_, f64>,
+    rows: usize,
+    columns: Option<usize>,
+) -> Result<(), Error> {
+    if array.nrows() != rows || columns.is_some_and(|columns| columns != array.ncols()) {
+        let expected = match columns {
+            Some(columns) => format!("shape [{rows}, {columns}], that of the right-hand side"),
+            None => format!("{rows} rows, as many as the operator has"),
+        };
+        let shape = format!("{:?}", array.shape());
+        return Err(Error::Shape {
+            name: name.to_owned(),
+            expected,
+            shape,
+        });
+    }
+    match array.indexed_iter().find(|(_, value)| !value.is_finite()) {
+        Some(((row, column), &value)) => Err(Error::NotFinite {
+            name: name.to_owned(),
+            value,
+            row,
+            column,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// For each system the power of two that brings the largest entry of its right-hand side to between 1 and 2, so that
+/// squares neither overflow nor underflow and scaling by it is exact.
+struct Scales(Vec<f64>);
+
+impl Scales {
+    fn new(b: &Array2<f64>, width: usize) -> Self {
+        let mut largest = vec![0.0_f64; width];
+        for (k, value) in b.iter().enumerate() {
+            largest[k % width] = largest[k % width].max(value.abs());
+        }
+        let unit = |largest: f64| {
+            if largest == 0.0 {
+                1.0
+            } else {
+                largest.log2().floor().clamp(-1000.0, 1000.0).exp2()
+            }
+        };
+        Self(largest.into_iter().map(unit).collect())
+    }
+
+    /// The block of systems that a user's array stands for, each in its own units.
+    fn to_units(&self, array: ArrayView2<'_, f64>) -> Block {
+        let scaled = array
+            .iter()
+            .enumerate()
+            .map(|(k, value)| value / self.0[k % self.0.len()]);
+        Block::from_rows(self.0.len(), scaled.collect())
+    }
+
+    /// The user's array for the iterates of the systems.
+    fn to_user(&self, shape: (usize, usize), outcomes: &[Outcome]) -> Result<Array2<f64>, Error> {
+        let width = self.0.len();
+        let value = |k: usize| outcomes[k % width].values[k / width] * self.0[k % width];
+        let values = (0..shape.0 * shape.1).map(value).collect();
+        Array2::from_shape_vec(shape, values).map_err(|_| Error::Shape {
+            name: "the solution".to_owned(),
+            expected: format!("shape {shape:?}"),
+            shape: "of another size".to_owned(),
+        })
+    }
+}
+
+/// The norms of the residuals of the solution as rounded to the element type.
+fn rounded_norms<T: Element, O: LinearOperator + ?Sized>(
+    matrix: &mut Matrix<'_, O>,
+    b: &Block,
+    scales: &Scales,
+    values: &Array2<T>,
+    values_f64: &Array2<f64>,
+    outcomes: &[Outcome],
+) -> Vec<f64> {
+    let rounded = values.mapv(T::to_f64);
+    if rounded == values_f64 {
+        return outcomes.iter().map(|outcome| outcome.norm).collect();
+    }
+    let all: Vec<_> = (0..outcomes.len()).collect();
+    match matrix.residuals(b, &scales.to_units(rounded.view()), &all) {
+        Ok(residuals) => norms(&residuals),
+        Err(_) => vec![f64::NAN; outcomes.len()],
+    }
+}

@@ -1,0 +1,241 @@
+//! Blocks of vectors, and the few operations on them that conjugate gradients need.
+//!
+//! All sums are pairwise over a fixed tree of leaves, so that they are accurate (an error that grows with the logarithm
+//! of the length) and the same to the last bit for any number of threads.
+
+use rayon::prelude::*;
+
+/// Number of rows that are summed one after the other.
+const LEAF: usize = 1024;
+/// Number of entries from which work is spread over threads.
+const PARALLEL: usize = 1 << 16;
+
+/// Vectors of equal length, side by side as the columns of a contiguous row-major matrix.
+#[derive(Clone, Debug)]
+pub(super) struct Block {
+    width: usize,
+    data: Vec<f64>,
+}
+
+impl Block {
+    /// `width` zero vectors of `rows` entries.
+    pub(super) fn zeros(rows: usize, width: usize) -> Self {
+        Self {
+            width,
+            data: vec![0.0; rows * width],
+        }
+    }
+
+    /// The block whose entries are `data`, row by row.
+    pub(super) fn from_rows(width: usize, data: Vec<f64>) -> Self {
+        Self { width, data }
+    }
+
+    /// Number of columns.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// All entries, row by row.
+    pub(super) fn data(&self) -> &[f64] {
+        &self.data
+    }
+
+    /// All entries, row by row.
+    pub(super) fn data_mut(&mut self) -> &mut [f64] {
+        &mut self.data
+    }
+
+    /// Makes this a block of the shape of `other`, with values that mean nothing.
+    pub(super) fn reshape_like(&mut self, other: &Self) {
+        self.width = other.width;
+        self.data.resize(other.data.len(), 0.0);
+    }
+
+    /// The entries of one column.
+    pub(super) fn column(&self, c: usize) -> impl Iterator<Item = f64> + '_ {
+        self.data.iter().skip(c).step_by(self.width.max(1)).copied()
+    }
+
+    /// The block made of some of the columns.
+    pub(super) fn select_columns(&self, columns: &[usize]) -> Self {
+        let rows = self.data.chunks_exact(self.width.max(1));
+        let data = rows
+            .flat_map(|row| columns.iter().map(|&c| row[c]))
+            .collect();
+        Self {
+            width: columns.len(),
+            data,
+        }
+    }
+
+    /// Overwrites column `c` with column `source_c` of `source`.
+    pub(super) fn copy_column(&mut self, c: usize, source: &Self, source_c: usize) {
+        let width = self.width.max(1);
+        let targets = self.data.iter_mut().skip(c).step_by(width);
+        for (target, value) in targets.zip(source.column(source_c)) {
+            *target = value;
+        }
+    }
+
+    /// Drops every column `c` for which `keep[c]` is false.
+    pub(super) fn retain_columns(&mut self, keep: &[bool]) {
+        let width = self.width;
+        let mut entry = 0;
+        self.data.retain(|_| {
+            let kept = keep[entry % width];
+            entry += 1;
+            kept
+        });
+        self.width = keep.iter().filter(|&&kept| kept).count();
+    }
+
+    /// Updates each entry to `f(own, other, coefficient of the column)`.
+    pub(super) fn update(
+        &mut self,
+        other: &Self,
+        coefficients: &[f64],
+        f: impl Fn(f64, f64, f64) -> f64 + Sync,
+    ) {
+        if self.width == 0 {
+            return;
+        }
+        let width = self.width;
+        let leaf = |own: &mut [f64], other: &[f64]| {
+            for (own, other) in own.chunks_exact_mut(width).zip(other.chunks_exact(width)) {
+                for ((own, other), c) in own.iter_mut().zip(other).zip(coefficients) {
+                    *own = f(*own, *other, *c);
+                }
+            }
+        };
+        if self.data.len() < PARALLEL {
+            leaf(&mut self.data, &other.data);
+        } else {
+            self.data
+                .par_chunks_mut(LEAF * width)
+                .zip(other.data.par_chunks(LEAF * width))
+                .for_each(|(own, other)| leaf(own, other));
+        }
+    }
+}
+
+/// For every column, the sums over its rows of the `K` products `terms(a, b)` of the entries of two blocks.
+pub(super) fn column_sums<const K: usize>(
+    a: &Block,
+    b: &Block,
+    terms: impl Fn(f64, f64) -> [f64; K] + Sync,
+) -> Vec<[f64; K]> {
+    let mut sums = vec![[0.0; K]; a.width];
+    if a.width > 0 {
+        sum_rows(&a.data, &b.data, a.width, &terms, &mut sums);
+    }
+    sums
+}
+
+fn sum_rows<const K: usize>(
+    a: &[f64],
+    b: &[f64],
+    width: usize,
+    terms: &(impl Fn(f64, f64) -> [f64; K] + Sync),
+    sums: &mut [[f64; K]],
+) {
+    let rows = a.len() / width;
+    if rows <= LEAF {
+        for (a, b) in a.chunks_exact(width).zip(b.chunks_exact(width)) {
+            for ((a, b), sum) in a.iter().zip(b).zip(sums.iter_mut()) {
+                let terms = terms(*a, *b);
+                for k in 0..K {
+                    sum[k] += terms[k];
+                }
+            }
+        }
+        return;
+    }
+    let half = rows.div_ceil(2).next_multiple_of(LEAF).min(rows) * width;
+    let (a_low, a_high) = a.split_at(half);
+    let (b_low, b_high) = b.split_at(half);
+    let mut high = vec![[0.0; K]; width];
+    if a.len() < PARALLEL {
+        sum_rows(a_low, b_low, width, terms, sums);
+        sum_rows(a_high, b_high, width, terms, &mut high);
+    } else {
+        rayon::join(
+            || sum_rows(a_low, b_low, width, terms, sums),
+            || sum_rows(a_high, b_high, width, terms, &mut high),
+        );
+    }
+    for (sum, high) in sums.iter_mut().zip(&high) {
+        for k in 0..K {
+            sum[k] += high[k];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(rows: usize, width: usize) -> Block {
+        let entry = |k: usize| ((k * 7919) % 1013) as f64 - 500.0;
+        Block::from_rows(width, (0..rows * width).map(entry).collect())
+    }
+
+    #[test]
+    fn sums_are_exact_on_integers_at_every_size() {
+        for (rows, width) in [
+            (0, 2),
+            (1, 1),
+            (1023, 1),
+            (1024, 3),
+            (1025, 1),
+            (5000, 3),
+            (70_001, 2),
+        ] {
+            let (a, b) = (block(rows, width), block(rows, width));
+            let sums = column_sums(&a, &b, |a, b| [a * b, a]);
+            for (c, [product, sum]) in sums.into_iter().enumerate() {
+                assert_eq!(
+                    product,
+                    a.column(c)
+                        .zip(b.column(c))
+                        .map(|(a, b)| a * b)
+                        .sum::<f64>()
+                );
+                assert_eq!(sum, a.column(c).sum::<f64>());
+            }
+        }
+    }
+
+    #[test]
+    fn sums_do_not_depend_on_the_number_of_threads() {
+        let mut a = block(200_001, 3);
+        a.data_mut().iter_mut().for_each(|v| *v = (*v * 0.7).sin());
+        let sums = || column_sums(&a, &a, |a, b| [a * b, a]);
+        let on = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let (one, four) = (on(1).unwrap().install(sums), on(4).unwrap().install(sums));
+        assert_eq!(one, four);
+    }
+
+    #[test]
+    fn columns_can_be_dropped_and_copied() {
+        let source = block(10, 4);
+        let mut kept = source.clone();
+        kept.retain_columns(&[false, true, false, true]);
+        assert_eq!(kept.width(), 2);
+        assert!(kept.column(0).eq(source.column(1)) && kept.column(1).eq(source.column(3)));
+        kept.copy_column(1, &source, 2);
+        assert!(kept.column(0).eq(source.column(1)) && kept.column(1).eq(source.column(2)));
+        kept.retain_columns(&[false, false]);
+        assert_eq!((kept.width(), kept.data().len()), (0, 0));
+    }
+
+    #[test]
+    fn updates_use_the_coefficient_of_the_column() {
+        for rows in [3, 60_000] {
+            let (mut a, b) = (block(rows, 2), block(rows, 2));
+            a.update(&b, &[2.0, -1.0], |a, b, c| a + c * b);
+            assert!(a.column(0).eq(b.column(0).map(|v| 3.0 * v)));
+            assert!(a.column(1).all(|v| v == 0.0));
+        }
+    }
+}

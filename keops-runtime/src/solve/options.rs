@@ -1,0 +1,154 @@
+//! What a solve is asked for.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+use super::operator::{OperatorError, Precision};
+use crate::Error;
+
+/// When a column of the solution is good enough, in terms of its residual `r = b - (alpha a + K a)` of `n` entries.
+///
+/// Every column is judged alone. Zero asks for as much as can be had: unless the residual becomes exactly zero, the
+/// solve ends with [`Failure::Stagnated`](super::Failure::Stagnated) at the smallest residual that is attainable.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Tolerance {
+    /// `sqrt(mean(r_i^2)) <= e`, the rule of KeOps applied to each column.
+    Rms(f64),
+    /// `|r| <= e |b|`.
+    Relative(f64),
+    /// `|r| <= e`.
+    Absolute(f64),
+}
+
+impl Default for Tolerance {
+    fn default() -> Self {
+        Self::Rms(1e-6)
+    }
+}
+
+/// An approximation of the inverse of a matrix, for conjugate gradients to start from.
+pub trait Precondition: Sync {
+    /// Computes `z = P^-1 r` for a symmetric positive definite `P` and a block `r` of any number of columns; both
+    /// arrays have shape `(n, columns)` and are contiguous and row-major, and `z` must be overwritten.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the preconditioner says; the solve ends and returns that error.
+    fn apply(&self, r: ArrayView2<'_, f64>, z: ArrayViewMut2<'_, f64>)
+    -> Result<(), OperatorError>;
+}
+
+/// How a system is preconditioned.
+#[derive(Clone, Copy, Default)]
+#[non_exhaustive]
+pub enum Preconditioner<'a> {
+    /// The best that the solver can make of what the operator offers. An operator that offers products alone, as all
+    /// do in this version, is solved without a preconditioner.
+    #[default]
+    Auto,
+    /// Plain conjugate gradients.
+    None,
+    /// The caller's own.
+    Custom(&'a dyn Precondition),
+}
+
+impl fmt::Debug for Preconditioner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "Auto",
+            Self::None => "None",
+            Self::Custom(_) => "Custom(..)",
+        })
+    }
+}
+
+/// What the callback of [`SolveOptions::on_iteration`] sees.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct IterationState<'a> {
+    /// The number of iterations done, 0 before the first.
+    pub iteration: usize,
+    /// The root mean square of the residual of every column. Columns that are done show their final, true residual, the
+    /// others that of the recursion.
+    pub residuals: &'a [f64],
+    /// The number of columns still in work.
+    pub active: usize,
+    /// The precision of the coming product with the operator.
+    pub precision: Precision,
+    /// Time since the start of the solve.
+    pub elapsed: Duration,
+}
+
+/// The callback of [`SolveOptions::on_iteration`].
+pub type OnIteration<'a> = Box<dyn FnMut(&IterationState<'_>) -> ControlFlow<()> + 'a>;
+
+/// The options of [`solve`](super::solve()); fill in what differs from the default.
+pub struct SolveOptions<'a> {
+    /// The multiple `alpha >= 0` of the identity that is added to the operator. Default `1e-10`.
+    pub alpha: f64,
+    /// When a column is done. Default `Rms(1e-6)`.
+    pub tolerance: Tolerance,
+    /// The largest number of iterations. The default `None` stands for ten times the number of unknowns, but at least
+    /// 100 and at most 20 000.
+    pub max_iterations: Option<usize>,
+    /// The time after which no further iteration is begun. Default: none.
+    pub time_limit: Option<Duration>,
+    /// The preconditioner. Default [`Preconditioner::Auto`].
+    pub preconditioner: Preconditioner<'a>,
+    /// Called before the first iteration and after each; [`ControlFlow::Break`] ends the solve, unless no column is
+    /// left in work. Default: none.
+    pub on_iteration: Option<OnIteration<'a>>,
+}
+
+impl Default for SolveOptions<'_> {
+    fn default() -> Self {
+        Self {
+            alpha: 1e-10,
+            tolerance: Tolerance::default(),
+            max_iterations: None,
+            time_limit: None,
+            preconditioner: Preconditioner::default(),
+            on_iteration: None,
+        }
+    }
+}
+
+impl fmt::Debug for SolveOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SolveOptions")
+            .field("alpha", &self.alpha)
+            .field("tolerance", &self.tolerance)
+            .field("max_iterations", &self.max_iterations)
+            .field("time_limit", &self.time_limit)
+            .field("preconditioner", &self.preconditioner)
+            .field("on_iteration", &self.on_iteration.as_ref().map(|_| ".."))
+            .finish()
+    }
+}
+
+impl SolveOptions<'_> {
+    /// Refuses numbers outside their range.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let (Tolerance::Rms(e) | Tolerance::Relative(e) | Tolerance::Absolute(e)) = self.tolerance;
+        for (option, value) in [("alpha", self.alpha), ("tolerance", e)] {
+            if !(value >= 0.0 && value.is_finite()) {
+                let expected = "a finite number that is not negative";
+                return Err(Error::Option {
+                    option,
+                    expected,
+                    found: value.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The largest number of iterations for a system of `unknowns`.
+    pub(super) fn iteration_limit(&self, unknowns: usize) -> usize {
+        self.max_iterations
+            .unwrap_or_else(|| unknowns.saturating_mul(10).clamp(100, 20_000))
+    }
+}

@@ -1,0 +1,80 @@
+//! Products with the matrix of the system, `A = alpha Id + K`, and the residuals made of them.
+
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+use super::block::{Block, column_sums};
+use super::operator::{LinearOperator, OperatorError, Precision};
+use super::report::Products;
+
+/// The matrix `alpha Id + K`, which counts its uses.
+pub(super) struct Matrix<'a, O: ?Sized> {
+    pub(super) operator: &'a O,
+    pub(super) alpha: f64,
+    pub(super) products: Products,
+}
+
+impl<O: LinearOperator + ?Sized> Matrix<'_, O> {
+    /// `out = alpha v + K v`.
+    pub(super) fn apply(
+        &mut self,
+        precision: Precision,
+        v: &Block,
+        out: &mut Block,
+    ) -> Result<(), OperatorError> {
+        if v.data().is_empty() {
+            return Ok(());
+        }
+        match precision {
+            Precision::Working => self.products.working += 1,
+            Precision::Double => self.products.double += 1,
+        }
+        let n = self.operator.len();
+        self.operator
+            .apply(precision, view(n, v)?, view_mut(n, out)?)?;
+        out.update(v, &vec![self.alpha; v.width()], |kv, v, alpha| {
+            alpha * v + kv
+        });
+        Ok(())
+    }
+
+    /// `b - A x` in double precision, for the columns of `b` and `x` that `columns` names.
+    pub(super) fn residuals(
+        &mut self,
+        b: &Block,
+        x: &Block,
+        columns: &[usize],
+    ) -> Result<Block, OperatorError> {
+        let (chosen, mut residual) = (x.select_columns(columns), b.select_columns(columns));
+        let mut product = chosen.clone();
+        self.apply(Precision::Double, &chosen, &mut product)?;
+        residual.update(&product, &vec![1.0; columns.len()], |b, product, _| {
+            b - product
+        });
+        Ok(residual)
+    }
+}
+
+/// The Euclidean norm of each column.
+pub(super) fn norms(block: &Block) -> Vec<f64> {
+    column_sums(block, block, |a, _| [a * a])
+        .into_iter()
+        .map(|[square]| square.sqrt())
+        .collect()
+}
+
+/// A block as an operator of `n` rows sees it: in several columns even where these make up one system.
+pub(super) fn view(n: usize, block: &Block) -> Result<ArrayView2<'_, f64>, OperatorError> {
+    Ok(ArrayView2::from_shape(
+        (n, block.data().len() / n.max(1)),
+        block.data(),
+    )?)
+}
+
+/// [`view`], to be written to.
+pub(super) fn view_mut(
+    n: usize,
+    block: &mut Block,
+) -> Result<ArrayViewMut2<'_, f64>, OperatorError> {
+    let columns = block.data().len() / n.max(1);
+    Ok(ArrayViewMut2::from_shape((n, columns), block.data_mut())?)
+}

@@ -1,0 +1,204 @@
+//! What a solve returns.
+
+use std::fmt;
+use std::time::Duration;
+
+use ndarray::Array2;
+
+use super::operator::OperatorError;
+use crate::Error;
+
+/// The solution `a` of `(alpha Id + K) a = b`, or the best approximation that was found, and how it came about.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Solution<T> {
+    /// The solution, of the shape of `b`: [`Solution::values_f64`] rounded to `T`.
+    pub values: Array2<T>,
+    /// The solution as it was computed. Its residual is the one that decides about convergence: rounding to `f32` moves
+    /// each entry by up to 6e-8 of itself, and the residual by that times `|K| |a|`, which can exceed any tolerance.
+    pub values_f64: Array2<f64>,
+    /// The number of iterations of the column that took most.
+    pub iterations: usize,
+    /// The report on each column of `b`; on the block as a whole, one, if the operator couples the columns.
+    pub columns: Vec<ColumnReport>,
+    /// `history[c][k]` is the root mean square of the residual of column `c` after `k` iterations: that of the
+    /// recursion, except where it was checked against the true one and found too far off.
+    pub history: Vec<Vec<f64>>,
+    /// The number of products of the operator with a block.
+    pub products: Products,
+    /// The time that the solve took.
+    pub elapsed: Duration,
+}
+
+/// How one column fared. All residuals are true ones, `b - (alpha a + K a)` recomputed in double precision.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ColumnReport {
+    /// The number of iterations until the column was done.
+    pub iterations: usize,
+    /// The root mean square of the residual of [`Solution::values_f64`].
+    pub rms: f64,
+    /// The residual of [`Solution::values_f64`] relative to the right-hand side, `|r| / |b|`; 0 where both are 0.
+    pub relative: f64,
+    /// The root mean square of the residual of [`Solution::values`], the rounded solution. Equal to `rms` for `f64`;
+    /// otherwise measured, once, at the end, and NaN if the operator failed at that.
+    pub rounded_rms: f64,
+    /// Whether the residual of [`Solution::values_f64`] meets the tolerance.
+    pub converged: bool,
+}
+
+/// Numbers of products of the operator with a block of vectors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Products {
+    /// In working precision.
+    pub working: usize,
+    /// In double precision.
+    pub double: usize,
+}
+
+/// What took part in a solve from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The operator.
+    Operator,
+    /// The preconditioner.
+    Preconditioner,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Operator => "operator",
+            Self::Preconditioner => "preconditioner",
+        })
+    }
+}
+
+/// Why a solve ended before every column met the tolerance.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The number of iterations was used up.
+    #[error("the limit of {limit} iterations was reached")]
+    IterationLimit {
+        /// The limit.
+        limit: usize,
+    },
+    /// The time was used up.
+    #[error("the time limit of {limit:?} was reached")]
+    TimedOut {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The callback ended the solve.
+    #[error("the callback stopped the solve after {iteration} iterations")]
+    Stopped {
+        /// The number of iterations done.
+        iteration: usize,
+    },
+    /// Repeated iterative refinement in double precision no longer lowers the true residual: rounding errors, or a
+    /// right-hand side that is not in the range of a singular operator, allow no less.
+    #[error(
+        "column {column} stagnated: its residual cannot be brought below an rms of {floor:.1e}"
+    )]
+    Stagnated {
+        /// The first column that this happened to.
+        column: usize,
+        /// The root mean square of the smallest true residual of that column.
+        floor: f64,
+    },
+    /// A direction `p` was found in which `alpha Id + K` is less than `alpha` by more than rounding errors can explain,
+    /// so that `K` is not positive semidefinite.
+    #[error(
+        "the operator is not positive semidefinite: in iteration {iteration} the curvature \
+         p'(alpha Id + K)p / p'p is {curvature:.4e}, below alpha = {alpha:.1e}"
+    )]
+    Indefinite {
+        /// The iteration, from 1.
+        iteration: usize,
+        /// The column of the direction.
+        column: usize,
+        /// The curvature `p'(alpha Id + K)p / p'p`.
+        curvature: f64,
+        /// What the curvature of a positive semidefinite operator is not less than.
+        alpha: f64,
+    },
+    /// The preconditioner gave `r'z <= 0` for a residual `r` that is not zero.
+    #[error(
+        "the preconditioner is not positive definite: r'z = {value:e} in iteration {iteration}"
+    )]
+    PreconditionerIndefinite {
+        /// The iteration, from 1.
+        iteration: usize,
+        /// The product `r'z`.
+        value: f64,
+    },
+    /// NaN or an infinity appeared.
+    #[error("the {part} gave NaN or an infinity in iteration {iteration}")]
+    NonFinite {
+        /// What gave it.
+        part: Part,
+        /// The iteration, from 1; 0 for the residual of the guess.
+        iteration: usize,
+    },
+    /// The operator or the preconditioner returned an error.
+    #[error("the {part} failed in iteration {iteration}: {error}")]
+    Apply {
+        /// Which of the two.
+        part: Part,
+        /// The iteration, from 1; 0 for the residual of the guess.
+        iteration: usize,
+        /// The error.
+        error: OperatorError,
+    },
+}
+
+/// A solve that ended before every column met the tolerance, with all that it found.
+#[non_exhaustive]
+pub struct Unconverged<T> {
+    /// Why it ended.
+    pub reason: Failure,
+    /// The best iterate of every column, judged by its true residual, and the same report as of a success: some of
+    /// the columns may have converged. [`Solution::values_f64`] can serve as the guess of another solve.
+    pub best: Solution<T>,
+}
+
+/// The error of [`solve`](super::solve()).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SolveError<T: fmt::Debug> {
+    /// The arrays or the options do not make up a linear system.
+    #[error(transparent)]
+    Input(#[from] Error),
+    /// The system was not solved to the tolerance.
+    #[error("not converged: {}; {}", .0.reason, .0.best.summary())]
+    Unconverged(Box<Unconverged<T>>),
+}
+
+/// Without the arrays, because this is what a failed `unwrap` prints.
+impl<T> fmt::Debug for Unconverged<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unconverged")
+            .field("reason", &self.reason)
+            .field("columns", &self.best.columns)
+            .field("products", &self.best.products)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> Solution<T> {
+    /// How far the columns came, in one line.
+    fn summary(&self) -> String {
+        let left: Vec<_> = self
+            .columns
+            .iter()
+            .filter(|column| !column.converged)
+            .collect();
+        let worst = left.iter().fold(0.0, |worst, column| column.rms.max(worst));
+        let (left, all, iterations) = (left.len(), self.columns.len(), self.iterations);
+        format!(
+            "after {iterations} iterations {left} of {all} columns remain, with a residual of rms {worst:.1e} at most"
+        )
+    }
+}
