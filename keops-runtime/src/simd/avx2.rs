@@ -3,7 +3,7 @@
 use core::arch::x86_64::*;
 use core::marker::PhantomData;
 
-use super::{InstructionSet, Simd};
+use super::{InstructionSet, Simd, math::map_lanes};
 
 /// Eight lanes of `f32` or four of `f64`, on processors with AVX2 and FMA.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +65,13 @@ macro_rules! avx2 {
                 lanes[l]
             }
             #[inline(always)]
+            fn map(self, a: $v, f: fn(f64) -> f64) -> $v {
+                let mut lanes = [0.0; $lanes];
+                self.store(a, &mut lanes);
+                map_lanes(&mut lanes, f);
+                self.load(&lanes)
+            }
+            #[inline(always)]
             fn splat_bits(self, bits: $bits) -> $v {
                 self.splat(<$t>::from_bits(bits))
             }
@@ -120,6 +127,11 @@ macro_rules! avx2 {
             fn shift_to_exponent(self, a: $v) -> $v {
                 // SAFETY: the token proves the instruction set.
                 unsafe { $as_float($shl::<$digits>($as_int(a))) }
+            }
+            #[inline(always)]
+            fn shift_to_sign(self, a: $v) -> $v {
+                // SAFETY: the token proves the instruction set.
+                unsafe { $as_float($shl::<{ <$bits>::BITS as i32 - 1 }>($as_int(a))) }
             }
             #[inline(always)]
             fn shift_from_exponent(self, a: $v) -> $v {

@@ -3,6 +3,8 @@
 use core::arch::x86_64::*;
 use core::marker::PhantomData;
 
+use super::math::exp::{TableSimd, exp_by_table, exp2_by_table};
+use super::math::{Coefficients, map_lanes};
 use super::{InstructionSet, Simd};
 
 /// Sixteen lanes of `f32` or eight of `f64`, on processors with AVX-512 F, DQ, BW, VL and FMA.
@@ -24,7 +26,8 @@ macro_rules! avx512 {
      intrinsics { $($name:ident($($a:ident),*) = $intrinsic:ident $(::<$imm:tt>)?;)* }
      compare $cmp:ident; select $blend:ident; ternary $ternary:ident;
      integers { $as_int:ident, $as_float:ident, $int_add:ident, $int_sub:ident, $shl:ident, $shr:ident, $digits:literal }
-     rsqrt { $rsqrt:ident, $fpclass:ident, $maskz_fma:ident }) => {
+     rsqrt { $rsqrt:ident, $fpclass:ident, $maskz_fma:ident }
+     exponents { $getexp:ident, $getmant:ident, $scalef:ident }) => {
         impl Simd for Avx512<$t> {
             type T = $t;
             type V = $v;
@@ -63,6 +66,13 @@ macro_rules! avx512 {
                 let mut lanes = [0.0; $lanes];
                 self.store(v, &mut lanes);
                 lanes[l]
+            }
+            #[inline(always)]
+            fn map(self, a: $v, f: fn(f64) -> f64) -> $v {
+                let mut lanes = [0.0; $lanes];
+                self.store(a, &mut lanes);
+                map_lanes(&mut lanes, f);
+                self.load(&lanes)
             }
             #[inline(always)]
             fn splat_bits(self, bits: $bits) -> $v {
@@ -123,6 +133,28 @@ macro_rules! avx512 {
                 }
             }
             #[inline(always)]
+            fn exp(self, a: $v) -> $v {
+                exp_by_table(self, a)
+            }
+            #[inline(always)]
+            fn exp2(self, a: $v) -> $v {
+                exp2_by_table(self, a)
+            }
+            #[inline(always)]
+            fn scale(self, p: $v, k: $v) -> $v {
+                // SAFETY: the token proves the instruction set.
+                unsafe { $scalef(p, k) }
+            }
+            #[inline(always)]
+            fn split(self, a: $v) -> ($v, $v) {
+                // SAFETY: the token proves the instruction set.
+                unsafe {
+                    let m = $getmant::<_MM_MANT_NORM_P75_1P5, _MM_MANT_SIGN_NAN>(a);
+                    // The exponent of m, -1 or 0, has moved over from that of a.
+                    (m, self.sub($getexp(a), $getexp(m)))
+                }
+            }
+            #[inline(always)]
             fn bit_add(self, a: $v, b: $v) -> $v {
                 // SAFETY: the token proves the instruction set.
                 unsafe { $as_float($int_add($as_int(a), $as_int(b))) }
@@ -136,6 +168,11 @@ macro_rules! avx512 {
             fn shift_to_exponent(self, a: $v) -> $v {
                 // SAFETY: the token proves the instruction set.
                 unsafe { $as_float($shl::<$digits>($as_int(a))) }
+            }
+            #[inline(always)]
+            fn shift_to_sign(self, a: $v) -> $v {
+                // SAFETY: the token proves the instruction set.
+                unsafe { $as_float($shl::<{ <$bits>::BITS - 1 }>($as_int(a))) }
             }
             #[inline(always)]
             fn shift_from_exponent(self, a: $v) -> $v {
@@ -178,6 +215,7 @@ avx512! { f32, u32, 16, __m512, __mmask16;
     compare _mm512_cmp_ps_mask; select _mm512_mask_blend_ps; ternary _mm512_ternarylogic_epi32;
     integers { _mm512_castps_si512, _mm512_castsi512_ps, _mm512_add_epi32, _mm512_sub_epi32, _mm512_slli_epi32, _mm512_srli_epi32, 23 }
     rsqrt { _mm512_rsqrt14_ps, _mm512_fpclass_ps_mask, _mm512_maskz_fmadd_ps }
+    exponents { _mm512_getexp_ps, _mm512_getmant_ps, _mm512_scalef_ps }
 }
 
 avx512! { f64, u64, 8, __m512d, __mmask8;
@@ -202,4 +240,34 @@ avx512! { f64, u64, 8, __m512d, __mmask8;
     compare _mm512_cmp_pd_mask; select _mm512_mask_blend_pd; ternary _mm512_ternarylogic_epi64;
     integers { _mm512_castpd_si512, _mm512_castsi512_pd, _mm512_add_epi64, _mm512_sub_epi64, _mm512_slli_epi64, _mm512_srli_epi64, 52 }
     rsqrt { _mm512_rsqrt14_pd, _mm512_fpclass_pd_mask, _mm512_maskz_fmadd_pd }
+    exponents { _mm512_getexp_pd, _mm512_getmant_pd, _mm512_scalef_pd }
+}
+
+impl TableSimd for Avx512<f32> {
+    #[inline(always)]
+    fn exp2_table(self, index: __m512) -> __m512 {
+        let table = self.load(&f32::EXP2_TABLE);
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm512_permutexvar_ps(_mm512_castps_si512(index), table) }
+    }
+    #[inline(always)]
+    fn scale_floor(self, p: __m512, x: __m512) -> __m512 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm512_scalef_ps(p, x) }
+    }
+}
+
+impl TableSimd for Avx512<f64> {
+    #[inline(always)]
+    fn exp2_table(self, index: __m512d) -> __m512d {
+        let (low, high) = f64::EXP2_TABLE.split_at(8);
+        let (low, high) = (self.load(low), self.load(high));
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm512_permutex2var_pd(low, _mm512_castpd_si512(index), high) }
+    }
+    #[inline(always)]
+    fn scale_floor(self, p: __m512d, x: __m512d) -> __m512d {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm512_scalef_pd(p, x) }
+    }
 }

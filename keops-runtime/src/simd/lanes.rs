@@ -1,6 +1,6 @@
 //! The trait that everything generic over an instruction set is written against.
 
-use super::Real;
+use super::{Real, math};
 
 /// An instruction set together with an element type: the operations that emitted kernels and reductions are made of.
 ///
@@ -129,6 +129,104 @@ pub trait Simd: Copy + Send + Sync + 'static {
         self.select_eq(a, zero, zero, inverse)
     }
 
+    /// `exp(a)`, to ULP. Results below the smallest normal number are rounded gradually on AVX-512, where that costs
+    /// nothing, and flushed to zero elsewhere.
+    #[inline(always)]
+    fn exp(self, a: Self::V) -> Self::V {
+        math::exp::exp(self, a)
+    }
+    /// `2^a`, to ULP; underflow as in [`Simd::exp`].
+    #[inline(always)]
+    fn exp2(self, a: Self::V) -> Self::V {
+        math::exp::exp2(self, a)
+    }
+    /// `exp(a) - 1` without cancellation at zero, to ULP.
+    #[inline(always)]
+    fn expm1(self, a: Self::V) -> Self::V {
+        math::exp::expm1(self, a)
+    }
+    /// `ln(a)`, to ULP; -inf at zero, NaN below.
+    #[inline(always)]
+    fn log(self, a: Self::V) -> Self::V {
+        math::log::log(self, a)
+    }
+    /// `ln(1 + a)` without cancellation at zero, to ULP; -inf at -1, NaN below.
+    #[inline(always)]
+    fn log1p(self, a: Self::V) -> Self::V {
+        math::log::log1p(self, a)
+    }
+    /// `sin(a)`, to ULP; NaN at infinities. Lanes above 2^16 (`f32`) or 2^30 (`f64`) go through the standard library.
+    #[inline(always)]
+    fn sin(self, a: Self::V) -> Self::V {
+        math::trig::sin(self, a)
+    }
+    /// `cos(a)`, to ULP; otherwise as [`Simd::sin`].
+    #[inline(always)]
+    fn cos(self, a: Self::V) -> Self::V {
+        math::trig::cos(self, a)
+    }
+    /// `asin(a)`, to ULP; NaN beyond -1 and 1.
+    #[inline(always)]
+    fn asin(self, a: Self::V) -> Self::V {
+        math::inverse_trig::asin(self, a)
+    }
+    /// `acos(a)`, to ULP; NaN beyond -1 and 1.
+    #[inline(always)]
+    fn acos(self, a: Self::V) -> Self::V {
+        math::inverse_trig::acos(self, a)
+    }
+    /// `atan(a)`, to ULP.
+    #[inline(always)]
+    fn atan(self, a: Self::V) -> Self::V {
+        math::inverse_trig::atan(self, a)
+    }
+    /// `sinh(a)`, to ULP.
+    #[inline(always)]
+    fn sinh(self, a: Self::V) -> Self::V {
+        math::hyperbolic::sinh(self, a)
+    }
+    /// `cosh(a)`, to ULP.
+    #[inline(always)]
+    fn cosh(self, a: Self::V) -> Self::V {
+        math::hyperbolic::cosh(self, a)
+    }
+    /// `tanh(a)`, to ULP.
+    #[inline(always)]
+    fn tanh(self, a: Self::V) -> Self::V {
+        math::hyperbolic::tanh(self, a)
+    }
+    /// `erf(a)`, to ULP.
+    #[inline(always)]
+    fn erf(self, a: Self::V) -> Self::V {
+        math::erf::erf(self, a)
+    }
+    /// The angle of the point `(x, y)` against the first axis, to ULP; signs of zeros and infinities as in C.
+    #[inline(always)]
+    fn atan2(self, y: Self::V, x: Self::V) -> Self::V {
+        math::inverse_trig::atan2(self, y, x)
+    }
+    /// `x^y`, to ULP; special values as in C: `x^0 = 1` and `1^y = 1` even for NaN, a negative base has powers with
+    /// integer exponents only.
+    #[inline(always)]
+    fn pow(self, x: Self::V, y: Self::V) -> Self::V {
+        math::pow::pow(self, x, y)
+    }
+
+    /// `p 2^k` for an integer `k` of magnitude at most 200 in `f32`, 1200 in `f64`, rounded once.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn scale(self, p: Self::V, k: Self::V) -> Self::V {
+        math::scale(self, p, k)
+    }
+    /// `(m, k)` with `a = m 2^k` and `3/4 <= m < 3/2`; `k` is -inf at 0 and inf at inf, both NaN below zero.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn split(self, a: Self::V) -> (Self::V, Self::V) {
+        math::split(self, a)
+    }
+    /// `f` of every lane, through double precision; not inlined.
+    #[doc(hidden)]
+    fn map(self, a: Self::V, f: fn(f64) -> f64) -> Self::V;
     /// Lane `l` is `f(l)`.
     #[doc(hidden)]
     fn lanes_from(self, f: impl FnMut(usize) -> Self::T) -> Self::V;
@@ -156,6 +254,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Shifts the lowest bits of the representation to where the exponent stands.
     #[doc(hidden)]
     fn shift_to_exponent(self, a: Self::V) -> Self::V;
+    /// Shifts the lowest bit of the representation to where the sign stands.
+    #[doc(hidden)]
+    fn shift_to_sign(self, a: Self::V) -> Self::V;
     /// Shifts exponent and sign of the representation down to its lowest bits.
     #[doc(hidden)]
     fn shift_from_exponent(self, a: Self::V) -> Self::V;

@@ -20,8 +20,11 @@ mod avx2;
 mod avx512;
 mod dispatch;
 mod lanes;
+mod math;
 mod portable;
 mod real;
+#[cfg(test)]
+mod tests;
 
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;

@@ -2,7 +2,7 @@
 
 use core::marker::PhantomData;
 
-use super::{Real, Simd};
+use super::{Real, Simd, math::map_lanes};
 
 /// `L` lanes of `T` on any processor.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,6 +62,13 @@ macro_rules! lane_array {
                 v[l]
             }
             #[inline(always)]
+            fn map(self, a: [$t; L], f: fn(f64) -> f64) -> [$t; L] {
+                let mut lanes = [0.0; L];
+                self.store(a, &mut lanes);
+                map_lanes(&mut lanes, f);
+                self.load(&lanes)
+            }
+            #[inline(always)]
             fn splat_bits(self, bits: $bits) -> [$t; L] {
                 [<$t>::from_bits(bits); L]
             }
@@ -114,6 +121,7 @@ macro_rules! lane_array {
                 bit_add(a, b) = <$t>::from_bits(a.to_bits().wrapping_add(b.to_bits()));
                 bit_sub(a, b) = <$t>::from_bits(a.to_bits().wrapping_sub(b.to_bits()));
                 shift_to_exponent(a) = <$t>::from_bits(a.to_bits() << (<$t>::MANTISSA_DIGITS - 1));
+                shift_to_sign(a) = <$t>::from_bits(a.to_bits() << (<$bits>::BITS - 1));
                 shift_from_exponent(a) = <$t>::from_bits(a.to_bits() >> (<$t>::MANTISSA_DIGITS - 1));
             }
             lane_array! { @masks $t, $bits;

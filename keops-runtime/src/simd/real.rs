@@ -1,15 +1,20 @@
 //! The element types of vectors.
 
 use super::Simd;
+use super::math::Coefficients;
 
 /// The element type of a vector: `f32` or `f64`.
-pub trait Real: Copy + Send + Sync + PartialOrd + Default + core::fmt::Debug + 'static {
+pub trait Real:
+    Copy + Send + Sync + PartialOrd + Default + core::fmt::Debug + Coefficients + 'static
+{
     /// Additive identity.
     const ZERO: Self;
     /// Multiplicative identity.
     const ONE: Self;
     /// Positive infinity.
     const INFINITY: Self;
+    /// Negative infinity.
+    const NEG_INFINITY: Self;
     /// A quiet NaN.
     const NAN: Self;
 
@@ -39,6 +44,7 @@ macro_rules! real {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
             const INFINITY: Self = <$t>::INFINITY;
+            const NEG_INFINITY: Self = <$t>::NEG_INFINITY;
             const NAN: Self = <$t>::NAN;
 
             #[cfg(target_arch = "x86_64")]

@@ -1,0 +1,47 @@
+//! Sine and cosine, by reduction to `|r| <= pi/2` with pi in three words (Cody and Waite 1980).
+
+use super::super::Simd;
+use super::double::subtract_product;
+use super::{Coefficients, constant, odd};
+
+/// `(-1)^n sin(x - h pi)`, given `h` and `t` with `n` in its lowest bits.
+#[inline(always)]
+fn reduced_sin<S: Simd>(s: S, x: S::V, h: S::V, t: S::V) -> S::V {
+    let [p1, p2, p3] = S::T::PI;
+    let r = subtract_product(s, h, s.splat(p1), x);
+    let r = subtract_product(s, h, s.splat(p2), r);
+    let r = s.fnma(h, s.splat(p3), r);
+    let y = odd(s, r, s.mul(r, r), S::T::SIN);
+    // The polynomial loses the sign of -0.
+    s.copysign(y, s.bit_xor(r, s.shift_to_sign(t)))
+}
+
+/// `sin(x)`.
+#[inline(always)]
+pub(in super::super) fn sin<S: Simd>(s: S, x: S::V) -> S::V {
+    let shifter = s.splat(S::T::SHIFTER);
+    let t = s.fma(x, s.splat(S::T::FRAC_1_PI), shifter);
+    let y = reduced_sin(s, x, s.sub(t, shifter), t);
+    unless_huge(s, x, y, f64::sin)
+}
+
+/// `cos(x) = sin(x + pi/2)`.
+#[inline(always)]
+pub(in super::super) fn cos<S: Simd>(s: S, x: S::V) -> S::V {
+    let shifter = s.splat(S::T::SHIFTER);
+    let half = constant(s, 0.5);
+    let t = s.add(s.fma(x, s.splat(S::T::FRAC_1_PI), half), shifter);
+    let y = reduced_sin(s, x, s.sub(s.sub(t, shifter), half), t);
+    unless_huge(s, x, y, f64::cos)
+}
+
+/// `y`, or `f(x)` lane by lane where an argument is too large for the reduction.
+#[inline(always)]
+fn unless_huge<S: Simd>(s: S, x: S::V, y: S::V, f: fn(f64) -> f64) -> S::V {
+    let huge = s.lt(s.splat(S::T::TRIG_MAX), s.abs(x));
+    if s.any(huge) {
+        s.select(huge, s.map(x, f), y)
+    } else {
+        y
+    }
+}

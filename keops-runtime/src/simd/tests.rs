@@ -1,0 +1,221 @@
+//! The arithmetic of every instruction set against the language's own, lane by lane.
+
+use super::{InstructionSet, Real, Scalar, Simd, WithSimd, dispatch};
+
+macro_rules! operations {
+    ($($name:ident($($operand:literal),*);)*) => {
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
+
+        /// The results of all operations, in the order of `NAMES`.
+        #[inline(always)]
+        fn all<S: Simd>(s: S, operands: [S::V; 4]) -> [S::V; NAMES.len()] {
+            [$(s.$name($(operands[$operand]),*)),*]
+        }
+    };
+}
+operations! {
+    add(0, 1); sub(0, 1); mul(0, 1); div(0, 1); neg(0); abs(0); sqrt(0); floor(0); round(0); min(0, 1); max(0, 1);
+    copysign(0, 1); select_lt(0, 1, 2, 3); select_le(0, 1, 2, 3); select_eq(0, 1, 2, 3); fma(0, 1, 2); fms(0, 1, 2);
+    fnma(0, 1, 2);
+}
+
+/// What the operations are, by name.
+trait Expected: Real {
+    fn expected(name: &str, fused: bool, a: Self, b: Self, c: Self, d: Self) -> Self;
+    fn same(self, other: Self) -> bool;
+}
+
+macro_rules! expected {
+    ($($t:ty),*) => {$(
+        impl Expected for $t {
+            fn expected(name: &str, fused: bool, a: $t, b: $t, c: $t, d: $t) -> $t {
+                match name {
+                    "add" => a + b,
+                    "sub" => a - b,
+                    "mul" => a * b,
+                    "div" => a / b,
+                    "neg" => -a,
+                    "abs" => a.abs(),
+                    "sqrt" => a.sqrt(),
+                    "floor" => a.floor(),
+                    "round" => a.round(),
+                    "min" => if a < b { a } else { b },
+                    "max" => if a > b { a } else { b },
+                    "copysign" => a.copysign(b),
+                    "select_lt" => if a < b { c } else { d },
+                    "select_le" => if a <= b { c } else { d },
+                    "select_eq" => if a == b { c } else { d },
+                    "fma" if fused => a.mul_add(b, c),
+                    "fms" if fused => a.mul_add(b, -c),
+                    "fnma" if fused => (-a).mul_add(b, c),
+                    "fma" => a * b + c,
+                    "fms" => a * b - c,
+                    "fnma" => c - a * b,
+                    _ => unreachable!("{name}"),
+                }
+            }
+            fn same(self, other: $t) -> bool {
+                self.to_bits() == other.to_bits() || self.is_nan() && other.is_nan()
+            }
+        }
+    )*};
+}
+expected!(f32, f64);
+
+/// Numbers of every kind.
+fn values<T: Real>() -> Vec<T> {
+    let mut values: Vec<f64> = vec![
+        0.0,
+        0.1,
+        0.3,
+        0.5,
+        0.499_999_97,
+        0.75,
+        1.0,
+        1.5,
+        2.5,
+        3.999_999,
+        1e-40,
+        1.2e-38,
+        1e-310,
+        4_194_303.5,
+        8_388_607.5,
+        8_388_608.0,
+        16_777_217.0,
+        4_503_599_627_370_495.5,
+        4_503_599_627_370_497.0,
+        1e30,
+        3e38,
+        f64::INFINITY,
+        f64::NAN,
+    ];
+    values.extend(values.clone().iter().map(|x| -x));
+    values.into_iter().map(T::from_f64).collect()
+}
+
+struct Check<T> {
+    isa: String,
+    values: Vec<T>,
+}
+
+impl<T: Expected> WithSimd<T> for Check<T> {
+    type Output = ();
+    #[inline(always)]
+    fn with<S: Simd<T = T>>(self, s: S) {
+        let n = self.values.len();
+        // Every pair of values once, a third and a fourth with them, and neighbours in other lanes.
+        for first in (0..n * n).step_by(S::LANES) {
+            let lane = |l: usize| (first + l) % (n * n);
+            let a = |l| self.values[lane(l) / n];
+            let b = |l| self.values[lane(l) % n];
+            let c = |l| self.values[(lane(l) * 7 + 3) % n];
+            let d = |l| self.values[(lane(l) * 5 + 1) % n];
+            let results = all(
+                s,
+                [
+                    s.lanes_from(a),
+                    s.lanes_from(b),
+                    s.lanes_from(c),
+                    s.lanes_from(d),
+                ],
+            );
+            for (name, result) in NAMES.iter().zip(results) {
+                for l in 0..S::LANES {
+                    let expected = T::expected(name, S::FUSED, a(l), b(l), c(l), d(l));
+                    let got = s.lane(result, l);
+                    assert!(
+                        got.same(expected),
+                        "{name}({:?}, {:?}, {:?}, {:?}) on {}: got {got:?}, expected {expected:?}",
+                        a(l),
+                        b(l),
+                        c(l),
+                        d(l),
+                        self.isa
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn arithmetic_agrees_with_the_language() {
+    for isa in InstructionSet::available() {
+        dispatch(
+            isa,
+            Check::<f32> {
+                isa: isa.to_string(),
+                values: values(),
+            },
+        );
+        dispatch(
+            isa,
+            Check::<f64> {
+                isa: isa.to_string(),
+                values: values(),
+            },
+        );
+    }
+    Check::<f32> {
+        isa: "scalar".into(),
+        values: values(),
+    }
+    .with(Scalar::<f32>::new());
+    Check::<f64> {
+        isa: "scalar".into(),
+        values: values(),
+    }
+    .with(Scalar::<f64>::new());
+}
+
+struct Memory;
+
+impl<T: Expected> WithSimd<T> for Memory {
+    type Output = ();
+    #[inline(always)]
+    fn with<S: Simd<T = T>>(self, s: S) {
+        let numbers: Vec<T> = (0..3 * S::LANES)
+            .map(|n| T::from_f64(n as f64 + 1.0))
+            .collect();
+        let fill = T::from_f64(-1.0);
+        for start in 0..S::LANES {
+            let mut out = vec![T::ZERO; S::LANES + 2];
+            s.store(s.load(&numbers[start..]), &mut out[1..]);
+            assert!(
+                out[0] == T::ZERO && out[S::LANES + 1] == T::ZERO,
+                "store writes one vector"
+            );
+            assert_eq!(out[1..=S::LANES], numbers[start..start + S::LANES]);
+
+            s.store(s.load_partial(&numbers[..start], fill), &mut out);
+            assert_eq!(out[..start], numbers[..start]);
+            assert!(out[start..S::LANES].iter().all(|&x| x == fill));
+        }
+    }
+}
+
+#[test]
+fn memory_needs_no_alignment() {
+    for isa in InstructionSet::available() {
+        dispatch::<f32, _>(isa, Memory);
+        dispatch::<f64, _>(isa, Memory);
+    }
+}
+
+#[test]
+fn names_of_instruction_sets() {
+    for isa in InstructionSet::ALL {
+        assert_eq!(isa.to_string().parse(), Ok(isa));
+        assert_eq!(isa.to_string().to_uppercase().parse(), Ok(isa));
+    }
+    let unknown = "avx1024".parse::<InstructionSet>();
+    assert_eq!(
+        unknown.unwrap_err().to_string(),
+        "unknown instruction set `avx1024`: expected avx512, avx2 or portable"
+    );
+    assert!(InstructionSet::detected().is_available());
+    assert_eq!(
+        InstructionSet::available().last(),
+        Some(InstructionSet::Portable)
+    );
+}
