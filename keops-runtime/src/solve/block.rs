@@ -36,6 +36,11 @@ impl Block {
         self.width
     }
 
+    /// Number of rows, as a number to compute with.
+    pub(super) fn rows(&self) -> f64 {
+        (self.data.len() / self.width.max(1)) as f64
+    }
+
     /// All entries, row by row.
     pub(super) fn data(&self) -> &[f64] {
         &self.data

@@ -29,6 +29,8 @@
 //! shows that refinement has not even halved the true residual, or a curvature `p'Ap / p'p` is below `alpha / 2`, which
 //! rounding errors of the size of `alpha` alone can cause. Only what double precision shows counts as a failure.
 
+mod check;
+
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -37,48 +39,9 @@ use super::operator::{LinearOperator, OperatorError, Precision};
 use super::options::{IterationState, Precondition, SolveOptions};
 use super::product::{Matrix, norms, view, view_mut};
 use super::report::{Failure, Part, Products};
+use super::system::{Outcome, System};
 
 const DOUBLE_ROUNDOFF: f64 = f64::EPSILON / 2.0;
-/// The number of checks without progress, in double precision, after which a column has stagnated.
-const STRIKES: usize = 3;
-
-/// One linear system of the block, in units in which its right-hand side is of size 1.
-pub(super) struct System {
-    /// Its column in the right-hand side.
-    pub(super) index: usize,
-    /// What a number in these units is multiplied with to give the user's.
-    pub(super) unit: f64,
-    /// The largest norm of a residual that is good enough.
-    pub(super) tolerance: f64,
-    /// The norm of the recursive residual at which the true one is looked at: `tolerance`, or less after a
-    /// disappointment.
-    target: f64,
-    /// The norm of the true residual at the last check.
-    checked: f64,
-    /// The smallest norm of a true residual so far: that of `System::proven`.
-    proven_norm: f64,
-    /// The norm of the recursive residual.
-    norm: f64,
-    /// The smallest norm of a recursive residual since the last check.
-    best_norm: f64,
-    /// `r'z`.
-    rz: f64,
-    /// Consecutive checks without progress.
-    strikes: usize,
-    /// Whether the next direction starts afresh.
-    restart: bool,
-}
-
-/// What has become of one system.
-#[derive(Clone, Debug)]
-pub(super) struct Outcome {
-    /// The iterate, in the units of the system.
-    pub(super) values: Vec<f64>,
-    /// The norm of its true residual, in the same units.
-    pub(super) norm: f64,
-    pub(super) iterations: usize,
-    pub(super) converged: bool,
-}
 
 /// The state of a solve. All blocks have one column for each system in `systems`, in that order.
 pub(super) struct Cg<'a, O: ?Sized> {
@@ -96,7 +59,7 @@ pub(super) struct Cg<'a, O: ?Sized> {
     best: Block,
     /// The iterates of smallest true residual.
     proven: Block,
-    /// The largest `|Ap| / |p|` so far, a lower bound of the norm of `A`.
+    /// The largest `|Ap| / |p|` so far, for what rounding errors are proportional to.
     scale: f64,
     iteration: usize,
     started: Instant,
@@ -104,31 +67,6 @@ pub(super) struct Cg<'a, O: ?Sized> {
     pub(super) outcomes: Vec<Option<Outcome>>,
     /// For every system, the root mean square of the residual after each iteration, in the user's units.
     pub(super) history: Vec<Vec<f64>>,
-}
-
-impl System {
-    /// A system that has not begun.
-    pub(super) fn new(index: usize, unit: f64, tolerance: f64) -> Self {
-        Self {
-            index,
-            unit,
-            tolerance,
-            target: tolerance,
-            checked: f64::INFINITY,
-            proven_norm: f64::INFINITY,
-            norm: f64::INFINITY,
-            best_norm: f64::INFINITY,
-            rz: 0.0,
-            strikes: 0,
-            restart: true,
-        }
-    }
-
-    /// Takes `norm` for the norm of the true residual of the first iterate.
-    fn accept(&mut self, norm: f64) {
-        (self.norm, self.best_norm) = (norm, norm);
-        (self.checked, self.proven_norm) = (norm, norm);
-    }
 }
 
 impl<'a, O: LinearOperator + ?Sized> Cg<'a, O> {
@@ -197,20 +135,8 @@ impl<'a, O: LinearOperator + ?Sized> Cg<'a, O> {
         self.stagnated().map_or(Ok(()), Err)
     }
 
-    /// The first column, if any, that ended without meeting its tolerance.
-    fn stagnated(&self) -> Option<Failure> {
-        let failed = |outcome: &Option<Outcome>| outcome.as_ref().is_some_and(|o| !o.converged);
-        let column = self.outcomes.iter().position(failed)?;
-        let floor = self.history[column].last().copied().unwrap_or(f64::NAN);
-        Some(Failure::Stagnated { column, floor })
-    }
-
     /// Computes the residual of the first iterate.
     fn start(&mut self, guess: Option<Block>) -> Result<(), Failure> {
-        // Until more is known the best iterate is zero, whose residual is the right-hand side.
-        for (system, norm) in self.systems.iter_mut().zip(norms(&self.b)) {
-            system.accept(norm);
-        }
         let Some(guess) = guess else {
             return Ok(());
         };
@@ -229,7 +155,7 @@ impl<'a, O: LinearOperator + ?Sized> Cg<'a, O> {
             return Err(self.non_finite(Part::Operator));
         }
         for (system, norm) in self.systems.iter_mut().zip(norms) {
-            system.accept(norm);
+            system.begin(norm);
         }
         self.proven.data_mut().copy_from_slice(self.x.data());
         self.best.data_mut().copy_from_slice(self.x.data());
@@ -237,9 +163,8 @@ impl<'a, O: LinearOperator + ?Sized> Cg<'a, O> {
     }
 
     fn iterate(&mut self, options: &mut SolveOptions<'_>, limit: usize) -> Result<(), Failure> {
-        let done: Vec<_> = self.systems.iter().map(|s| s.norm <= s.tolerance).collect();
         self.record();
-        self.retire(&done, true);
+        self.retire();
         self.call_back(options)?;
         while !self.systems.is_empty() {
             if self.iteration >= limit {
@@ -253,16 +178,9 @@ impl<'a, O: LinearOperator + ?Sized> Cg<'a, O> {
             self.iteration += 1;
             self.turn()?;
             let broken = self.step()?;
-            let (converged, stagnated) = self.check(&broken)?;
+            self.check(&broken)?;
             self.record();
-            self.retire(&converged, true);
-            let still: Vec<_> = stagnated
-                .iter()
-                .zip(&converged)
-                .filter(|(_, c)| !**c)
-                .map(|(s, _)| *s)
-                .collect();
-            self.retire(&still, false);
+            self.retire();
             self.call_back(options)?;
         }
         Ok(())
@@ -300,11 +218,7 @@ impl<'a, O: LinearOperator + ?Sized> Cg<'a, O> {
             system.rz = rz;
             system.restart = false;
         }
-        self.p.update(
-            z,
-            &coefficients,
-            |p, z, beta| if beta == 0.0 { z } else { z + beta * p },
-        );
+        self.p.update(z, &coefficients, |p, z, beta| z + beta * p);
         Ok(())
     }
 
@@ -320,28 +234,35 @@ impl<'a, O: LinearOperator + ?Sized> Cg<'a, O> {
                 self.scale = self.scale.max(ratio);
             }
         }
-        let rows = (self.p.data().len() / self.p.width().max(1)) as f64;
-        let slack = 8.0 * rows.sqrt() * DOUBLE_ROUNDOFF * self.scale;
+        // Rounding errors move a curvature by u | |A| |p| | / |p| or so, with luck by less, and by as much as the number
+        // of terms of a sum times that without.
+        let slack = 8.0 * DOUBLE_ROUNDOFF * self.p.rows().max(1.0).sqrt();
         let mut steps = Vec::with_capacity(sums.len());
         let mut broken = Vec::with_capacity(sums.len());
-        for (system, [pap, pp, _]) in self.systems.iter().zip(sums) {
+        for (c, [pap, pp, _]) in sums.into_iter().enumerate() {
             if !pap.is_finite() {
                 return Err(self.non_finite(Part::Operator));
             }
-            let curvature = pap / pp;
-            let working = self.precision == Precision::Working;
-            if !working && curvature < self.matrix.alpha - slack {
-                let (iteration, column, alpha) = (self.iteration, system.index, self.matrix.alpha);
-                return Err(Failure::Indefinite {
-                    iteration,
-                    column,
-                    curvature,
-                    alpha,
-                });
-            }
-            let step = system.rz / pap;
-            let lost =
-                pap <= 0.0 || !step.is_finite() || working && curvature < 0.5 * self.matrix.alpha;
+            let (curvature, alpha) = (pap / pp, self.matrix.alpha);
+            let lost = match self.precision {
+                Precision::Working => curvature < 0.5 * alpha,
+                Precision::Double if curvature < alpha - slack * self.scale => {
+                    self.scale = self.scale.max(self.rounding_scale(c)?);
+                    if curvature < alpha - slack * self.scale {
+                        let (iteration, column) = (self.iteration, self.systems[c].index);
+                        return Err(Failure::Indefinite {
+                            iteration,
+                            column,
+                            curvature,
+                            alpha,
+                        });
+                    }
+                    false
+                }
+                Precision::Double => false,
+            };
+            let step = self.systems[c].rz / pap;
+            let lost = lost || pap <= 0.0 || !step.is_finite();
             broken.push(lost);
             steps.push(if lost { 0.0 } else { step });
         }
@@ -361,130 +282,23 @@ impl<'a, O: LinearOperator + ?Sized> Cg<'a, O> {
         Ok(broken)
     }
 
-    /// Compares the recursion with the truth where there is reason to, and says which systems have converged and which
-    /// have stagnated.
-    fn check(&mut self, broken: &[bool]) -> Result<(Vec<bool>, Vec<bool>), Failure> {
-        let working = self.precision == Precision::Working;
-        let roundoff = if working {
-            self.matrix.operator.working_roundoff()
-        } else {
-            DOUBLE_ROUNDOFF
-        };
-        let gain = (4.0 * roundoff.sqrt()).min(0.1);
-        let due = |(c, s): (usize, &System)| {
-            (broken[c] || s.norm <= s.target || s.norm <= gain * s.checked).then_some(c)
-        };
-        let due: Vec<_> = self.systems.iter().enumerate().filter_map(due).collect();
-        let (mut converged, mut stagnated) = (vec![false; broken.len()], vec![false; broken.len()]);
-        if due.is_empty() {
-            return Ok((converged, stagnated));
-        }
-        let truth = self.matrix.residuals(&self.b, &self.x, &due);
-        let truth = truth.map_err(|error| self.failed(Part::Operator, error))?;
-        let sums = column_sums(&truth, &self.r.select_columns(&due), |t, r| {
-            [t * t, (t - r) * (t - r)]
-        });
-        let mut promote = false;
-        for (k, (&c, [square, drift])) in due.iter().zip(sums).enumerate() {
-            let (norm, drift) = (square.sqrt(), drift.sqrt());
-            if !norm.is_finite() {
-                return Err(self.non_finite(Part::Operator));
-            }
-            let system = &mut self.systems[c];
-            let progress = norm <= 0.5 * system.proven_norm;
-            let honest = !broken[c] && norm <= 2.0 * system.norm;
-            if norm < system.proven_norm {
-                system.proven_norm = norm;
-                self.proven.copy_column(c, &self.x, c);
-            }
-            if norm <= system.tolerance {
-                system.norm = norm;
-                converged[c] = true;
-                continue;
-            }
-            if system.norm <= system.target {
-                system.target = 0.5 * system.tolerance;
-            }
-            promote |= working && (broken[c] || !progress && !honest);
-            if progress {
-                system.strikes = 0;
-            } else if !honest {
-                system.strikes += usize::from(!working);
-                stagnated[c] = system.strikes >= STRIKES;
-            }
-            system.checked = norm;
-            if broken[c] || drift > 0.25 * system.tolerance {
-                self.r.copy_column(c, &truth, k);
-                self.best.copy_column(c, &self.x, c);
-                (system.norm, system.best_norm, system.restart) = (norm, norm, true);
-            }
-            if stagnated[c] {
-                system.norm = system.proven_norm;
-            }
-        }
-        if promote {
-            self.precision = Precision::Double;
-        }
-        Ok((converged, stagnated))
-    }
-
-    /// Takes the systems marked in `done` out of the block, with their best proven iterate.
-    fn retire(&mut self, done: &[bool], converged: bool) {
-        if !done.contains(&true) {
-            return;
-        }
-        for c in 0..done.len() {
-            if done[c] {
-                let system = &self.systems[c];
-                self.outcomes[system.index] = Some(Outcome {
-                    values: self.proven.column(c).collect(),
-                    norm: system.proven_norm,
-                    iterations: self.history[system.index].len().saturating_sub(1),
-                    converged,
-                });
-            }
-        }
-        let keep: Vec<_> = done.iter().map(|done| !done).collect();
-        for block in [
-            &mut self.b,
-            &mut self.x,
-            &mut self.r,
-            &mut self.p,
-            &mut self.best,
-            &mut self.proven,
-        ] {
-            block.retain_columns(&keep);
-        }
-        let mut kept = keep.iter();
-        self.systems
-            .retain(|_| kept.next().copied().unwrap_or(false));
-    }
-
-    /// Ends all systems that are left, with the best iterate of each.
-    fn give_up(&mut self) {
-        let all: Vec<_> = (0..self.systems.len()).collect();
-        // An operator that has failed may fail again; then the iterates of the last check stand.
-        if let Ok(truth) = self.matrix.residuals(&self.b, &self.best, &all) {
-            for (c, norm) in norms(&truth).into_iter().enumerate() {
-                let system = &mut self.systems[c];
-                if norm < system.proven_norm {
-                    system.proven_norm = norm;
-                    self.proven.copy_column(c, &self.best, c);
-                }
-            }
-        }
-        let converged: Vec<_> = self
-            .systems
-            .iter()
-            .map(|s| s.proven_norm <= s.tolerance)
-            .collect();
-        self.retire(&converged, true);
-        self.retire(&vec![true; self.systems.len()], false);
+    /// `|A |p|| / |p|` for the direction `p` of system `c`: what rounding errors in `A p` are proportional to, even
+    /// where `A p` itself is small because its terms cancel.
+    fn rounding_scale(&mut self, c: usize) -> Result<f64, Failure> {
+        let mut magnitudes = self.p.select_columns(&[c]);
+        magnitudes.data_mut().iter_mut().for_each(|p| *p = p.abs());
+        let mut product = magnitudes.clone();
+        let applied = self
+            .matrix
+            .apply(Precision::Double, &magnitudes, &mut product);
+        applied.map_err(|error| self.failed(Part::Operator, error))?;
+        let sums = column_sums(&magnitudes, &product, |p, ap| [p * p, ap * ap]);
+        Ok(sums.first().map_or(0.0, |[pp, apap]| (apap / pp).sqrt()))
     }
 
     /// Enters the present residuals into the history.
     fn record(&mut self) {
-        let rows = (self.r.data().len() / self.r.width().max(1)).max(1) as f64;
+        let rows = self.r.rows().max(1.0);
         for system in &self.systems {
             self.history[system.index].push(system.norm / rows.sqrt() * system.unit);
         }

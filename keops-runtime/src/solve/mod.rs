@@ -11,7 +11,7 @@
 //! let b = array![[4.0, 0.0], [5.0, 0.0]];
 //! let options = SolveOptions { alpha: 0.0, tolerance: Tolerance::Relative(1e-12), ..Default::default() };
 //! let solution = solve(&k, b.view(), None, options)?;
-//! assert!((&solution.values - &array![[1.0, 0.0], [2.0, 0.0]]).iter().all(|error| error.abs() < 1e-11));
+//! assert!((&solution.values - &array![[1.0, 0.0], [2.0, 0.0]]).iter().all(|error| f64::abs(*error) < 1e-11));
 //! assert_eq!((solution.columns[0].iterations, solution.columns[1].iterations), (2, 0));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -22,19 +22,21 @@ mod operator;
 mod options;
 mod product;
 mod report;
+mod system;
 
 use std::time::Instant;
 
 use ndarray::{Array2, ArrayView2};
 
 use self::block::Block;
-use self::cg::{Cg, Outcome, System};
+use self::cg::Cg;
 pub use self::operator::{FnOperator, LinearOperator, OperatorError, Precision};
 pub use self::options::{
     IterationState, OnIteration, Precondition, Preconditioner, SolveOptions, Tolerance,
 };
 use self::product::{Matrix, norms};
 pub use self::report::{ColumnReport, Failure, Part, Products, Solution, SolveError, Unconverged};
+use self::system::{Outcome, System};
 use crate::Error;
 use crate::input::Element;
 
@@ -99,7 +101,7 @@ pub fn solve<T: Element, O: LinearOperator + ?Sized>(
                 Tolerance::Relative(e) => e * b_norm,
                 Tolerance::Absolute(e) => e / unit,
             };
-            System::new(c, unit, tolerance)
+            System::new(c, unit, tolerance, b_norm)
         });
     let preconditioner = match options.preconditioner {
         Preconditioner::Auto | Preconditioner::None => None,
