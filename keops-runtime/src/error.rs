@@ -71,6 +71,16 @@ pub enum Error {
         /// The shape that came, as it would be printed by Rust.
         shape: String,
     },
+    /// The two sides of a symmetric kernel hold different points, so that its matrix is not symmetric.
+    #[error(
+        "{alias} and {other}: expected the same points, because a system needs a symmetric matrix, got different ones"
+    )]
+    DifferentPoints {
+        /// Name of the variable of i.
+        alias: String,
+        /// Name of its counterpart of j.
+        other: String,
+    },
     /// An option has a value outside its range.
     #[error("{option}: expected {expected}, got {found}")]
     Option {
@@ -112,4 +122,19 @@ pub enum Error {
         /// Why it cannot run.
         reason: String,
     },
+}
+
+/// A shape as it is printed for a tuple: `(7,)`, `(100, 2)`.
+pub(crate) fn shape(lengths: &[usize]) -> String {
+    match lengths {
+        [length] => format!("({length},)"),
+        _ => format!(
+            "({})",
+            lengths
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+    }
 }

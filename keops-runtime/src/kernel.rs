@@ -174,6 +174,10 @@ pub trait Kernel: Copy + Send + Sync + 'static {
     /// An estimate of the temporaries alive at once in [`Kernel::pair`], for the choice of rows per register block.
     const LIVE: usize;
 
+    /// The aliases, by position, that trade places when i and j are exchanged, if the kernel is symmetric under that
+    /// exchange: the matrix is symmetric when each pair is bound to the same points. Empty where the user vouches for it.
+    const SYMMETRIC: Option<&'static [(usize, usize)]> = None;
+
     /// Computes the parameter features from the raw parameters, all of them concatenated in the order of the aliases.
     fn hoist_params<S: Simd>(s: S, raw: &[S::V], out: &mut [S::V]);
     /// Computes the features of points `i` from their raw coordinates (aliases of category `Vi`, concatenated).

@@ -13,9 +13,10 @@ pub mod simd;
 pub mod solve;
 
 pub use bound::{
-    Axis, BoundMatrix, BoundReduction, KernelOperator, Operand, Operation, Orientation, Sum, SymbolicMatrix,
+    Axis, BoundMatrix, BoundReduction, KernelOperator, Operand, Operation, Orientation, Sum,
+    SymbolicMatrix, System,
 };
 pub use error::Error;
-pub use input::{Argument, Element, IntoParams, IntoPoints};
+pub use input::{Argument, Element, IntoParams, IntoPoints, Scalar, scalar};
 pub use options::{Accumulate, Backend, CallOptions, SumScheme};
 pub use signature::{AliasInfo, Category, Signature};

@@ -1,6 +1,6 @@
 //! What an expanded formula tells about its variables, and the check of arrays against it.
 
-use crate::Error;
+use crate::error::{Error, shape};
 use crate::input::{Argument, Mismatch};
 
 /// Which index of `F(i, j)` a variable follows.
@@ -102,7 +102,7 @@ impl Signature {
 
 impl AliasInfo {
     /// Checks the array of one variable by itself.
-    fn check(&self, argument: &Argument<'_>) -> Result<(), Error> {
+    pub(crate) fn check(&self, argument: &Argument<'_>) -> Result<(), Error> {
         let alias = || self.name.to_owned();
         let category = self.category.keyword();
         let expected = self.dim;
@@ -112,7 +112,7 @@ impl AliasInfo {
                 alias: alias(),
                 category,
                 expected,
-                shape: format!("{:?}", (points.rows(), points.columns())),
+                shape: shape(&[points.rows(), points.columns()]),
             }),
             Argument::Params(values) if values.len() == expected => Ok(()),
             Argument::Params(values) => Err(Error::Parameter {
@@ -124,7 +124,7 @@ impl AliasInfo {
                 alias: alias(),
                 category,
                 expected,
-                shape: format!("({length},)"),
+                shape: shape(&[length]),
             }),
             &Argument::Mismatch(Mismatch::Flat { length }) => Err(Error::FlatLength {
                 alias: alias(),

@@ -93,6 +93,11 @@ impl Dag {
         self.intern(Kind::Variable(position), dim)
     }
 
+    /// Takes a variable that the formula no longer contains out of the inputs: its dimension becomes 0.
+    pub fn retire(&mut self, position: usize) {
+        self.variables[position].dim = 0;
+    }
+
     /// A variable that no formula of the user has, for symbolic manipulation.
     pub fn fresh_variable(&mut self, category: Category, dim: usize) -> Node {
         let name = format!("#{}", self.variables.len());

@@ -41,6 +41,8 @@ pub struct SolveFormula {
     pub unknown: usize,
     /// Whether the reduction runs over j (axis 1) rather than i (axis 0).
     pub over_j: bool,
+    /// The pairs of variables that trade places when i and j are exchanged; none if symmetry was assumed.
+    pub pairs: Vec<(usize, usize)>,
 }
 
 impl Formula {
@@ -91,7 +93,7 @@ impl Formula {
         &self.text
     }
 
-    /// The aliases, in the order in which arrays are bound to them.
+    /// The aliases, in the order in which arrays are bound to them; an unknown that was factored out has dimension 0.
     pub fn aliases(&self) -> &[Variable] {
         &self.dag.variables()[..self.aliases]
     }
@@ -116,7 +118,7 @@ impl Formula {
     /// `span` is the place of the formula, for errors that no smaller place can be blamed for.
     pub fn solve(
         mut self,
-        unknown: Option<(&str, Span)>,
+        unknown: Option<&str>,
         assume_symmetric: bool,
         span: Span,
     ) -> Result<SolveFormula, Error> {
@@ -144,16 +146,23 @@ impl Formula {
                 ),
             ));
         }
-        if !assume_symmetric
-            && let Symmetry::Asymmetric(reason) = symmetry(&mut self.dag, self.root, Some(node))
-        {
-            return Err(Error::new(span, format!("the formula is not symmetric: {reason}")).help(
-                "conjugate gradients need a symmetric operator; write `assume_symmetric` if you know that it is one",
-            ));
-        }
+        let pairs = if assume_symmetric {
+            Vec::new()
+        } else {
+            match symmetry(&mut self.dag, self.root, Some(node)) {
+                Symmetry::Symmetric(pairs) => pairs,
+                Symmetry::Asymmetric(reason) => {
+                    let message = format!("the formula is not symmetric: {reason}");
+                    return Err(Error::new(span, message).help(
+                        "conjugate gradients need a symmetric operator; write `assume_symmetric` if you know that it is one",
+                    ));
+                }
+            }
+        };
         let shape = match scalar_kernel(&mut self.dag, self.root, node) {
             Some(kernel) => {
                 self.root = kernel;
+                self.dag.retire(position);
                 Shape::Scalar
             }
             None => Shape::Matrix,
@@ -163,17 +172,20 @@ impl Formula {
             shape,
             unknown: position,
             over_j,
+            pairs,
         })
     }
 
-    fn unknown(&mut self, requested: Option<(&str, Span)>, span: Span) -> Result<usize, Error> {
-        if let Some((name, at)) = requested {
+    fn unknown(&mut self, requested: Option<&str>, span: Span) -> Result<usize, Error> {
+        if let Some(name) = requested {
             let aliases = self.aliases();
             let Some(position) = aliases.iter().position(|alias| alias.name == name) else {
                 let names = aliases.iter().map(|alias| alias.name.as_str());
                 let suggestion = crate::suggest::closest(name, names);
-                return Err(Error::new(at, format!("`var = {name}` names no alias"))
-                    .did_you_mean(suggestion));
+                return Err(
+                    Error::new(span, format!("`var = {name}` names no variable"))
+                        .did_you_mean(suggestion),
+                );
             };
             let node = self.dag.variable(position);
             return match dependence(&self.dag, self.root, node) {

@@ -11,8 +11,8 @@ use crate::scalar::{Inputs, interpret};
 /// What is known about the exchange of i and j.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Symmetry {
-    /// The formula does not change.
-    Symmetric,
+    /// The formula does not change. These pairs of variables, by position, trade places.
+    Symmetric(Vec<(usize, usize)>),
     /// It changes; the text says how that was seen.
     Asymmetric(String),
 }
@@ -27,27 +27,35 @@ const ROUNDING: f64 = 1e-9;
 /// With `unknown = None`, whether the formula itself is unchanged. Variables of i and j are exchanged in pairs: the
 /// first of the one with the first of the other, and so on.
 pub fn symmetry(dag: &mut Dag, root: Node, unknown: Option<Node>) -> Symmetry {
-    let exchange = match exchange(dag, root, unknown) {
-        Ok(exchange) => exchange,
+    let pairs = match exchanged_pairs(dag, root, unknown) {
+        Ok(pairs) => pairs,
         Err(reason) => return Symmetry::Asymmetric(reason),
     };
+    let mut exchange = HashMap::new();
+    for &(i, j) in &pairs {
+        let (i, j) = (dag.variable(i), dag.variable(j));
+        exchange.extend([(i, j), (j, i)]);
+    }
     let forms = match unknown {
         None => dag.substitute(root, &exchange).map(|other| [root, other]),
         Some(unknown) => bilinear_forms(dag, root, unknown, exchange),
     };
     match forms {
-        Ok([one, other]) if one == other => Symmetry::Symmetric,
-        Ok(forms) => sampled(dag, forms),
+        Ok([one, other]) if one == other => Symmetry::Symmetric(pairs),
+        Ok(forms) => match difference(dag, forms) {
+            None => Symmetry::Symmetric(pairs),
+            Some(reason) => Symmetry::Asymmetric(reason),
+        },
         Err(reason) => Symmetry::Asymmetric(reason),
     }
 }
 
-/// The variables of i and j that `root` contains, each mapped to its partner.
-fn exchange(
+/// The variables of i and j that `root` contains, in pairs: the first of the one with the first of the other, and so on.
+fn exchanged_pairs(
     dag: &mut Dag,
     root: Node,
     unknown: Option<Node>,
-) -> Result<HashMap<Node, Node>, String> {
+) -> Result<Vec<(usize, usize)>, String> {
     let reachable = dag.reachable(&[root]);
     let mut sides = [Vec::new(), Vec::new()];
     for position in 0..dag.variables().len() {
@@ -56,13 +64,18 @@ fn exchange(
             continue;
         }
         match dag.variables()[position].category {
-            Category::I => sides[0].push((position, node)),
-            Category::J => sides[1].push((position, node)),
+            Category::I => sides[0].push(position),
+            Category::J => sides[1].push(position),
             Category::Param => {}
         }
     }
-    let name = |&(position, _): &(usize, Node)| dag.variables()[position].name.clone();
-    let names = |side: &[(usize, Node)]| side.iter().map(name).collect::<Vec<_>>().join(", ");
+    let variables = dag.variables();
+    let names = |side: &[usize]| {
+        side.iter()
+            .map(|&n| variables[n].name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     if sides[0].len() != sides[1].len() {
         return Err(format!(
             "it depends on {} variables of i ({}) and {} of j ({}), which cannot be exchanged in pairs",
@@ -72,21 +85,18 @@ fn exchange(
             names(&sides[1])
         ));
     }
-    let mut exchange = HashMap::new();
-    for (a, b) in sides[0].iter().zip(&sides[1]) {
-        if dag.dim(a.1) != dag.dim(b.1) {
+    let [i, j] = sides;
+    let pairs: Vec<(usize, usize)> = i.into_iter().zip(j).collect();
+    for &(i, j) in &pairs {
+        let (i, j) = (&variables[i], &variables[j]);
+        if i.dim != j.dim {
             return Err(format!(
                 "`{}` and `{}` would be exchanged, but their dimensions are {} and {}",
-                name(a),
-                name(b),
-                dag.dim(a.1),
-                dag.dim(b.1)
+                i.name, j.name, i.dim, j.dim
             ));
         }
-        exchange.insert(a.1, b.1);
-        exchange.insert(b.1, a.1);
     }
-    Ok(exchange)
+    Ok(pairs)
 }
 
 /// `u^T F(x, y) v` and `v^T F(y, x) u`
@@ -113,8 +123,8 @@ fn bilinear_forms(
     Ok([forms[0], forms[1]])
 }
 
-/// Compares two formulas at random points.
-fn sampled(dag: &Dag, [one, other]: [Node; 2]) -> Symmetry {
+/// Compares two formulas at random points, and says where they differ.
+fn difference(dag: &Dag, [one, other]: [Node; 2]) -> Option<String> {
     let graphs = [one, other].map(|node| lower(dag, node));
     let length = |category| {
         dag.variables()
@@ -138,18 +148,14 @@ fn sampled(dag: &Dag, [one, other]: [Node; 2]) -> Symmetry {
             }
             compared += 1;
             if (a - b).abs() > ROUNDING * (a.abs() + b.abs()) {
-                return Symmetry::Asymmetric(format!(
+                return Some(format!(
                     "at a random pair of points it gives {a:.6}, and {b:.6} with i and j exchanged"
                 ));
             }
         }
     }
-    if compared == 0 {
-        return Symmetry::Asymmetric(
-            "it is not finite at any of the points where its symmetry was tried".to_owned(),
-        );
-    }
-    Symmetry::Symmetric
+    let untried = "it is not finite at any of the points where its symmetry was tried";
+    (compared == 0).then(|| untried.to_owned())
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): a fixed sequence, so that a formula compiles the same way every time.

@@ -3,7 +3,8 @@
 use super::Orientation;
 use crate::Error;
 use crate::cpu::{Points, Problem};
-use crate::input::Argument;
+use crate::input::{Argument, Input};
+use crate::kernel::Kernel;
 use crate::signature::{Category, Signature, Sizes};
 
 /// A formula's arrays and captured scalars, as they were bound.
@@ -12,9 +13,24 @@ pub(crate) struct Call<'a> {
     pub(super) signature: &'static Signature,
     pub(super) arguments: Vec<Argument<'a>>,
     pub(super) captured: Vec<f64>,
+    /// The variable that a system is solved for; its array is the right-hand side and no input of the kernel.
+    pub(super) unknown: Option<usize>,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    /// The same call, as if its arrays lived shorter.
+    pub(super) fn reborrow<'b>(&self) -> Call<'b>
+    where
+        'a: 'b,
+    {
+        Call {
+            signature: self.signature,
+            arguments: self.arguments.iter().map(Argument::reborrow).collect(),
+            captured: self.captured.clone(),
+            unknown: self.unknown,
+        }
+    }
+
     /// The numbers of points.
     ///
     /// # Errors
@@ -27,26 +43,67 @@ impl Call<'_> {
     ///
     /// # Errors
     /// Those of [`Signature::check`].
-    pub(super) fn problem<O: Orientation>(&self) -> Result<Problem<'_>, Error> {
-        let sizes = self.sizes()?;
+    pub(super) fn problem<O: Orientation>(&self) -> Result<Problem<'a>, Error> {
+        Ok(self.with_unknown::<O>(self.sizes()?, None))
+    }
+
+    /// The same with these values for the unknown, where the kernel reads it.
+    pub(super) fn with_unknown<'b, O: Orientation>(
+        &self,
+        sizes: Sizes,
+        values: Option<Input<'b>>,
+    ) -> Problem<'b>
+    where
+        'a: 'b,
+    {
         let (mut i, mut j) = (Points::new(sizes.i), Points::new(sizes.j));
         let mut params = Vec::new();
-        for (alias, argument) in self.signature.aliases.iter().zip(&self.arguments) {
+        let variables = self.signature.aliases.iter().zip(&self.arguments);
+        for (position, (alias, argument)) in variables.enumerate() {
+            let argument: Argument<'b> = match &values {
+                _ if Some(position) != self.unknown => argument.reborrow(),
+                Some(values) => Argument::Points(values.reborrow()),
+                None => continue,
+            };
             match argument {
                 Argument::Points(points) if alias.category == Category::I => {
-                    i.push(points.view(), alias.dim)
+                    i.push(points, alias.dim)
                 }
-                Argument::Points(points) => j.push(points.view(), alias.dim),
-                Argument::Params(values) => params.extend_from_slice(values),
+                Argument::Points(points) => j.push(points, alias.dim),
+                Argument::Params(values) => params.extend(values),
                 Argument::Mismatch(_) => {}
             }
         }
         params.extend_from_slice(&self.captured);
         let (rows, columns) = if O::AXIS == 1 { (i, j) } else { (j, i) };
-        Ok(Problem {
+        Problem {
             rows,
             columns,
             params,
-        })
+        }
+    }
+
+    /// Whether the matrix of the kernel `K` is symmetric with these arrays: the variables that trade places when i and j
+    /// are exchanged hold the same points.
+    ///
+    /// # Errors
+    /// [`Error::DifferentPoints`] where they do not, and those of [`Signature::check`].
+    pub(super) fn check_symmetry<K: Kernel>(&self) -> Result<(), Error> {
+        self.sizes()?;
+        for &(i, j) in K::SYMMETRIC.unwrap_or_default() {
+            let (Argument::Points(a), Argument::Points(b)) =
+                (&self.arguments[i], &self.arguments[j])
+            else {
+                continue;
+            };
+            if !a.same_points(b) {
+                let name = |position: usize| self.signature.aliases[position].name.to_owned();
+                return Err(Error::DifferentPoints {
+                    alias: name(i),
+                    other: name(j),
+                });
+            }
+        }
+        Ok(())
     }
 }

@@ -2,11 +2,11 @@
 
 use super::operand::Width;
 use super::operation::sum;
-use super::{Axis, Call, Operand, Orientation, Sum};
+use super::{Axis, Call, Operand, Orientation, Sum, System};
 use crate::Error;
 use crate::bound::Operation;
 use crate::cpu::{Pairing, Problem, Weighted, dense};
-use crate::input::{Argument, Element};
+use crate::input::{Argument, Element, IntoPoints};
 use crate::kernel::{Features, Kernel};
 use crate::options::{CallOptions, option_methods};
 use crate::signature::Signature;
@@ -54,6 +54,12 @@ pub trait SymbolicMatrix<T: Element> {
     /// As for [`nrows`](Self::nrows), and [`Error::Axis`] for another axis.
     fn sum(&self, axis: usize) -> Result<Array2<T>, Error>;
 
+    /// The system `(alpha Id + K) a = b` for this matrix, whose two sides must be bound to the same points. `b` is one
+    /// right-hand side or several, the columns of an array. For symmetric scalar formulas only.
+    ///
+    /// Nothing is computed or checked before [`System::solve`].
+    fn rhs<'b>(&'b self, b: impl IntoPoints<'b, T>) -> System<'b, T>;
+
     /// All entries, in an array of shape `(nrows, ncols)`. For scalar formulas only.
     ///
     /// # Errors
@@ -82,6 +88,7 @@ impl<'a, T: Element, K: Kernel> BoundMatrix<'a, T, K> {
             signature,
             arguments,
             captured,
+            unknown: None,
         };
         Self {
             call,
@@ -116,6 +123,15 @@ pub(super) const fn assert_scalar<K: Kernel>() {
     );
 }
 
+/// That the formula is symmetric, checked while the user's crate is compiled.
+const fn assert_symmetric<K: Kernel>() {
+    assert!(
+        K::SYMMETRIC.is_some(),
+        "this symbolic matrix is not symmetric under the exchange of i and j: solving needs a symmetric one; write \
+         `assume_symmetric` after the formula if you know that it is"
+    );
+}
+
 impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatrix<'a, T, K, O> {
     type Transposed = BoundMatrix<'a, T, K, O::Other>;
 
@@ -142,7 +158,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
         let isa = self.options.resolve()?;
         let problem = self.call.problem::<O>()?;
         let array = v.array();
-        let shape = array.raw_dim();
+        let shape = array.shape().to_vec();
         let weights = V::Dim::columns(array);
         if weights.nrows() != problem.columns.count() {
             return Err(Error::Shape {
@@ -151,7 +167,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
                     "{} rows, one per column of the matrix",
                     problem.columns.count()
                 ),
-                shape: format!("{:?}", ndarray::Dimension::slice(&shape)),
+                shape: crate::error::shape(&shape),
             });
         }
         let shape = (problem.rows.count(), weights.ncols());
@@ -172,6 +188,12 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
             1 => self.reduce::<O>(),
             _ => Err(Error::Axis(axis)),
         }
+    }
+
+    fn rhs<'b>(&'b self, b: impl IntoPoints<'b, T>) -> System<'b, T> {
+        const { assert_scalar::<K>() }
+        const { assert_symmetric::<K>() }
+        System::of_matrix::<K, O>(self.call.reborrow(), self.options, b)
     }
 
     fn to_dense(&self) -> Result<Array2<T>, Error> {

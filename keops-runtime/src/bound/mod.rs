@@ -7,6 +7,7 @@ mod operand;
 mod operation;
 mod operator;
 mod reduction;
+mod system;
 
 pub use axis::{Axis, Orientation};
 pub use matrix::{BoundMatrix, SymbolicMatrix};
@@ -14,5 +15,6 @@ pub use operand::Operand;
 pub use operation::{Operation, Sum};
 pub use operator::KernelOperator;
 pub use reduction::BoundReduction;
+pub use system::System;
 
 use call::Call;

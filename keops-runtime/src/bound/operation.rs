@@ -49,14 +49,19 @@ pub(crate) fn sum<P: Pairing, C: Real, T: Element>(
     problem: &Problem<'_>,
     out: ArrayViewMut2<'_, T>,
 ) {
-    let terms_single = size_of::<C>() == size_of::<f32>();
+    let is_single = size_of::<C>() == size_of::<f32>();
     let single = match options.accumulate {
-        Accumulate::Same => terms_single,
+        Accumulate::Same => is_single,
         Accumulate::F32 => true,
         Accumulate::F64 => false,
     };
+    let same = single == is_single;
     let sink = SumSink(out);
-    let careful = |kahan| CarefulSum { kahan, single };
+    let careful = |kahan| CarefulSum {
+        kahan,
+        single,
+        same,
+    };
     match options.sum_scheme {
         SumScheme::Auto | SumScheme::Block => {
             reduce::<P, C, _>(
@@ -69,7 +74,7 @@ pub(crate) fn sum<P: Pairing, C: Real, T: Element>(
                 sink,
             );
         }
-        SumScheme::Direct if single == terms_single => {
+        SumScheme::Direct if same => {
             reduce::<P, C, _>(
                 isa,
                 problem,

@@ -1,12 +1,14 @@
 //! A symbolic matrix as the solver sees it.
 
 use super::matrix::product;
-use super::{BoundMatrix, Orientation};
+use super::operation::sum;
+use super::{BoundMatrix, Call, Orientation};
 use crate::Error;
 use crate::cpu::Problem;
-use crate::input::Element;
+use crate::input::{Element, Input};
 use crate::kernel::Kernel;
 use crate::options::{Accumulate, CallOptions};
+use crate::signature::Sizes;
 use crate::simd::InstructionSet;
 use crate::solve::{LinearOperator, OperatorError, Precision};
 use core::marker::PhantomData;
@@ -24,30 +26,53 @@ pub struct KernelOperator<'a, T, K, O> {
     kernel: PhantomData<(T, K, O)>,
 }
 
-impl<T: Element, K: Kernel, O: Orientation> BoundMatrix<'_, T, K, O> {
+impl<'a, T: Element, K: Kernel, O: Orientation> BoundMatrix<'a, T, K, O> {
     /// The matrix as an operator of the solver.
     ///
     /// # Errors
     /// [`Error::Shape`] if it is not square, and what [`SymbolicMatrix::dot`](super::SymbolicMatrix::dot) may return.
-    pub fn operator(&self) -> Result<KernelOperator<'_, T, K, O>, Error> {
-        let isa = self.options.resolve()?;
-        let problem = self.call.problem::<O>()?;
-        let (rows, columns) = (problem.rows.count(), problem.columns.count());
-        if rows != columns {
-            return Err(Error::Shape {
-                name: "the matrix to solve with".into(),
-                expected: "as many points i as points j".into(),
-                shape: format!("{:?}", (rows, columns)),
-            });
-        }
-        let options = CallOptions {
-            accumulate: Accumulate::F64,
-            ..self.options
-        };
-        Ok(KernelOperator {
-            problem,
-            isa,
-            options,
+    pub fn operator(&self) -> Result<KernelOperator<'a, T, K, O>, Error> {
+        KernelOperator::new(&self.call, &self.options)
+    }
+}
+
+/// The number of rows of a matrix that must have as many columns.
+fn square(sizes: Sizes) -> Result<usize, Error> {
+    if sizes.i == sizes.j {
+        return Ok(sizes.i);
+    }
+    Err(Error::Shape {
+        name: "the matrix to solve with".into(),
+        expected: "as many points i as points j".into(),
+        shape: crate::error::shape(&[sizes.i, sizes.j]),
+    })
+}
+
+/// The options of products inside a solve: totals in double precision.
+fn in_solve(options: &CallOptions) -> CallOptions {
+    CallOptions {
+        accumulate: Accumulate::F64,
+        ..*options
+    }
+}
+
+/// The unit roundoff of the type in which arrays of `T` are evaluated.
+fn roundoff<T: Element>() -> f64 {
+    let single = size_of::<T::Compute>() == size_of::<f32>();
+    (if single {
+        f64::from(f32::EPSILON)
+    } else {
+        f64::EPSILON
+    }) / 2.0
+}
+
+impl<'a, T: Element, K: Kernel, O: Orientation> KernelOperator<'a, T, K, O> {
+    pub(super) fn new(call: &Call<'a>, options: &CallOptions) -> Result<Self, Error> {
+        square(call.sizes()?)?;
+        Ok(Self {
+            problem: call.problem::<O>()?,
+            isa: options.resolve()?,
+            options: in_solve(options),
             kernel: PhantomData,
         })
     }
@@ -88,12 +113,63 @@ impl<T: Element, K: Kernel, O: Orientation> LinearOperator for KernelOperator<'_
     }
 
     fn working_roundoff(&self) -> f64 {
-        // The digits of the smaller type.
-        let single = size_of::<T::Compute>() == size_of::<f32>();
-        (if single {
-            f64::from(f32::EPSILON)
-        } else {
-            f64::EPSILON
-        }) / 2.0
+        roundoff::<T>()
+    }
+}
+
+/// The matrix of a matrix-valued kernel, whose formula contains the vector that it is applied to. It couples the
+/// components of the unknown.
+pub(super) struct MatrixOperator<'a, T, K, O> {
+    call: Call<'a>,
+    sizes: Sizes,
+    isa: InstructionSet,
+    options: CallOptions,
+    kernel: PhantomData<(T, K, O)>,
+}
+
+impl<'a, T: Element, K: Kernel, O: Orientation> MatrixOperator<'a, T, K, O> {
+    pub(super) fn new(call: Call<'a>, options: &CallOptions) -> Result<Self, Error> {
+        let sizes = call.sizes()?;
+        square(sizes)?;
+        let (isa, options) = (options.resolve()?, in_solve(options));
+        Ok(Self {
+            call,
+            sizes,
+            isa,
+            options,
+            kernel: PhantomData,
+        })
+    }
+}
+
+impl<T: Element, K: Kernel, O: Orientation> LinearOperator for MatrixOperator<'_, T, K, O> {
+    fn len(&self) -> usize {
+        self.sizes.i
+    }
+
+    fn couples_columns(&self) -> bool {
+        true
+    }
+
+    fn apply(
+        &self,
+        precision: Precision,
+        v: ArrayView2<'_, f64>,
+        out: ArrayViewMut2<'_, f64>,
+    ) -> Result<(), OperatorError> {
+        let problem = self.call.with_unknown::<O>(self.sizes, Some(Input::F64(v)));
+        match precision {
+            Precision::Working => {
+                sum::<O::Pairing<K>, T::Compute, f64>(self.isa, &self.options, &problem, out)
+            }
+            Precision::Double => {
+                sum::<O::Pairing<K>, f64, f64>(self.isa, &self.options, &problem, out)
+            }
+        }
+        Ok(())
+    }
+
+    fn working_roundoff(&self) -> f64 {
+        roundoff::<T>()
     }
 }

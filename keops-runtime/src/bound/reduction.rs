@@ -33,6 +33,7 @@ impl<'a, T: Element, K: Kernel, Op: Operation<T>, O: Orientation> BoundReduction
             signature,
             arguments,
             captured,
+            unknown: None,
         };
         Self {
             call,

@@ -2,12 +2,14 @@
 
 mod params;
 mod points;
+mod scalar;
 
 pub use params::IntoParams;
 pub use points::IntoPoints;
+pub use scalar::{Scalar, scalar};
 
 use crate::simd::Real;
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 
 mod sealed {
     pub trait Sealed {}
@@ -60,7 +62,18 @@ pub enum Input<'a> {
     F64(ArrayView2<'a, f64>),
 }
 
-impl Input<'_> {
+impl<'a> Input<'a> {
+    /// The same points, as if they lived shorter (views of arrays are invariant in their lifetime).
+    pub(crate) fn reborrow<'b>(&self) -> Input<'b>
+    where
+        'a: 'b,
+    {
+        match self {
+            Input::F32(a) => Input::F32(a.clone().reborrow()),
+            Input::F64(a) => Input::F64(a.clone().reborrow()),
+        }
+    }
+
     /// Number of points.
     pub(crate) fn rows(&self) -> usize {
         match self {
@@ -74,6 +87,29 @@ impl Input<'_> {
         match self {
             Input::F32(a) => a.ncols(),
             Input::F64(a) => a.ncols(),
+        }
+    }
+
+    /// The points in double precision.
+    pub(crate) fn to_f64(&self) -> Array2<f64> {
+        match self {
+            Input::F32(a) => a.mapv(f64::from),
+            Input::F64(a) => a.to_owned(),
+        }
+    }
+
+    /// Whether both are the same points, bit for bit or by equal values.
+    pub(crate) fn same_points(&self, other: &Input<'_>) -> bool {
+        fn same<T: Element + PartialEq>(a: &ArrayView2<'_, T>, b: &ArrayView2<'_, T>) -> bool {
+            let at_same_place = a.as_ptr() == b.as_ptr() && a.strides() == b.strides();
+            // NaN is found by the solver, which says more about it.
+            let equal = |(&x, &y): (&T, &T)| x == y || (x != x && y != y);
+            a.dim() == b.dim() && (at_same_place || a.iter().zip(b).all(equal))
+        }
+        match (self, other) {
+            (Input::F32(a), Input::F32(b)) => same(a, b),
+            (Input::F64(a), Input::F64(b)) => same(a, b),
+            _ => false,
         }
     }
 
@@ -96,6 +132,20 @@ pub enum Argument<'a> {
     Params(Vec<f64>),
     /// An array that could not be read as points.
     Mismatch(Mismatch),
+}
+
+impl<'a> Argument<'a> {
+    /// The same array, as if it lived shorter.
+    pub(crate) fn reborrow<'b>(&self) -> Argument<'b>
+    where
+        'a: 'b,
+    {
+        match self {
+            Argument::Points(points) => Argument::Points(points.reborrow()),
+            Argument::Params(values) => Argument::Params(values.clone()),
+            Argument::Mismatch(mismatch) => Argument::Mismatch(*mismatch),
+        }
+    }
 }
 
 /// Why an array could not be read as points.

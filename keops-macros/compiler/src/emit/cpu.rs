@@ -15,8 +15,14 @@ use crate::stages::Program;
 /// Independent partial sums of a loop, which hide the latency of an addition.
 const PARTIAL_SUMS: usize = 4;
 
-/// An implementation of `Kernel` for the type `name`; `runtime` is the path of the runtime crate.
-pub fn kernel(program: &Program, name: &Ident, runtime: &TokenStream) -> TokenStream {
+/// An implementation of `Kernel` for the type `name`; `runtime` is the path of the runtime crate, and `facts` are further
+/// items of the implementation.
+pub fn kernel(
+    program: &Program,
+    name: &Ident,
+    runtime: &TokenStream,
+    facts: Option<TokenStream>,
+) -> TokenStream {
     let [params, i, j] = program.features.map(Literal::usize_unsuffixed);
     let out = Literal::usize_unsuffixed(program.dim);
     let cost = Literal::usize_unsuffixed(program.pair.cost());
@@ -27,6 +33,7 @@ pub fn kernel(program: &Program, name: &Ident, runtime: &TokenStream) -> TokenSt
     let hoist_j = body(&program.j, Target::Features);
     let pair = body(&program.pair, Target::Accumulator);
     quote! {
+        #[allow(clippy::all, clippy::pedantic)]
         impl #runtime::Kernel for #name {
             type Params<V: Copy> = [V; #params];
             type I<V: Copy> = [V; #i];
@@ -35,6 +42,7 @@ pub fn kernel(program: &Program, name: &Ident, runtime: &TokenStream) -> TokenSt
 
             const COST: usize = #cost;
             const LIVE: usize = #live;
+            #facts
 
             #[inline(always)]
             fn hoist_params<S: #runtime::Simd>(s: S, raw: &[S::V], out: &mut [S::V]) {

@@ -1,0 +1,213 @@
+//! From a macro call to its expansion.
+
+mod definition;
+
+use keops_compiler::alias;
+use keops_compiler::formula::{Formula as Compiled, Shape};
+use keops_compiler::ops;
+use keops_compiler::reduction::Reduction;
+use keops_compiler::source::Span as FormulaSpan;
+use keops_compiler::symmetry::Symmetry;
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
+
+use crate::closure::{Captures, Operations};
+use crate::input::{Axis, Formula, Input, Macro};
+use definition::{Bind, Definition};
+
+/// The expansion of a call of `called`; in place of errors, calls of `compile_error!`.
+pub(crate) fn expand(called: Macro, tokens: TokenStream) -> TokenStream {
+    let expansion = Input::parse(called, tokens).and_then(|input| match called {
+        Macro::Genred => genred(&input),
+        Macro::KernelSolve => kernel_solve(&input),
+        Macro::Lazy => lazy(&input),
+    });
+    expansion.unwrap_or_else(|error| error.to_compile_error())
+}
+
+/// The operation table, as closures see it.
+struct Table;
+
+impl Operations for Table {
+    fn find(&self, name: &str) -> Option<&'static str> {
+        ops::find_method(name).map(|op| op.name)
+    }
+
+    fn method_names(&self) -> Vec<String> {
+        ops::method_names().collect()
+    }
+}
+
+/// What all macros begin with: the formula as written, its aliases and its captured scalars.
+struct Source {
+    formula: Formula,
+    aliases: Vec<alias::Alias>,
+    captures: Captures,
+}
+
+impl Source {
+    fn read(input: &Input) -> syn::Result<Source> {
+        if let Some(grad) = &input.options.grad {
+            let at = grad
+                .first()
+                .map_or_else(Span::call_site, proc_macro2::Ident::span);
+            let message = "pullbacks (`grad = [..]`) are not part of this version; \
+                           write the gradient of a formula as `Grad(F, v, e)`";
+            return Err(syn::Error::new(at, message));
+        }
+        let mut captures = Captures::default();
+        let formula = input.read_formula(&mut captures, &Table)?;
+        if let (Some(head), Some(captured)) = (&input.head, captures.exprs().first()) {
+            let message = format!(
+                "`{captured}` is not a parameter, and `{}` is an item: there is no scope to capture it from; \
+                 declare it as `Pm(1)`",
+                head.name
+            );
+            return Err(syn::Error::new_spanned(captured, message));
+        }
+        let aliases = input
+            .aliases
+            .iter()
+            .map(|alias| alias.to_compiler())
+            .collect();
+        Ok(Source {
+            formula,
+            aliases,
+            captures,
+        })
+    }
+
+    /// The names of the captured scalars, which no alias can have.
+    fn captured_names(&self) -> Vec<String> {
+        self.captures
+            .exprs()
+            .iter()
+            .map(|tokens| format!("{{{tokens}}}"))
+            .collect()
+    }
+
+    fn compile(&self) -> syn::Result<Compiled> {
+        Compiled::new(&self.formula.tree, &self.aliases, &self.captured_names())
+            .map_err(|error| self.formula.locate(&error))
+    }
+
+    /// The place of the formula as a whole.
+    fn span(&self) -> FormulaSpan {
+        self.formula.tree.span
+    }
+}
+
+fn genred(input: &Input) -> syn::Result<TokenStream> {
+    let source = Source::read(input)?;
+    let Some((axis, _)) = input.options.axis else {
+        return Err(syn::Error::new(
+            Span::call_site(),
+            "genred! needs an axis: `axis = 1` reduces over j and gives one row for each i, \
+             `axis = 0` reduces over i and gives one row for each j",
+        ));
+    };
+    let (reduction, at) = input
+        .options
+        .reduction
+        .unwrap_or((Reduction::Sum, Span::call_site()));
+    if reduction != Reduction::Sum || input.options.weights.is_some() {
+        return Err(syn::Error::new(
+            at,
+            format!(
+                "the reduction {} is not part of this version, which has Sum",
+                reduction.name()
+            ),
+        ));
+    }
+    let compiled = source.compile()?;
+    let axis = match axis {
+        Axis::I => 0,
+        Axis::J => 1,
+    };
+    Ok(Definition {
+        input,
+        captures: &source.captures,
+        kernel: &compiled,
+        text: compiled.text(),
+        symmetry: None,
+        bind: Bind::Reduction { axis },
+    }
+    .expand())
+}
+
+fn kernel_solve(input: &Input) -> syn::Result<TokenStream> {
+    let source = Source::read(input)?;
+    let compiled = source.compile()?;
+    let text = compiled.text().to_owned();
+    let variable = input.options.variable.as_ref();
+    let name = variable.map(ToString::to_string);
+    let assumed = input.options.assume_symmetric.is_some();
+    let unknown = name.as_deref();
+    let solve = compiled
+        .solve(unknown, assumed, source.span())
+        .map_err(|error| {
+            // An error about the option `var` belongs to the option.
+            match variable {
+                Some(variable) if error.message().starts_with("`var") => {
+                    let help = error
+                        .help_text()
+                        .map(|help| format!("\nhelp: {help}"))
+                        .unwrap_or_default();
+                    syn::Error::new(variable.span(), format!("{}{help}", error.message()))
+                }
+                _ => source.formula.locate(&error),
+            }
+        })?;
+    let axis = usize::from(solve.over_j);
+    if let Some((written, at)) = input.options.axis
+        && (written == Axis::J) != solve.over_j
+    {
+        let name = &input.aliases[solve.unknown].name;
+        let message = format!("the unknown `{name}` is summed over with `axis = {axis}`");
+        return Err(syn::Error::new(at, message));
+    }
+    let pairs = if assumed {
+        Vec::new()
+    } else {
+        solve.pairs.clone()
+    };
+    Ok(Definition {
+        input,
+        captures: &source.captures,
+        kernel: &solve.kernel,
+        text: &text,
+        symmetry: Some(&pairs),
+        bind: Bind::System {
+            axis,
+            unknown: solve.unknown,
+            matrix: solve.shape == Shape::Matrix,
+        },
+    }
+    .expand())
+}
+
+fn lazy(input: &Input) -> syn::Result<TokenStream> {
+    let source = Source::read(input)?;
+    let mut compiled = source.compile()?;
+    let symmetry = compiled.symmetry();
+    let pairs = match symmetry {
+        _ if input.options.assume_symmetric.is_some() => Some(Vec::new()),
+        Symmetry::Symmetric(pairs) => Some(pairs),
+        Symmetry::Asymmetric(_) => None,
+    };
+    Ok(Definition {
+        input,
+        captures: &source.captures,
+        kernel: &compiled,
+        text: compiled.text(),
+        symmetry: pairs.as_deref(),
+        bind: Bind::Matrix,
+    }
+    .expand())
+}
+
+/// `quote!` of a path into the runtime.
+fn runtime(input: &Input) -> TokenStream {
+    let root = &input.root;
+    quote!(#root::__private)
+}

@@ -1,0 +1,217 @@
+//! The type that a macro call defines, and its methods.
+
+use keops_compiler::alias::Category;
+use keops_compiler::emit;
+use keops_compiler::formula::Formula as Compiled;
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::{format_ident, quote};
+
+use super::runtime;
+use crate::closure::Captures;
+use crate::input::Input;
+
+/// What `bind` returns.
+pub(super) enum Bind {
+    /// A reduction that can be run.
+    Reduction {
+        /// The axis that is reduced.
+        axis: usize,
+    },
+    /// A system that can be solved.
+    System {
+        /// The axis that is reduced.
+        axis: usize,
+        /// Position of the unknown among the aliases.
+        unknown: usize,
+        /// Whether the kernel is matrix-valued.
+        matrix: bool,
+    },
+    /// A symbolic matrix.
+    Matrix,
+}
+
+/// All that an expansion is made of.
+pub(super) struct Definition<'a> {
+    pub(super) input: &'a Input,
+    pub(super) captures: &'a Captures,
+    pub(super) kernel: &'a Compiled,
+    pub(super) text: &'a str,
+    /// Pairs of aliases that trade places when i and j are exchanged, if the kernel is symmetric.
+    pub(super) symmetry: Option<&'a [(usize, usize)]>,
+    pub(super) bind: Bind,
+}
+
+impl Definition<'_> {
+    /// In item position the definition of a type, in expression position a value of such a type.
+    pub(super) fn expand(&self) -> TokenStream {
+        let runtime = runtime(self.input);
+        let captured = self.captures.exprs();
+        let count = Literal::usize_unsuffixed(captured.len());
+        let Some(head) = &self.input.head else {
+            let name = Ident::new("Formula", Span::mixed_site());
+            let implementation = self.implementation(&name);
+            return quote! {{
+                let captured: [f64; #count] = [#(#runtime::scalar(#captured)),*];
+                #[derive(Clone, Copy, Debug)]
+                struct #name {
+                    captured: [f64; #count],
+                }
+                #implementation
+                #name { captured }
+            }};
+        };
+        let (attributes, visibility, name) = (&head.attributes, &head.visibility, &head.name);
+        let documentation = format!("The formula `{}`, compiled.", self.text);
+        let implementation = self.implementation(name);
+        quote! {
+            #(#attributes)*
+            #[doc = ""]
+            #[doc = #documentation]
+            #[derive(Clone, Copy, Debug, Default)]
+            #visibility struct #name;
+            const _: () = {
+                #implementation
+            };
+        }
+    }
+
+    fn implementation(&self, name: &Ident) -> TokenStream {
+        let runtime = runtime(self.input);
+        let symmetry = self.symmetry.map(|pairs| {
+            let pairs = pairs.iter().map(|&(a, b)| {
+                let (a, b) = (Literal::usize_unsuffixed(a), Literal::usize_unsuffixed(b));
+                quote!((#a, #b))
+            });
+            quote! {
+                const SYMMETRIC: ::core::option::Option<&'static [(usize, usize)]> =
+                    ::core::option::Option::Some(&[#(#pairs),*]);
+            }
+        });
+        let kernel = emit::kernel(&self.kernel.program(), name, &runtime, symmetry);
+        let methods = self.methods();
+        quote! {
+            #kernel
+            #[allow(clippy::all, clippy::pedantic)]
+            impl #name {
+                #methods
+            }
+        }
+    }
+
+    fn methods(&self) -> TokenStream {
+        let runtime = runtime(self.input);
+        let text = self.text;
+        let signature = self.signature();
+        let names: Vec<Ident> = (0..self.input.aliases.len())
+            .map(|n| self.argument(n))
+            .collect();
+        let (parameters, conversions): (Vec<_>, Vec<_>) = self
+            .input
+            .aliases
+            .iter()
+            .zip(&names)
+            .map(|(alias, name)| {
+                let dim = Literal::usize_unsuffixed(alias.dim);
+                match alias.category {
+                    Category::Param => (
+                        quote!(#name: impl #runtime::IntoParams<'a, T>),
+                        quote!(#runtime::IntoParams::<'a, T>::into_params(#name)),
+                    ),
+                    _ => (
+                        quote!(#name: impl #runtime::IntoPoints<'a, T>),
+                        quote!(#runtime::IntoPoints::<'a, T>::into_points(#name, #dim)),
+                    ),
+                }
+            })
+            .unzip();
+        let captured = match self.input.head {
+            Some(_) => quote!(#runtime::Vec::new()),
+            None => quote!(self.captured.to_vec()),
+        };
+        let arguments = quote!(#runtime::vec![#(#conversions),*]);
+        let (returned, made) = match self.bind {
+            Bind::Reduction { axis } => {
+                let axis = Literal::usize_unsuffixed(axis);
+                (
+                    quote!(BoundReduction<'a, T, Self, #runtime::Sum, #runtime::Axis<#axis>>),
+                    quote! {
+                        #runtime::BoundReduction::new(
+                            #runtime::Sum, &SIGNATURE, #arguments, #captured,
+                        )
+                    },
+                )
+            }
+            Bind::System {
+                axis,
+                unknown,
+                matrix,
+            } => {
+                let axis = Literal::usize_unsuffixed(axis);
+                let unknown = Literal::usize_unsuffixed(unknown);
+                let make = if matrix {
+                    quote!(of_matrix_kernel)
+                } else {
+                    quote!(of_scalar_kernel)
+                };
+                (
+                    quote!(System<'a, T>),
+                    quote! {
+                        #runtime::System::#make::<Self, #runtime::Axis<#axis>>(
+                            &SIGNATURE, #arguments, #captured, #unknown,
+                        )
+                    },
+                )
+            }
+            Bind::Matrix => (
+                quote!(BoundMatrix<'a, T, Self>),
+                quote!(#runtime::BoundMatrix::new(&SIGNATURE, #arguments, #captured)),
+            ),
+        };
+        quote! {
+            /// The formula as compiled.
+            pub fn formula(&self) -> &'static str {
+                #text
+            }
+
+            /// Binds arrays to the variables of the formula. Nothing is computed and nothing is checked yet.
+            pub fn bind<'a, T: #runtime::Element>(&self, #(#parameters),*) -> #runtime::#returned {
+                #signature
+                #made
+            }
+        }
+    }
+
+    /// The name of an argument of `bind`: the alias, unless Rust reserves it.
+    fn argument(&self, position: usize) -> Ident {
+        let alias = &self.input.aliases[position];
+        match syn::parse_str::<Ident>(&alias.name) {
+            Ok(name) if alias.name != "_" => Ident::new(&name.to_string(), Span::mixed_site()),
+            _ => format_ident!("argument{position}", span = Span::mixed_site()),
+        }
+    }
+
+    fn signature(&self) -> TokenStream {
+        let runtime = runtime(self.input);
+        let text = self.text;
+        let aliases = self.input.aliases.iter().map(|alias| {
+            let name = &alias.name;
+            let dim = Literal::usize_unsuffixed(alias.dim);
+            let category = match alias.category {
+                Category::I => quote!(I),
+                Category::J => quote!(J),
+                Category::Param => quote!(Param),
+            };
+            quote! {
+                #runtime::AliasInfo { name: #name, category: #runtime::Category::#category, dim: #dim }
+            }
+        });
+        let dim = Literal::usize_unsuffixed(self.kernel.dim());
+        quote! {
+            static SIGNATURE: #runtime::Signature = #runtime::Signature {
+                formula: #text,
+                aliases: &[#(#aliases),*],
+                out_dim: #dim,
+            };
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Linear systems of kernels, on their way to the solver.
+
+use core::ops::ControlFlow;
+use std::time::Duration;
+
+use ndarray::Array2;
+
+use super::operator::{KernelOperator, MatrixOperator};
+use super::{Call, Orientation};
+use crate::Error;
+use crate::input::{Argument, Element, IntoPoints};
+use crate::kernel::Kernel;
+use crate::options::{CallOptions, option_methods};
+use crate::signature::{AliasInfo, Category, Signature};
+use crate::solve::{
+    IterationState, LinearOperator, Preconditioner, Solution, SolveError, SolveOptions, Tolerance,
+    solve,
+};
+
+type Operator<'a> = Box<dyn LinearOperator + 'a>;
+type MakeOperator<'a> = Box<dyn FnOnce(&CallOptions) -> Result<Operator<'a>, Error> + 'a>;
+
+/// A system `(alpha Id + K) a = b` with its arrays: what the `bind` of `kernel_solve!` and
+/// [`SymbolicMatrix::rhs`](super::SymbolicMatrix::rhs) return. [`solve`](Self::solve) solves it.
+///
+/// `K` is the matrix `K_ij = k(x_i, x_j)` of a kernel, or of blocks `M(x_i, x_j)` of a matrix-valued one; it is never
+/// stored. The columns of `b` are independent systems, except for a matrix-valued kernel, which couples them into one.
+#[must_use = "a system is solved by `solve`"]
+pub struct System<'a, T> {
+    operator: MakeOperator<'a>,
+    /// What the right-hand side must look like.
+    unknown: AliasInfo,
+    rhs: Argument<'a>,
+    guess: Option<Argument<'a>>,
+    options: CallOptions,
+    solver: SolveOptions<'a>,
+    element: core::marker::PhantomData<T>,
+}
+
+impl<'a, T: Element> System<'a, T> {
+    /// For expansions: a formula `k(x_i, y_j) * b` whose scalar kernel `k` is `K`. `unknown` is the position of `b`.
+    #[doc(hidden)]
+    pub fn of_scalar_kernel<K: Kernel, O: Orientation>(
+        signature: &'static Signature,
+        arguments: Vec<Argument<'a>>,
+        captured: Vec<f64>,
+        unknown: usize,
+    ) -> Self {
+        let rhs = arguments[unknown].clone();
+        let call = Call {
+            signature,
+            arguments,
+            captured,
+            unknown: Some(unknown),
+        };
+        let operator = move |options: &CallOptions| -> Result<Operator<'a>, Error> {
+            call.check_symmetry::<K>()?;
+            Ok(Box::new(KernelOperator::<T, K, O>::new(&call, options)?))
+        };
+        Self::new(Box::new(operator), signature.aliases[unknown], rhs)
+    }
+
+    /// For expansions: a formula `M(x_i, y_j) b` with a matrix-valued kernel; `K` is the formula.
+    #[doc(hidden)]
+    pub fn of_matrix_kernel<K: Kernel, O: Orientation>(
+        signature: &'static Signature,
+        arguments: Vec<Argument<'a>>,
+        captured: Vec<f64>,
+        unknown: usize,
+    ) -> Self {
+        let rhs = arguments[unknown].clone();
+        let call = Call {
+            signature,
+            arguments,
+            captured,
+            unknown: Some(unknown),
+        };
+        let operator = move |options: &CallOptions| -> Result<Operator<'a>, Error> {
+            call.check_symmetry::<K>()?;
+            Ok(Box::new(MatrixOperator::<T, K, O>::new(call, options)?))
+        };
+        Self::new(Box::new(operator), signature.aliases[unknown], rhs)
+    }
+
+    /// A symbolic matrix and a right-hand side.
+    pub(super) fn of_matrix<K: Kernel, O: Orientation>(
+        call: Call<'a>,
+        options: CallOptions,
+        rhs: impl IntoPoints<'a, T>,
+    ) -> Self {
+        let operator = move |options: &CallOptions| -> Result<Operator<'a>, Error> {
+            call.check_symmetry::<K>()?;
+            Ok(Box::new(KernelOperator::<T, K, O>::new(&call, options)?))
+        };
+        let rhs = rhs.into_points(1);
+        // A right-hand side may have any number of columns.
+        let dim = match &rhs {
+            Argument::Points(points) => points.columns(),
+            _ => 1,
+        };
+        let unknown = AliasInfo {
+            name: "the right-hand side",
+            category: Category::J,
+            dim,
+        };
+        Self {
+            options,
+            ..Self::new(Box::new(operator), unknown, rhs)
+        }
+    }
+
+    fn new(operator: MakeOperator<'a>, unknown: AliasInfo, rhs: Argument<'a>) -> Self {
+        Self {
+            operator,
+            unknown,
+            rhs,
+            guess: None,
+            options: CallOptions::default(),
+            solver: SolveOptions::default(),
+            element: core::marker::PhantomData,
+        }
+    }
+
+    option_methods!();
+
+    /// The multiple `alpha >= 0` of the identity that is added to the matrix (ridge, nugget, noise variance); 1e-10 if
+    /// not set.
+    pub fn alpha(mut self, alpha: f64) -> Self {
+        self.solver.alpha = alpha;
+        self
+    }
+
+    /// The tolerance `Rms(eps)`: every column's residual has a root mean square of at most `eps`; 1e-6 if not set.
+    pub fn eps(self, eps: f64) -> Self {
+        self.tolerance(Tolerance::Rms(eps))
+    }
+
+    /// When a column is good enough.
+    pub fn tolerance(mut self, tolerance: Tolerance) -> Self {
+        self.solver.tolerance = tolerance;
+        self
+    }
+
+    /// The largest number of iterations; if not set, ten times the number of unknowns, but at least 100 and at most
+    /// 20 000.
+    pub fn max_iterations(mut self, iterations: usize) -> Self {
+        self.solver.max_iterations = Some(iterations);
+        self
+    }
+
+    /// The time after which no further iteration is begun; none if not set.
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.solver.time_limit = Some(limit);
+        self
+    }
+
+    /// An approximation of the solution to start from, of the shape of the right-hand side; zero if not set.
+    pub fn guess<G: Element>(mut self, guess: impl IntoPoints<'a, G>) -> Self {
+        self.guess = Some(guess.into_points(self.unknown.dim));
+        self
+    }
+
+    /// The preconditioner.
+    pub fn preconditioner(mut self, preconditioner: Preconditioner<'a>) -> Self {
+        self.solver.preconditioner = preconditioner;
+        self
+    }
+
+    /// A function that is called before the first iteration and after each; [`ControlFlow::Break`] ends the solve.
+    pub fn on_iteration(
+        mut self,
+        callback: impl FnMut(&IterationState<'_>) -> ControlFlow<()> + 'a,
+    ) -> Self {
+        self.solver.on_iteration = Some(Box::new(callback));
+        self
+    }
+
+    /// Solves the system by conjugate gradients; see [`solve`](crate::solve::solve()) for what is computed, what
+    /// converged means, and what is returned.
+    ///
+    /// # Errors
+    /// [`SolveError::Input`] if arrays or options do not fit, or if the two sides of the kernel are bound to different
+    /// points, which makes the matrix unsymmetric; [`SolveError::Unconverged`] with the best iterate if a column does not
+    /// meet the tolerance.
+    pub fn solve(self) -> Result<Solution<T>, SolveError<T>> {
+        let operator = (self.operator)(&self.options)?;
+        self.unknown.check(&self.rhs)?;
+        let b = widened(&self.rhs);
+        let guess = match &self.guess {
+            None => None,
+            Some(guess) => {
+                AliasInfo {
+                    name: "the guess",
+                    ..self.unknown
+                }
+                .check(guess)?;
+                Some(widened(guess))
+            }
+        };
+        let b = b.mapv(T::from_f64);
+        solve(
+            &*operator,
+            b.view(),
+            guess.as_ref().map(|guess| guess.view()),
+            self.solver,
+        )
+    }
+}
+
+/// The points in double precision; empty for what is no array.
+fn widened(argument: &Argument<'_>) -> Array2<f64> {
+    match argument {
+        Argument::Points(points) => points.to_f64(),
+        _ => Array2::zeros((0, 0)),
+    }
+}

@@ -1,0 +1,126 @@
+//! The public contract, as a user would write it.
+
+use keops_solve::ndarray::{Array1, Array2};
+use keops_solve::prelude::*;
+
+fn points(rows: usize, columns: usize, seed: u64) -> Array2<f64> {
+    let mut state = seed;
+    Array2::from_shape_simple_fn((rows, columns), || {
+        state = state
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    })
+}
+
+#[test]
+fn a_reduction() {
+    let conv = genred!(
+        "Exp(-g*SqDist(x,y))*b",
+        x = Vi(3),
+        y = Vj(3),
+        b = Vj(2),
+        g = Pm(1),
+        reduction = Sum,
+        axis = 1,
+    );
+    let (x, y, b) = (points(37, 3, 1), points(41, 3, 2), points(41, 2, 3));
+    let out: Array2<f64> = conv.bind(&x, &y, &b, 0.7).run().unwrap();
+    for i in 0..37 {
+        for c in 0..2 {
+            let mut sum = 0.0;
+            for j in 0..41 {
+                let d: f64 = (0..3).map(|k| (x[(i, k)] - y[(j, k)]).powi(2)).sum();
+                sum += (-0.7 * d).exp() * b[(j, c)];
+            }
+            assert!((out[(i, c)] - sum).abs() < 1e-13);
+        }
+    }
+}
+
+#[test]
+fn a_solve() {
+    let kinv = kernel_solve!(
+        "Exp(-g*SqDist(x,y))*b",
+        x = Vi(2),
+        y = Vj(2),
+        b = Vj(2),
+        g = Pm(1)
+    );
+    let (x, b) = (points(300, 2, 1), points(300, 2, 2));
+    let solution = kinv
+        .bind(&x, &x, &b, 50.0)
+        .alpha(0.01)
+        .eps(1e-9)
+        .solve()
+        .unwrap();
+    let conv = genred!(
+        "Exp(-g*SqDist(x,y))*b",
+        x = Vi(2),
+        y = Vj(2),
+        b = Vj(2),
+        g = Pm(1),
+        axis = 1
+    );
+    let back = conv.bind(&x, &x, &solution.values, 50.0).run().unwrap() + 0.01 * &solution.values;
+    assert!((back - &b).iter().all(|r| r.abs() < 1e-7));
+    println!("{} iterations", solution.iterations);
+
+    let x32 = x.mapv(|v| v as f32);
+    let b32 = b.mapv(|v| v as f32);
+    let solution = kinv
+        .bind(&x32, &x32, &b32, 50.0)
+        .alpha(0.01)
+        .eps(1e-6)
+        .solve()
+        .unwrap();
+    println!("{} iterations, {:?}", solution.iterations, solution.columns);
+}
+
+fn gaussian_kernel<'a>(
+    x: &'a Array2<f64>,
+    y: &'a Array2<f64>,
+    sigma: f64,
+) -> impl SymbolicMatrix<f64> + 'a {
+    lazy!(|x: Vi(1), y: Vj(1)| (-(x - y).sqnorm2() / (2.0 * sigma * sigma)).exp()).bind(x, y)
+}
+
+#[test]
+fn a_symbolic_matrix() {
+    let x = points(100, 1, 1);
+    let t = points(10, 1, 2);
+    let b = Array1::from_iter(x.iter().map(|x| (6.0 * x).sin()));
+    let gaussian = lazy!(|x: Vi(1), y: Vj(1), s: Pm(1)| (-(x - y).sqnorm2() / (2.0 * s * s)).exp());
+    let k_xx = gaussian.bind(&x, &x, 0.1);
+    let a = k_xx.rhs(&b).alpha(1.0).solve().unwrap().values;
+    let mean = gaussian.bind(&t, &x, 0.1).dot(&a).unwrap();
+    assert_eq!(mean.dim(), (10, 1));
+    let other = gaussian_kernel(&t, &x, 0.1).dot(&a).unwrap();
+    assert!((mean - other).iter().all(|d| d.abs() < 1e-14));
+}
+
+kernel_solve!(
+    /// Gaussian ridge regression in the plane.
+    pub GaussianSolve: "Exp(-g*SqDist(x,y))*b", x = Vi(2), y = Vj(2), b = Vj(2), g = Pm(1)
+);
+
+#[test]
+fn a_named_kernel() {
+    let (x, b) = (points(20, 2, 1), points(20, 2, 2));
+    let named = GaussianSolve;
+    assert!(named.bind(&x, &x, &b, 1.0).alpha(1.0).solve().is_ok());
+    assert_eq!(GaussianSolve.formula(), "Exp(-g*SqDist(x, y))*b");
+}
+
+#[test]
+fn a_matrix_valued_kernel() {
+    let elastic = kernel_solve!(
+        "Exp(-SqDist(x,y))*(b + 0.5*Sum(b))",
+        x = Vi(2),
+        y = Vj(2),
+        b = Vj(2)
+    );
+    let (x, b) = (points(50, 2, 1), points(50, 2, 2));
+    let solution = elastic.bind(&x, &x, &b).alpha(1.0).solve().unwrap();
+    assert_eq!(solution.columns.len(), 1);
+}
