@@ -10,7 +10,7 @@ use crate::kernel::Features;
 use crate::lanes::{scalars, scalars_mut};
 use crate::simd::{InstructionSet, Real, Simd, WithSimd, dispatch};
 use core::marker::PhantomData;
-use ndarray::{ArrayViewMut2, Axis};
+use ndarray::{ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 
 /// Writes the value of the scalar formula `P` for all pairs to `out`, of shape `(rows, columns)`, evaluating in `T`.
@@ -102,9 +102,10 @@ impl<P: Pairing, T: Real, U: Element> WithSimd<T> for Task<'_, '_, '_, P, T, U> 
                 }
                 let values = scalars::<S>(&values);
                 for l in 0..S::LANES.min(rows - v * S::LANES) {
-                    for c in 0..count {
-                        let value = values[c * S::LANES + l].to_f64();
-                        self.out[(v * S::LANES + l, first + c)] = U::from_f64(value);
+                    let mut out = self.out.row_mut(v * S::LANES + l);
+                    let out = out.slice_mut(s![first..first + count]);
+                    for (out, values) in out.into_iter().zip(values.chunks_exact(S::LANES)) {
+                        *out = U::from_f64(values[l].to_f64());
                     }
                 }
             }

@@ -2,12 +2,12 @@
 
 use super::Reduction;
 use super::sum::held;
-use crate::kernel::{Accumulator, Features};
-use crate::lanes::scalars;
+use crate::kernel::{Accumulator, Features, Joined};
+use crate::lanes::{scalars, scalars_mut};
 use crate::simd::{Real, Simd};
 use core::slice;
 
-/// A sum that brings every single term into the totals.
+/// A sum that brings every single term into its accumulator.
 ///
 /// The totals are `f64`, two per component: the sum, and with Kahan's scheme the excess of the sum over the true one.
 /// A sum in single precision rounds every result. Sums and differences of two `f32` that are computed in `f64` and
@@ -18,6 +18,8 @@ pub(crate) struct CarefulSum {
     pub(crate) kahan: bool,
     /// Whether the accumulator is an `f32`.
     pub(crate) single: bool,
+    /// Whether the accumulator has the type of the terms: the tile state is then the accumulator.
+    pub(crate) same: bool,
 }
 
 impl CarefulSum {
@@ -54,22 +56,35 @@ impl CarefulSum {
     }
 }
 
-/// Adds terms to the totals.
-pub(crate) struct AddToTotals<'a> {
+/// Adds terms to the tile state where it is the accumulator, and else to the totals.
+pub(crate) struct AddEach<'a, O> {
     sum: CarefulSum,
+    state: &'a mut Joined<O, O>,
     totals: &'a mut [f64],
 }
 
-impl<S: Simd> Accumulator<S> for AddToTotals<'_> {
+impl<S: Simd, O: Features<S::V>> Accumulator<S> for AddEach<'_, O> {
     #[inline(always)]
-    fn push(&mut self, _: S, k: usize, value: S::V) {
-        let (sums, excesses) = self.totals.split_at_mut(self.totals.len() / 2);
-        let lanes = k * S::LANES..(k + 1) * S::LANES;
-        let terms = scalars::<S>(slice::from_ref(&value));
-        self.sum
-            .add(&mut sums[lanes.clone()], &mut excesses[lanes], |l| {
-                terms[l].to_f64()
-            });
+    fn push(&mut self, s: S, k: usize, value: S::V) {
+        if self.sum.same {
+            let (sums, excesses) = self.state.as_mut_slice().split_at_mut(O::LEN);
+            if self.sum.kahan {
+                let term = s.sub(value, excesses[k]);
+                let next = s.add(sums[k], term);
+                excesses[k] = s.sub(s.sub(next, sums[k]), term);
+                sums[k] = next;
+            } else {
+                sums[k] = s.add(sums[k], value);
+            }
+        } else {
+            let (sums, excesses) = self.totals.split_at_mut(O::LEN * S::LANES);
+            let lanes = k * S::LANES..(k + 1) * S::LANES;
+            let terms = scalars::<S>(slice::from_ref(&value));
+            self.sum
+                .add(&mut sums[lanes.clone()], &mut excesses[lanes], |l| {
+                    terms[l].to_f64()
+                });
+        }
     }
     #[inline(always)]
     fn push_product(&mut self, s: S, k: usize, a: S::V, b: S::V) {
@@ -79,8 +94,8 @@ impl<S: Simd> Accumulator<S> for AddToTotals<'_> {
 
 impl Reduction for CarefulSum {
     type Total = f64;
-    type Tile<V: Copy, O: Features<V>> = [V; 0];
-    type Accumulator<'a, S: Simd, O: Features<S::V> + 'a> = AddToTotals<'a>;
+    type Tile<V: Copy, O: Features<V>> = Joined<O, O>;
+    type Accumulator<'a, S: Simd, O: Features<S::V> + 'a> = AddEach<'a, O>;
     const BLOCKED: bool = false;
 
     #[inline(always)]
@@ -94,21 +109,35 @@ impl Reduction for CarefulSum {
     }
 
     #[inline(always)]
-    fn open<S: Simd>(self, _: S, _: &[f64], _: &mut [S::V]) {}
+    fn open<S: Simd>(self, _: S, totals: &[f64], tile: &mut [S::V]) {
+        for (state, &total) in scalars_mut::<S>(tile).iter_mut().zip(totals) {
+            *state = S::T::from_f64(total);
+        }
+    }
 
     #[inline(always)]
     fn accumulator<'a, S: Simd, O: Features<S::V>>(
         self,
         _: usize,
         _: usize,
-        _: &'a mut [S::V; 0],
+        tile: &'a mut Joined<O, O>,
         totals: &'a mut [f64],
-    ) -> AddToTotals<'a> {
-        AddToTotals { sum: self, totals }
+    ) -> AddEach<'a, O> {
+        AddEach {
+            sum: self,
+            state: tile,
+            totals,
+        }
     }
 
     #[inline(always)]
-    fn close<S: Simd>(self, _: S, _: usize, _: &[S::V], _: &mut [f64]) {}
+    fn close<S: Simd>(self, _: S, _: usize, tile: &[S::V], totals: &mut [f64]) {
+        if self.same {
+            for (total, state) in totals.iter_mut().zip(scalars::<S>(tile)) {
+                *total = state.to_f64();
+            }
+        }
+    }
 
     fn merge(self, totals: &mut [f64], others: &[f64]) {
         let (sums, excesses) = totals.split_at_mut(totals.len() / 2);

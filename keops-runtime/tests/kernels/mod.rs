@@ -1,7 +1,7 @@
 //! Kernels as a macro would emit them, their arrays, and the truth about them.
 #![allow(dead_code)]
 
-use keops_runtime::kernel::{Accumulator, Features, Fetch, Kernel};
+use keops_runtime::kernel::{Accumulator, Fetch, Kernel};
 use keops_runtime::simd::{Real, Simd};
 use keops_runtime::{AliasInfo, Category, Signature};
 
@@ -17,9 +17,9 @@ macro_rules! alias {
 
 /// `b / (1 + g |x - y|^2)`, x = Vi(3), y = Vj(3), b = Vj(2), g = Pm(1).
 #[derive(Clone, Copy, Debug)]
-pub struct Cauchy;
+pub(crate) struct Cauchy;
 
-pub static CAUCHY: Signature = Signature {
+pub(crate) static CAUCHY: Signature = Signature {
     formula: "Inv(1+g*SqDist(x,y))*b",
     aliases: &[
         alias!("x", I, 3),
@@ -71,9 +71,9 @@ impl Kernel for Cauchy {
 
 /// The scalar kernel `1 / (1 + g |x - y|^2)`.
 #[derive(Clone, Copy, Debug)]
-pub struct ScalarCauchy;
+pub(crate) struct ScalarCauchy;
 
-pub static SCALAR_CAUCHY: Signature = Signature {
+pub(crate) static SCALAR_CAUCHY: Signature = Signature {
     formula: "Inv(1+g*SqDist(x,y))",
     aliases: &[alias!("x", I, 3), alias!("y", J, 3), alias!("g", Param, 1)],
     out_dim: 1,
@@ -119,9 +119,9 @@ impl Kernel for ScalarCauchy {
 /// `Square(w) * (SqNorm2(x) - SqNorm2(y) + c)`: everything but a multiplication and two additions is hoisted. `c` is a
 /// captured scalar.
 #[derive(Clone, Copy, Debug)]
-pub struct Hoisted;
+pub(crate) struct Hoisted;
 
-pub static HOISTED: Signature = Signature {
+pub(crate) static HOISTED: Signature = Signature {
     formula: "Square(w)*(SqNorm2(x)-SqNorm2(y)+c)",
     aliases: &[alias!("w", Param, 1), alias!("y", J, 2), alias!("x", I, 2)],
     out_dim: 1,
@@ -163,9 +163,9 @@ impl Kernel for Hoisted {
 
 /// `SqDist(x, y)` in `D` dimensions, with a loop.
 #[derive(Clone, Copy, Debug)]
-pub struct SqDist<const D: usize>;
+pub(crate) struct SqDist<const D: usize>;
 
-pub static SQ_DIST_784: Signature = Signature {
+pub(crate) static SQ_DIST_784: Signature = Signature {
     formula: "SqDist(x,y)",
     aliases: &[alias!("x", I, 784), alias!("y", J, 784)],
     out_dim: 1,
@@ -208,9 +208,9 @@ impl<const D: usize> Kernel for SqDist<D> {
 
 /// `x * b`, with x = Vi(1) and b = Vj(1000).
 #[derive(Clone, Copy, Debug)]
-pub struct WideOut;
+pub(crate) struct WideOut;
 
-pub static WIDE_OUT: Signature = Signature {
+pub(crate) static WIDE_OUT: Signature = Signature {
     formula: "x*b",
     aliases: &[alias!("x", I, 1), alias!("b", J, 1000)],
     out_dim: 1000,
@@ -250,9 +250,9 @@ impl Kernel for WideOut {
 
 /// The value of the one variable `b` = Vj(1): a plain sum.
 #[derive(Clone, Copy, Debug)]
-pub struct Plain;
+pub(crate) struct Plain;
 
-pub static PLAIN: Signature = Signature {
+pub(crate) static PLAIN: Signature = Signature {
     formula: "b",
     aliases: &[alias!("b", J, 1)],
     out_dim: 1,
@@ -288,13 +288,13 @@ impl Kernel for Plain {
 
 /// A sum in `f64` by Neumaier's scheme.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Exact {
+pub(crate) struct Exact {
     sum: f64,
     rest: f64,
 }
 
 impl Exact {
-    pub fn add(&mut self, x: f64) {
+    pub(crate) fn add(&mut self, x: f64) {
         let next = self.sum + x;
         self.rest += if self.sum.abs() >= x.abs() {
             (self.sum - next) + x
@@ -304,13 +304,13 @@ impl Exact {
         self.sum = next;
     }
 
-    pub fn value(self) -> f64 {
+    pub(crate) fn value(self) -> f64 {
         self.sum + self.rest
     }
 }
 
 /// A cheap sequence of numbers in `[0, 1)`, exact in `f32`.
-pub fn numbers(seed: u64) -> impl FnMut() -> f64 {
+pub(crate) fn numbers(seed: u64) -> impl FnMut() -> f64 {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     move || {
         state ^= state << 13;

@@ -1,0 +1,199 @@
+//! Symbolic matrices and the operator of the solver, against the matrix written out.
+
+mod kernels;
+
+use keops_runtime::simd::InstructionSet;
+use keops_runtime::solve::{LinearOperator, Precision};
+use keops_runtime::{BoundMatrix, Element, Error, IntoParams, IntoPoints, SymbolicMatrix};
+use kernels::{HOISTED, Hoisted, SCALAR_CAUCHY, ScalarCauchy, numbers};
+use ndarray::{Array1, Array2, s};
+
+fn points<T: Element>(rows: usize, columns: usize, seed: u64) -> Array2<T> {
+    let mut next = numbers(seed);
+    Array2::from_shape_simple_fn((rows, columns), || T::from_f64(next() - 0.5))
+}
+
+fn cauchy<'a, T: Element>(
+    x: &'a Array2<T>,
+    y: &'a Array2<T>,
+    g: f64,
+) -> BoundMatrix<'a, T, ScalarCauchy> {
+    let g = [T::from_f64(g)];
+    let arguments = vec![
+        IntoPoints::<T>::into_points(x, 3),
+        IntoPoints::<T>::into_points(y, 3),
+        IntoParams::<T>::into_params(&g),
+    ];
+    BoundMatrix::new(&SCALAR_CAUCHY, arguments, Vec::new())
+}
+
+/// That functions can return a matrix without naming its type.
+fn abstracted<'a>(x: &'a Array2<f64>, y: &'a Array2<f64>) -> impl SymbolicMatrix<f64> + 'a {
+    cauchy(x, y, 2.0)
+}
+
+fn written_out<T: Element>(x: &Array2<T>, y: &Array2<T>, g: f64) -> Array2<f64> {
+    Array2::from_shape_fn((x.nrows(), y.nrows()), |(i, j)| {
+        let distance: f64 = (0..3)
+            .map(|d| (x[(i, d)].to_f64() - y[(j, d)].to_f64()).powi(2))
+            .sum();
+        1.0 / (1.0 + g * distance)
+    })
+}
+
+fn assert_close<T: Element>(got: &Array2<T>, expected: &Array2<f64>, tolerance: f64) {
+    assert_eq!(got.dim(), expected.dim());
+    for ((index, got), expected) in got.indexed_iter().zip(expected) {
+        let error = (got.to_f64() - expected).abs();
+        assert!(
+            error <= tolerance,
+            "{index:?}: {got:?}, expected {expected}"
+        );
+    }
+}
+
+fn check<T: Element>(m: usize, n: usize, tolerance: f64) {
+    let (x, y) = (points::<T>(m, 3, 1), points::<T>(n, 3, 2));
+    let dense = written_out(&x, &y, 2.0);
+    for isa in InstructionSet::available() {
+        let k = cauchy(&x, &y, 2.0).instruction_set(isa);
+        assert_eq!((k.nrows().unwrap(), k.ncols().unwrap()), (m, n));
+        assert_eq!((k.t().nrows().unwrap(), k.t().ncols().unwrap()), (n, m));
+        assert_close(&k.to_dense().unwrap(), &dense, tolerance);
+        assert_close(&k.t().to_dense().unwrap(), &dense.t().to_owned(), tolerance);
+        for columns in [0, 1, 2, 3, 4, 5, 8, 9, 11, 21] {
+            let (v, w) = (points::<T>(n, columns, 3), points::<T>(m, columns, 4));
+            let tolerance = 16.0 * tolerance;
+            assert_close(
+                &k.dot(&v).unwrap(),
+                &dense.dot(&v.mapv(T::to_f64)),
+                tolerance,
+            );
+            assert_close(
+                &k.t().dot(&w).unwrap(),
+                &dense.t().dot(&w.mapv(T::to_f64)),
+                tolerance,
+            );
+        }
+    }
+}
+
+#[test]
+fn products_and_entries_are_those_of_the_matrix() {
+    for (m, n) in [(0, 3), (1, 1), (33, 65), (130, 300)] {
+        check::<f32>(m, n, 4e-6);
+        check::<f64>(m, n, 1e-14);
+    }
+}
+
+#[test]
+fn large_matrices_are_cut_without_loss() {
+    let (x, y) = (points::<f64>(1500, 3, 1), points::<f64>(1100, 3, 2));
+    let k = cauchy(&x, &y, 2.0);
+    let dense = written_out(&x, &y, 2.0);
+    let v = points::<f64>(1100, 3, 3);
+    assert_close(&k.to_dense().unwrap(), &dense, 1e-14);
+    assert_close(&k.dot(&v).unwrap(), &dense.dot(&v), 1e-12);
+    assert_close(
+        &k.dot(v.slice(s![.., ..;-1])).unwrap(),
+        &dense.dot(&v.slice(s![.., ..;-1])),
+        1e-12,
+    );
+}
+
+#[test]
+fn a_vector_times_the_matrix_is_a_vector() {
+    let (x, y) = (points::<f64>(20, 3, 1), points::<f64>(30, 3, 2));
+    let v: Array1<f64> = points::<f64>(30, 1, 3).remove_axis(ndarray::Axis(1));
+    let k = abstracted(&x, &y);
+    let product: Array1<f64> = k.dot(&v).unwrap();
+    let same: Array1<f64> = k.dot(v.view()).unwrap();
+    assert_eq!(product, same);
+    let expected = written_out(&x, &y, 2.0).dot(&v);
+    assert!(
+        (product - expected)
+            .iter()
+            .all(|difference| difference.abs() < 1e-13)
+    );
+    let transposed: Array1<f64> = k.t().t().dot(&v).unwrap();
+    assert_eq!(transposed, same);
+}
+
+#[test]
+fn sums_follow_the_axis() {
+    let (x, y) = (points::<f64>(20, 3, 1), points::<f64>(30, 3, 2));
+    let k = cauchy(&x, &y, 2.0);
+    let dense = written_out(&x, &y, 2.0);
+    let rows = dense
+        .sum_axis(ndarray::Axis(1))
+        .insert_axis(ndarray::Axis(1));
+    let columns = dense
+        .sum_axis(ndarray::Axis(0))
+        .insert_axis(ndarray::Axis(1));
+    assert_close(&k.sum(1).unwrap(), &rows, 1e-13);
+    assert_close(&k.sum(0).unwrap(), &columns, 1e-13);
+    assert_close(&k.t().sum(0).unwrap(), &rows, 1e-13);
+    assert_eq!(k.sum(2).unwrap_err(), Error::Axis(2));
+}
+
+#[test]
+fn products_with_other_sizes_say_so() {
+    let (x, y) = (points::<f64>(20, 3, 1), points::<f64>(30, 3, 2));
+    let error = cauchy(&x, &y, 2.0).dot(&Array1::zeros(20)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the operand of dot: expected 30 rows, one per column of the matrix, got an array of shape (20,)"
+    );
+    let error = cauchy(&x, &y, 2.0).operator().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the matrix to solve with: expected as many points i as points j, got an array of shape (20, 30)"
+    );
+}
+
+#[test]
+fn captured_scalars_reach_products() {
+    let (x, y) = (points::<f64>(20, 2, 1), points::<f64>(30, 2, 2));
+    let arguments = vec![
+        IntoParams::<f64>::into_params(1.5),
+        IntoPoints::<f64>::into_points(&y, 2),
+        IntoPoints::<f64>::into_points(&x, 2),
+    ];
+    let k = BoundMatrix::<f64, Hoisted>::new(&HOISTED, arguments, vec![0.25]);
+    let norm = |p: &Array2<f64>, i: usize| p[(i, 0)].powi(2) + p[(i, 1)].powi(2);
+    let dense = Array2::from_shape_fn((20, 30), |(i, j)| 2.25 * (norm(&x, i) - norm(&y, j) + 0.25));
+    let v = points::<f64>(30, 4, 3);
+    assert_close(&k.dot(&v).unwrap(), &dense.dot(&v), 1e-13);
+}
+
+#[test]
+fn the_operator_has_two_precisions() {
+    let x = points::<f32>(600, 3, 1);
+    let dense = written_out(&x, &x, 2.0);
+    let v = points::<f64>(600, 3, 2) * (1.0 / 3.0);
+    let expected = dense.dot(&v);
+    let k = cauchy(&x, &x, 2.0);
+    let operator = k.operator().unwrap();
+    assert_eq!(operator.len(), 600);
+    assert_eq!(operator.working_roundoff(), 2.0_f64.powi(-24));
+    let mut out = Array2::from_elem((600, 3), f64::NAN);
+    operator
+        .apply(Precision::Double, v.view(), out.view_mut())
+        .unwrap();
+    assert_close(&out, &expected, 1e-12);
+    out.fill(f64::NAN);
+    operator
+        .apply(Precision::Working, v.view(), out.view_mut())
+        .unwrap();
+    assert_close(&out, &expected, 1e-4);
+    assert!(
+        (&out - &expected)
+            .iter()
+            .any(|difference| difference.abs() > 1e-9)
+    );
+    assert!(
+        operator
+            .apply(Precision::Working, v.slice(s![1.., ..]), out.view_mut())
+            .is_err()
+    );
+}
