@@ -95,8 +95,8 @@ pub trait Coefficients: Sized + Copy + 'static {
     const EXPM1_MIN: Self;
     /// Up to it, the reduction of sine and cosine with three words of pi is accurate.
     const TRIG_MAX: Self;
-    /// Above it, the sum of two numbers may overflow; a quarter of it is far above the
-    /// rounding of the rest.
+    /// Not above half the largest number, so that a sum of two up to it is finite; and an
+    /// eighth of the largest number is below half of it.
     const HUGE: Self;
     /// From it on, `erf` rounds to one.
     const ERF_ONE: Self;
@@ -245,7 +245,7 @@ impl Coefficients for f64 {
     const POW_LIMIT: Self = 1200.0;
     const EXPM1_MIN: Self = -40.0;
     const TRIG_MAX: Self = 1_073_741_824.0;
-    const HUGE: Self = 1e307;
+    const HUGE: Self = 8e307;
     const ERF_ONE: Self = 6.0;
     const TANH_ONE: Self = 20.0;
     const EXP2_TABLE: [Self; 16] = [1.0, 1.0442737824274138, 1.0905077326652577, 1.1387886347566916,

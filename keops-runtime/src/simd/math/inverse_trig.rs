@@ -66,7 +66,9 @@ pub(in super::super) fn acos<S: Simd>(s: S, x: S::V) -> S::V {
 fn atan_ratio<S: Simd>(s: S, v: S::V, w: S::V) -> S::V {
     // Near 1, atan(v/w) = pi/4 + atan((v - w)/(v + w)). The bound is above tan(1/2): below 1/2 the spacing of the result
     // is too fine for the error of the quotient.
-    let near_one = s.lt(s.mul(constant(s, 0.55), w), v);
+    // Two infinities are near 1, an infinite w alone is not: v is then below HUGE / 2.
+    let bound = s.mul(constant(s, 0.55), s.min(s.splat(S::T::HUGE), w));
+    let near_one = s.lt(bound, v);
     let numerator = s.select(near_one, s.sub(v, w), v);
     let denominator = s.select(near_one, s.add(v, w), w);
     // Equal operands, infinities and zeros too.
@@ -91,21 +93,20 @@ pub(in super::super) fn atan<S: Simd>(s: S, x: S::V) -> S::V {
 /// `atan2(y, x)`: the angle of the point `(x, y)`.
 #[inline(always)]
 pub(in super::super) fn atan2<S: Simd>(s: S, y: S::V, x: S::V) -> S::V {
-    let zero = s.splat(S::T::ZERO);
     let (a, b) = (s.abs(x), s.abs(y));
     let (v, w) = (s.min(a, b), s.max(a, b));
     // The sum of two huge numbers must not overflow.
     let huge = s.lt(s.splat(S::T::HUGE), w);
-    let down = s.select(huge, constant(s, 0.25), s.splat(S::T::ONE));
+    let down = s.select(huge, constant(s, 0.125), s.splat(S::T::ONE));
     let angle = atan_ratio(s, s.mul(v, down), s.mul(w, down));
-    let angle = s.select_lt(a, b, complement(s, angle, zero), angle);
-    let negative = s.copysign(s.splat(S::T::ONE), x);
-    let supplement = {
-        let upper = constant(s, 2.0 * S::T::FRAC_PI_2_HI.to_f64());
-        let lower = constant(s, 2.0 * S::T::FRAC_PI_2_LO.to_f64());
-        s.sub(upper, s.sub(angle, lower))
-    };
-    let angle = s.select_lt(negative, zero, supplement, angle);
+    // Quarter turns minus the angle where either the quotient was turned over or x is negative, plus it elsewhere.
+    let steep = s.lt(a, b);
+    let one = s.splat(S::T::ONE);
+    let sign = s.copysign(one, x);
+    let turns = s.select(steep, one, s.sub(one, sign));
+    let angle = s.copysign(angle, s.select(steep, s.neg(sign), sign));
+    let angle = s.fma(turns, s.splat(S::T::FRAC_PI_2_LO), angle);
+    let angle = s.fma(turns, s.splat(S::T::FRAC_PI_2_HI), angle);
     // A NaN in y has come through min and max, one in x has not.
     s.copysign(s.select_eq(x, x, angle, x), y)
 }

@@ -39,8 +39,8 @@ fn log2_double<S: Simd>(s: S, x: S::V) -> Double<S::V> {
     let c0 = words(S::T::LOG2_RATIO_C0);
     let factor = Double::quick_sum(s, c0.hi, inner.hi).plus_low(s, s.add(inner.lo, c0.lo));
     let log_m = ratio.times(s, factor);
-    let sum = Double::quick_sum(s, k, log_m.hi).plus_low(s, log_m.lo);
-    Double::quick_sum(s, sum.hi, sum.lo)
+    // At zero and infinity the upper word is the infinite k and the lower one NaN.
+    Double::quick_sum(s, k, log_m.hi).plus_low(s, log_m.lo)
 }
 
 /// `x^y`.
