@@ -46,8 +46,9 @@ macro_rules! lane_array {
             }
             #[inline(always)]
             fn load(self, from: &[$t]) -> [$t; L] {
-                let from = &from[..L];
-                core::array::from_fn(|l| from[l])
+                let mut v = [0.0; L];
+                v.copy_from_slice(&from[..L]);
+                v
             }
             #[inline(always)]
             fn store(self, v: [$t; L], to: &mut [$t]) {

@@ -1,8 +1,8 @@
 //! Sine and cosine, by reduction to `|r| <= pi/2` with pi in three words (Cody and Waite 1980).
 
-use super::super::Simd;
-use super::double::subtract_product;
-use super::{Coefficients, constant, odd};
+use super::super::{Real, Simd};
+use super::double::{Double, subtract_product};
+use super::{Coefficients, constant, odd, polynomial};
 
 /// `(-1)^n sin(x - h pi)`, given `h` and `t` with `n` in its lowest bits.
 #[inline(always)]
@@ -11,7 +11,19 @@ fn reduced_sin<S: Simd>(s: S, x: S::V, h: S::V, t: S::V) -> S::V {
     let r = subtract_product(s, h, s.splat(p1), x);
     let r = subtract_product(s, h, s.splat(p2), r);
     let r = s.fnma(h, s.splat(p3), r);
-    let y = odd(s, r, s.mul(r, r), S::T::SIN);
+    let y = if S::FUSED {
+        odd(s, r, s.mul(r, r), S::T::SIN)
+    } else {
+        // The roundings of the cubic term, nearly 0.6 at pi/2, would bring the error just above two units.
+        let zero = s.splat(S::T::ZERO);
+        let r = Double { hi: r, lo: zero };
+        let z = r.times(s, r);
+        let rest = s.mul(z.hi, polynomial(s, z.hi, &S::T::SIN[1..]));
+        let q = Double::quick_sum(s, s.splat(S::T::SIN[0]), rest);
+        let cubic = z.times(s, q).times(s, r);
+        let sum = Double::quick_sum(s, r.hi, cubic.hi).plus_low(s, cubic.lo);
+        s.add(sum.hi, sum.lo)
+    };
     // The polynomial loses the sign of -0.
     s.copysign(y, s.bit_xor(r, s.shift_to_sign(t)))
 }
