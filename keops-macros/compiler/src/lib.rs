@@ -29,6 +29,7 @@ pub mod ops;
 pub mod parse;
 mod print;
 pub mod reduction;
+pub mod reference;
 pub mod scalar;
 pub mod source;
 pub mod stages;

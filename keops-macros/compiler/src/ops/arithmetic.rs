@@ -6,7 +6,7 @@ use crate::dag::{Dag, Node};
 use crate::lower::Component;
 use crate::scalar::{Instruction, Value};
 
-pub(super) static OPS: &[&Op] = &[
+pub(super) const OPS: &[&Op] = &[
     &ADD, &SUBTRACT, &MULT, &DIVIDE, &MINUS, &INV, &SQUARE, &POW, &POWF, &SQRT, &RSQRT, &ABS,
     &INT_CST, &INT_INV, &RAT_CST, &ZERO,
 ];

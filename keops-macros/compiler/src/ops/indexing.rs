@@ -5,7 +5,7 @@ use super::{Derivative, Linearity, Meaning, Op, Param};
 use crate::lower::Piece;
 use crate::scalar::Instruction;
 
-pub(super) static OPS: &[&Op] = &[&ELEM, &ELEM_T, &EXTRACT, &EXTRACT_T, &CONCAT, &ONE_HOT];
+pub(super) const OPS: &[&Op] = &[&ELEM, &ELEM_T, &EXTRACT, &EXTRACT_T, &CONCAT, &ONE_HOT];
 
 /// Where a stretch of `length` components from `start` lies in a vector of dimension `dim`.
 fn stretch(op: &str, start: i64, length: i64, dim: usize) -> Result<(usize, usize), String> {

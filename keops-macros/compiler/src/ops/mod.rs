@@ -6,6 +6,7 @@
 //! and name no operation.
 
 mod arithmetic;
+mod complex;
 mod helpers;
 mod indexing;
 mod piecewise;
@@ -177,19 +178,23 @@ impl std::fmt::Debug for Op {
     }
 }
 
+/// The operations by subject, in the order of the documentation.
+pub fn sections() -> &'static [(&'static str, &'static [&'static Op])] {
+    static SECTIONS: &[(&str, &[&Op])] = &[
+        ("Arithmetic, constants, powers", arithmetic::OPS),
+        ("Transcendental functions", transcendental::OPS),
+        ("Comparisons and piecewise functions", piecewise::OPS),
+        ("Norms, products and reductions of a vector", vector::OPS),
+        ("Components and concatenation", indexing::OPS),
+        ("Matrices and tensors", tensor::OPS),
+        ("Complex numbers", complex::OPS),
+    ];
+    SECTIONS
+}
+
 /// All operations, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Op> {
-    [
-        arithmetic::OPS,
-        transcendental::OPS,
-        piecewise::OPS,
-        vector::OPS,
-        indexing::OPS,
-        tensor::OPS,
-    ]
-    .into_iter()
-    .flatten()
-    .copied()
+    sections().iter().flat_map(|(_, ops)| ops.iter().copied())
 }
 
 /// The operation called `name` in a formula.

@@ -6,7 +6,7 @@ use crate::dag::{Dag, Node};
 use crate::lower::Component;
 use crate::scalar::{FoldKind, Index, Instruction, Value};
 
-pub(super) static OPS: &[&Op] = &[
+pub(super) const OPS: &[&Op] = &[
     &MAT_VEC_MULT,
     &VEC_MAT_MULT,
     &TENSOR_PROD,

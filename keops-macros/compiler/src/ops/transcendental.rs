@@ -6,7 +6,7 @@ use crate::dag::{Dag, Node};
 use crate::lower::Component;
 use crate::scalar::{Instruction, Value};
 
-pub(super) static OPS: &[&Op] = &[
+pub(super) const OPS: &[&Op] = &[
     &EXP,
     &LOG,
     &XLOGX,

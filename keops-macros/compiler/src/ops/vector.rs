@@ -8,7 +8,7 @@ use crate::dag::{Dag, Node};
 use crate::lower::Component;
 use crate::scalar::{FoldKind, Instruction, Value};
 
-pub(super) static OPS: &[&Op] = &[
+pub(super) const OPS: &[&Op] = &[
     &SUM,
     &SUM_T,
     &MIN,

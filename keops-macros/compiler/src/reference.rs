@@ -1,0 +1,81 @@
+//! The documentation of the formula language, made from the operation table.
+
+use std::fmt::Write;
+
+use crate::ops::{self, Derivative, Op};
+use crate::{check, differential};
+
+/// A Markdown page that lists all operations and differential constructs.
+pub fn markdown() -> String {
+    let mut page = String::from(HEAD);
+    for (title, ops) in ops::sections() {
+        let _ = writeln!(
+            page,
+            "\n## {title}\n\n| Operation | Methods | Value | Derivative |\n|---|---|---|---|"
+        );
+        for op in *ops {
+            let _ = writeln!(
+                page,
+                "| `{}` | {} | {} | {} |",
+                check::usage(op),
+                methods(op),
+                op.doc.replace('|', "\\|"),
+                derivative(op)
+            );
+        }
+    }
+    page.push_str(DIFFERENTIAL);
+    for construct in differential::all() {
+        let _ = writeln!(
+            page,
+            "| `{}` | {} |",
+            construct.usage,
+            construct.doc.replace('|', "\\|")
+        );
+    }
+    page
+}
+
+fn methods(op: &Op) -> String {
+    if op.args.is_empty() {
+        return String::new();
+    }
+    let names =
+        std::iter::once(op.name.to_lowercase()).chain(op.aliases.iter().map(|&a| a.to_owned()));
+    names
+        .map(|name| format!("`.{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn derivative(op: &Op) -> &'static str {
+    match op.derivative {
+        Derivative::Zero => "0",
+        _ if op.args.is_empty() => "0",
+        _ => "yes",
+    }
+}
+
+const HEAD: &str = "\
+# The formula language
+
+The language is that of KeOps. A formula is a vector `F(i, j)` of static dimension, made of variables (`Vi`, `Vj`, `Pm`), numbers, operators
+and operations. In a formula that is written as a string operations have the names of the first column; in a closure they are
+methods with the names of the second, called on their first argument.
+
+Operators, from the loosest to the tightest: comparisons `< <= > >= == !=` (1 or 0 for each component; they do not chain),
+the scalar product `f|g`, `+ -`, `* /`, unary minus, and the power `**`, which groups from the right. `[2,3]` and `Ind(2,3)` are lists of
+indices. `Var(pos, dim, cat)` is the variable at position `pos`, with `cat` 0 for i, 1 for j, 2 for a parameter.
+
+Operations on one or several vectors act on components; where several dimensions meet, each must be 1 or the largest. Matrices and tensors are stored row
+by row. Where a derivative does not exist, it is given by the convention in the table, and zero otherwise.
+";
+
+const DIFFERENTIAL: &str = "
+## Differential constructs
+
+They take a formula `F` and one of its variables `v`, and stand for a formula; they can be nested to any order.
+
+| Construct | Value |
+|---|---|
+";
