@@ -3,7 +3,7 @@
 use core::arch::x86_64::*;
 use core::marker::PhantomData;
 
-use super::math::exp::{TableSimd, exp_by_table, exp2_by_table};
+use super::math::exp_table::{TableSimd, exp_by_table, exp2_by_table};
 use super::math::{Coefficients, map_lanes};
 use super::{InstructionSet, Simd};
 

@@ -100,8 +100,6 @@ pub trait Coefficients: Sized + Copy + 'static {
     const HUGE: Self;
     /// From it on, `erf` rounds to one.
     const ERF_ONE: Self;
-    /// From it on, `tanh` rounds to one.
-    const TANH_ONE: Self;
     /// `2^(j/16)`.
     const EXP2_TABLE: [Self; 16];
     /// Bits of the exponent field.
@@ -161,7 +159,6 @@ impl Coefficients for f32 {
     const TRIG_MAX: Self = 65_536.0;
     const HUGE: Self = 1e38;
     const ERF_ONE: Self = 4.0;
-    const TANH_ONE: Self = 10.0;
     const EXP2_TABLE: [Self; 16] = [1.0, 1.0442737, 1.0905077, 1.1387886, 1.1892071, 1.2418578,
         1.2968396, 1.3542556, 1.4142135, 1.4768262, 1.5422108, 1.6104903, 1.6817929, 1.7562522,
         1.8340081, 1.9152066];
@@ -247,7 +244,6 @@ impl Coefficients for f64 {
     const TRIG_MAX: Self = 1_073_741_824.0;
     const HUGE: Self = 8e307;
     const ERF_ONE: Self = 6.0;
-    const TANH_ONE: Self = 20.0;
     const EXP2_TABLE: [Self; 16] = [1.0, 1.0442737824274138, 1.0905077326652577, 1.1387886347566916,
         1.189207115002721, 1.241857812073484, 1.2968395546510096, 1.3542555469368927,
         1.4142135623730951, 1.4768261459394993, 1.5422108254079407, 1.6104903319492543,

@@ -8,6 +8,8 @@ mod coefficients;
 mod double;
 pub(super) mod erf;
 pub(super) mod exp;
+#[cfg(target_arch = "x86_64")]
+pub(super) mod exp_table;
 pub(super) mod hyperbolic;
 pub(super) mod inverse_trig;
 pub(super) mod log;
