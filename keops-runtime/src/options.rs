@@ -97,28 +97,24 @@ impl CallOptions {
 macro_rules! option_methods {
     () => {
         /// Chooses the hardware.
-        #[must_use]
         pub fn backend(mut self, backend: $crate::Backend) -> Self {
             self.options.backend = backend;
             self
         }
 
         /// Chooses the type in which sums are accumulated.
-        #[must_use]
         pub fn accumulate(mut self, accumulate: $crate::Accumulate) -> Self {
             self.options.accumulate = accumulate;
             self
         }
 
         /// Chooses the scheme of summation.
-        #[must_use]
         pub fn sum_scheme(mut self, scheme: $crate::SumScheme) -> Self {
             self.options.sum_scheme = scheme;
             self
         }
 
         /// Chooses the instruction set of the processor, instead of the best it has.
-        #[must_use]
         pub fn instruction_set(mut self, isa: $crate::simd::InstructionSet) -> Self {
             self.options.instruction_set = Some(isa);
             self

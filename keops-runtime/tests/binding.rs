@@ -71,6 +71,8 @@ fn the_element_type_comes_from_the_arrays() {
 }
 
 #[test]
+// Views and references to views are different types, and both are accepted.
+#[allow(clippy::needless_borrows_for_generic_args)]
 fn all_kinds_of_arrays_mean_the_same() {
     let rows = [[0.5_f32, 1.0, 2.0], [3.0, 4.0, 5.5]];
     let x = arr2(&rows);

@@ -63,7 +63,7 @@ pub trait SymbolicMatrix<T: Element> {
     /// All entries, in an array of shape `(nrows, ncols)`. For scalar formulas only.
     ///
     /// # Errors
-    /// As for [`nrows`](Self::nrows).
+    /// As for [`nrows`](Self::nrows), and [`Error::Shape`] if the matrix is larger than any memory.
     fn to_dense(&self) -> Result<Array2<T>, Error>;
 }
 
@@ -200,10 +200,19 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
         const { assert_scalar::<K>() }
         let isa = self.options.resolve()?;
         let problem = self.call.problem::<O>()?;
-        let shape = (problem.rows.count(), problem.columns.count());
-        let mut out = Array2::from_elem(shape, T::from_f64(0.0));
-        dense::<O::Pairing<K>, T::Compute, T>(isa, &problem, out.view_mut());
-        Ok(out)
+        let (rows, columns) = (problem.rows.count(), problem.columns.count());
+        let too_large = || Error::Shape {
+            name: "to_dense".into(),
+            expected: "a matrix that can be addressed".into(),
+            shape: crate::error::shape(&[rows, columns]),
+        };
+        let addressable = isize::MAX as usize / size_of::<T>();
+        let length = rows
+            .checked_mul(columns)
+            .filter(|&length| length <= addressable);
+        let mut out = vec![T::from_f64(0.0); length.ok_or_else(too_large)?];
+        dense::<O::Pairing<K>, T::Compute, T>(isa, &problem, &mut out);
+        Array2::from_shape_vec((rows, columns), out).map_err(|_| too_large())
     }
 }
 

@@ -10,66 +10,62 @@ use crate::kernel::Features;
 use crate::lanes::{scalars, scalars_mut};
 use crate::simd::{InstructionSet, Real, Simd, WithSimd, dispatch};
 use core::marker::PhantomData;
-use ndarray::{ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 
-/// Writes the value of the scalar formula `P` for all pairs to `out`, of shape `(rows, columns)`, evaluating in `T`.
+/// Writes the value of the scalar formula `P` for all pairs to `out`, row by row, evaluating in `T`.
 pub(crate) fn dense<P: Pairing, T: Real, U: Element>(
     isa: InstructionSet,
     problem: &Problem<'_>,
-    mut out: ArrayViewMut2<'_, U>,
+    out: &mut [U],
 ) {
     if out.is_empty() {
         return;
     }
     let params = hoist_params::<P, T>(&problem.params);
+    let width = problem.columns.count();
     let plan = Plan::new(&Shape {
         rows: problem.rows.count(),
-        columns: problem.columns.count(),
+        columns: width,
         cost: P::COST,
         row_bytes: P::Row::<T>::LEN * size_of::<T>(),
     });
-    let task = |(index, out): (usize, ArrayViewMut2<'_, U>)| {
-        let first = index * plan.span;
-        dispatch(
-            isa,
-            Task::<P, T, U> {
-                problem,
-                params: &params,
-                first,
-                out,
-                kernel: PhantomData,
-            },
-        );
+    let task = |(index, out): (usize, &mut [U])| {
+        let task = Task::<P, T, U> {
+            problem,
+            params: &params,
+            first: index * plan.span,
+            out,
+            kernel: PhantomData,
+        };
+        dispatch(isa, task);
     };
+    let spans = plan.span * width;
     if plan.parallel {
-        let spans: Vec<_> = out.axis_chunks_iter_mut(Axis(0), plan.span).collect();
-        spans.into_par_iter().enumerate().for_each(task);
+        out.par_chunks_mut(spans).enumerate().for_each(task);
     } else {
-        out.axis_chunks_iter_mut(Axis(0), plan.span)
-            .enumerate()
-            .for_each(task);
+        out.chunks_mut(spans).enumerate().for_each(task);
     }
 }
 
 /// The values of the rows from `first` on.
-struct Task<'a, 'b, 'c, P, T, U> {
+struct Task<'a, 'b, P, T, U> {
     problem: &'a Problem<'b>,
     params: &'a [T],
     first: usize,
-    out: ArrayViewMut2<'c, U>,
+    out: &'a mut [U],
     kernel: PhantomData<P>,
 }
 
-impl<P: Pairing, T: Real, U: Element> WithSimd<T> for Task<'_, '_, '_, P, T, U> {
+impl<P: Pairing, T: Real, U: Element> WithSimd<T> for Task<'_, '_, P, T, U> {
     type Output = ();
 
     #[inline(always)]
-    fn with<S: Simd<T = T>>(mut self, s: S) {
+    fn with<S: Simd<T = T>>(self, s: S) {
         let (row_points, column_points) = (&self.problem.rows, &self.problem.columns);
         let params = P::Params::<T>::from_slice(self.params);
         let zero = s.splat(T::ZERO);
-        let (rows, width) = self.out.dim();
+        let width = column_points.count();
+        let rows = self.out.len() / width;
         let vectors = rows.div_ceil(S::LANES);
         let length = P::Row::<S::V>::LEN;
 
@@ -102,10 +98,9 @@ impl<P: Pairing, T: Real, U: Element> WithSimd<T> for Task<'_, '_, '_, P, T, U> 
                 }
                 let values = scalars::<S>(&values);
                 for l in 0..S::LANES.min(rows - v * S::LANES) {
-                    let mut out = self.out.row_mut(v * S::LANES + l);
-                    let out = out.slice_mut(s![first..first + count]);
-                    for (out, values) in out.into_iter().zip(values.chunks_exact(S::LANES)) {
-                        *out = U::from_f64(values[l].to_f64());
+                    let row = &mut self.out[(v * S::LANES + l) * width + first..][..count];
+                    for c in 0..count {
+                        row[c] = U::from_f64(values[c * S::LANES + l].to_f64());
                     }
                 }
             }

@@ -75,3 +75,33 @@ impl Plan {
         (cut(part), cut(part + 1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST_SPAN, Plan, SPAN_BYTES, Shape};
+
+    #[test]
+    fn parts_cover_all_columns_and_spans_stay_in_the_cache() {
+        for rows in [1, 63, 64, 65, 1000, 20_000, 1 << 40] {
+            for columns in [0, 1, 511, 512, 5000, 1 << 40] {
+                for row_bytes in [0, 16, 4096, 1 << 20] {
+                    let plan = Plan::new(&Shape {
+                        rows,
+                        columns,
+                        cost: 20,
+                        row_bytes,
+                    });
+                    assert!((1..=LONGEST_SPAN).contains(&plan.span) && plan.parts >= 1);
+                    assert!(plan.span <= 64 || plan.span * row_bytes <= SPAN_BYTES);
+                    let mut covered = 0;
+                    for part in 0..plan.parts {
+                        let (from, to) = plan.part(columns, part);
+                        assert!(from == covered && to >= from);
+                        covered = to;
+                    }
+                    assert_eq!(covered, columns);
+                }
+            }
+        }
+    }
+}

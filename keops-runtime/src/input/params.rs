@@ -58,6 +58,6 @@ impl<'a, T: Element, S: Data<Elem = T>> IntoParams<'a, T> for &ArrayBase<S, Ix1>
 
 impl<'a, T: Element> IntoParams<'a, T> for ArrayView1<'_, T> {
     fn into_params(self) -> Argument<'a> {
-        collect(&self)
+        collect(self)
     }
 }
