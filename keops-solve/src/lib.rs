@@ -1,14 +1,90 @@
-//! Under construction.
+//! Kernel reductions and kernel solvers from formulas, compiled with your crate.
+//!
+//! A formula such as `Exp(-g*SqDist(x,y))*b` describes a matrix `K_ij = exp(-g |x_i - y_j|^2)` and what it is multiplied
+//! with. The macros of this crate read formulas **while your crate is being compiled**: they check names, dimensions, linearity and
+//! symmetry, differentiate, optimise, and leave code that is specialised to exactly that formula. At run time
+//! nothing is parsed and the matrix is never stored: memory is linear in the number of points.
+//!
+//! | macro | makes | its `bind` returns |
+//! |---|---|---|
+//! | [`genred!`] | a reduction of a formula over i or j | [`BoundReduction`], computed by [`run`](BoundReduction::run) |
+//! | [`kernel_solve!`] | a solver for a formula that is linear in one variable | [`System`], solved by [`solve`](System::solve) |
+//! | [`lazy!`] | a symbolic matrix | [`BoundMatrix`], a [`SymbolicMatrix`] |
+//!
+//! # A first system
+//!
+//! ```
+//! use keops_solve::ndarray::Array2;
+//! use keops_solve::prelude::*;
+//!
+//! // Kernel ridge regression: (alpha Id + K) a = b with K_ij = exp(-g |x_i - x_j|^2).
+//! let kinv = kernel_solve!("Exp(-g*SqDist(x,y))*b", x = Vi(2), y = Vj(2), b = Vj(1), g = Pm(1));
+//!
+//! let x = Array2::from_shape_fn((100, 2), |(i, k)| if k == 0 { (i / 10) as f64 } else { (i % 10) as f64 } / 10.0);
+//! let b = Array2::from_shape_fn((100, 1), |(i, _)| (6.0 * x[(i, 0)]).sin() + x[(i, 1)]);
+//! let solution = kinv.bind(&x, &x, &b, 10.0).alpha(0.1).eps(1e-8).solve()?;
+//!
+//! let a: &Array2<f64> = &solution.values;
+//! println!("{} iterations, residual {:.1e}", solution.iterations, solution.columns[0].rms);
+//! assert!(solution.columns[0].rms <= 1e-8);
+//!
+//! // The residual, recomputed with a reduction of the same formula.
+//! let conv = genred!("Exp(-g*SqDist(x,y))*b", x = Vi(2), y = Vj(2), b = Vj(1), g = Pm(1), axis = 1);
+//! let residual = &b - conv.bind(&x, &x, a, 10.0).run()? - 0.1 * a;
+//! assert!(residual.iter().all(|r| r.abs() < 1e-7));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Formulas
+//!
+//! The [`language`] is that of KeOps, written as a string or as a Rust closure; both say the same:
+//!
+//! ```
+//! # use keops_solve::prelude::*;
+//! let text = genred!("Exp(-SqDist(x,y)/(2*Square(s)))", x = Vi(3), y = Vj(3), s = Pm(1), axis = 1);
+//! let closure = genred!(|x: Vi(3), y: Vj(3), s: Pm(1)| (-x.sqdist(y) / (2.0 * s.square())).exp(), axis = 1);
+//! ```
+//!
+//! A variable is `Vi(dim)`, one vector for each i, `Vj(dim)`, one for each j, or `Pm(dim)`, one for the whole call. In a
+//! closure, a name that is none of its parameters is captured from the scope around it as a scalar; nothing is recompiled when
+//! its value changes.
+//!
+//! # Arrays
+//!
+//! `bind` takes the arrays in the order of the variables: for `Vi` and `Vj` what [`IntoPoints`] lists (arrays of the crate
+//! [`ndarray`] with any strides, slices of rows, flat slices), for `Pm` what [`IntoParams`] lists (slices, arrays, a
+//! bare number where the dimension is 1). Elements are `f32` or `f64`, inferred from the arrays. `bind` itself
+//! checks and computes nothing; arrays that do not fit are an [`Error`] of `run` or `solve` that names the variable.
+//!
+//! # Honest results
+//!
+//! A solve has converged when the residual, **recomputed in double precision from the data**, meets the tolerance, whatever
+//! the element type. Everything else is a [`SolveError`] that says what happened and holds the best iterate and the same report.
+//!
+//! # Speed
+//!
+//! Kernels use the best instruction set of the processor that they run on (AVX-512, AVX2 with FMA, or portable vectors), and
+//! all threads of the current rayon pool. [`InstructionSet`] and the environment variable `KEOPS_ISA` (`avx512`, `avx2`,
+//! `portable`) choose another. Kernels are generic code that is compiled in your crate: without optimisation they are a hundred times
+//! slower, so put this into your `Cargo.toml`:
+//!
+//! ```toml
+//! [profile.dev]
+//! opt-level = 1
+//! ```
 
 pub use keops_runtime::solve::{
-    self, ColumnReport, Failure, LinearOperator, Precision, Preconditioner, Solution, SolveError,
-    SolveOptions, Tolerance, Unconverged,
+    self, ColumnReport, Failure, FnOperator, IterationState, LinearOperator, Precision,
+    Preconditioner, Solution, SolveError, SolveOptions, Tolerance, Unconverged,
 };
 pub use keops_runtime::{
     Accumulate, Axis, Backend, BoundMatrix, BoundReduction, CallOptions, Element, Error,
     IntoParams, IntoPoints, SumScheme, SymbolicMatrix, System, simd::InstructionSet,
 };
 pub use ndarray;
+
+#[doc = include_str!("../docs/language.md")]
+pub mod language {}
 
 /// What expansions name.
 #[doc(hidden)]
@@ -24,28 +100,113 @@ pub mod __private {
     pub use std::vec::Vec;
 }
 
-/// A reduction.
+/// Makes a reduction of a formula: `out_i = sum_j F(i, j)`, or the reverse.
+///
+/// ```text
+/// genred!(FORMULA, VARIABLES.., axis = 0 | 1 [, reduction = Sum])
+/// genred!(|VARIABLES..| EXPRESSION, axis = 0 | 1 [, reduction = Sum])
+/// genred!(pub NAME: FORMULA, ..)
+/// ```
+///
+/// `axis = 1` reduces over j and gives one row for each i, `axis = 0` reduces over i and gives one row for each j. The value
+/// has a method `bind` that takes the arrays, in the order of the variables, and returns a [`BoundReduction`], and
+/// a method `formula`. With a name in front, in item position, the macro defines a unit struct with these methods.
+///
+/// ```
+/// use keops_solve::ndarray::array;
+/// use keops_solve::prelude::*;
+///
+/// let conv = genred!("Exp(-SqDist(x,y))*b", x = Vi(1), y = Vj(1), b = Vj(2), axis = 1);
+/// let x = array![[0.0], [1.0]];
+/// let b = array![[1.0, 2.0], [3.0, 4.0]];
+/// let out = conv.bind(&x, &x, &b).run()?; // shape (2, 2)
+/// assert!((out[(0, 1)] - (2.0 + 4.0 * f64::exp(-1.0))).abs() < 1e-15);
+/// # Ok::<(), keops_solve::Error>(())
+/// ```
+///
+/// # Compile errors
+///
+/// Unknown names, wrong dimensions, and whatever else is wrong with the formula are reported at their place in it. A missing `axis`
+/// is an error: there is no silent choice.
 #[macro_export]
 macro_rules! genred {
     ($($tokens:tt)*) => { $crate::__private::genred! { $crate; $($tokens)* } };
 }
 
-/// A solver.
+/// Makes a solver for a formula that is linear in one variable: `(alpha Id + K) a = b`, where the formula is `K` applied to
+/// that variable.
+///
+/// ```text
+/// kernel_solve!(FORMULA, VARIABLES.. [, var = NAME] [, axis = 0 | 1] [, assume_symmetric])
+/// kernel_solve!(|VARIABLES..| EXPRESSION, ..)
+/// kernel_solve!(pub NAME: FORMULA, ..)
+/// ```
+///
+/// `var` names the unknown; left out, it is the only variable in which the formula is linear. In its place `bind` takes the
+/// right-hand side `b`, and returns a [`System`]. For a formula `k(x, y)*b` with a scalar kernel `k` the columns of `b` are independent right-hand
+/// sides; a matrix-valued kernel such as `Exp(-SqDist(x,y))*(b + Sum(b))` couples them into one system.
+///
+/// ```
+/// use keops_solve::ndarray::array;
+/// use keops_solve::prelude::*;
+///
+/// kernel_solve!(
+///     /// Ridge regression with an exponential kernel.
+///     pub Ridge: "Exp(-Norm2(x-y)/s)*b", x = Vi(1), y = Vj(1), b = Vj(1), s = Pm(1)
+/// );
+///
+/// let x = array![[0.0f32], [0.5], [2.0]];
+/// let b = array![[1.0f32], [2.0], [3.0]];
+/// let solution = Ridge.bind(&x, &x, &b, 1.5).alpha(0.1).solve()?;
+/// assert!(solution.columns[0].converged);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Compile errors
+///
+/// A formula that is linear in no variable, or in several while `var` does not choose one; one that is not linear in
+/// `var`; one that is not symmetric under the exchange of i and j, unless `assume_symmetric` is written. Linearity is decided by the
+/// operation table, symmetry by the structure of the formula or, where that does not show it, by evaluating the formula at random points
+/// inside the compiler.
 #[macro_export]
 macro_rules! kernel_solve {
     ($($tokens:tt)*) => { $crate::__private::kernel_solve! { $crate; $($tokens)* } };
 }
 
-/// A symbolic matrix.
+/// Makes a symbolic matrix `K_ij = F(i, j)`: multiply with it, reduce it, solve with it.
+///
+/// ```text
+/// lazy!(|VARIABLES..| EXPRESSION [, assume_symmetric])
+/// lazy!(FORMULA, VARIABLES.. [, assume_symmetric])
+/// ```
+///
+/// ```
+/// use keops_solve::ndarray::{Array1, Array2};
+/// use keops_solve::prelude::*;
+///
+/// fn gaussian<'a>(x: &'a Array2<f64>, y: &'a Array2<f64>, sigma: f64) -> impl SymbolicMatrix<f64> + 'a {
+///     lazy!(|x: Vi(1), y: Vj(1)| (-(x - y).sqnorm2() / (2.0 * sigma * sigma)).exp()).bind(x, y)
+/// }
+///
+/// let x = Array2::from_shape_fn((50, 1), |(i, _)| i as f64 / 50.0);
+/// let b = Array1::from_iter(x.iter().map(|x| (6.0 * x).sin()));
+/// let a = gaussian(&x, &x, 0.1).rhs(&b).alpha(0.01).solve()?.values;
+///
+/// let t = Array2::from_shape_fn((7, 1), |(i, _)| i as f64 / 7.0);
+/// let mean = gaussian(&t, &x, 0.1).dot(&a)?; // K_tx a, shape (7, 1)
+/// assert!(mean.iter().zip(&t).all(|(m, t)| (m - (6.0 * t).sin()).abs() < 0.1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[macro_export]
 macro_rules! lazy {
     ($($tokens:tt)*) => { $crate::__private::lazy! { $crate; $($tokens)* } };
 }
 
-/// The macros, the traits and the common types.
+/// The macros, the traits and the common types: `use keops_solve::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Accumulate, Backend, Element, Error, InstructionSet, LinearOperator, Preconditioner,
-        Solution, SolveError, SumScheme, SymbolicMatrix, Tolerance, genred, kernel_solve, lazy,
+        Accumulate, Backend, Element, Error, Failure, InstructionSet, LinearOperator,
+        Preconditioner, Solution, SolveError, SolveOptions, SumScheme, SymbolicMatrix, System,
+        Tolerance, genred, kernel_solve, lazy,
     };
 }
