@@ -44,8 +44,8 @@ use super::system::{Outcome, System};
 const DOUBLE_ROUNDOFF: f64 = f64::EPSILON / 2.0;
 
 /// The state of a solve. All blocks have one column for each system in `systems`, in that order.
-pub(super) struct Cg<'a, O: ?Sized> {
-    pub(super) matrix: Matrix<'a, O>,
+pub(super) struct Cg<'a> {
+    pub(super) matrix: Matrix<'a>,
     preconditioner: Option<&'a dyn Precondition>,
     precision: Precision,
     systems: Vec<System>,
@@ -69,10 +69,10 @@ pub(super) struct Cg<'a, O: ?Sized> {
     pub(super) history: Vec<Vec<f64>>,
 }
 
-impl<'a, O: LinearOperator + ?Sized> Cg<'a, O> {
+impl<'a> Cg<'a> {
     /// Sets up the systems `A x = b`, from the zero vector.
     pub(super) fn new(
-        operator: &'a O,
+        operator: &'a dyn LinearOperator,
         alpha: f64,
         preconditioner: Option<&'a dyn Precondition>,
         systems: Vec<System>,

@@ -70,11 +70,25 @@ pub fn solve<T: Element, O: LinearOperator + ?Sized>(
     operator: &O,
     b: ArrayView2<'_, T>,
     guess: Option<ArrayView2<'_, f64>>,
-    mut options: SolveOptions<'_>,
+    options: SolveOptions<'_>,
 ) -> Result<Solution<T>, SolveError<T>> {
+    let round = |x: f64| T::from_f64(x).to_f64();
+    solve_in_double(&operator, b.mapv(T::to_f64), guess, options, round)
+        .map(|solution| solution.map(T::from_f64))
+        .map_err(|error| error.map(T::from_f64))
+}
+
+/// As [`solve`](solve()), for elements that `round` to the nearest value of their type. Nothing in here is generic, so that it is compiled once
+/// and not again in each crate that solves.
+fn solve_in_double(
+    operator: &dyn LinearOperator,
+    b: Array2<f64>,
+    guess: Option<ArrayView2<'_, f64>>,
+    mut options: SolveOptions<'_>,
+    round: fn(f64) -> f64,
+) -> Result<Solution<f64>, SolveError<f64>> {
     let started = Instant::now();
     options.check()?;
-    let b = b.mapv(T::to_f64);
     let (n, columns) = b.dim();
     check_array("the right-hand side", b.view(), operator.len(), None)?;
     if let Some(guess) = guess {
@@ -115,7 +129,7 @@ pub fn solve<T: Element, O: LinearOperator + ?Sized>(
 
     let outcomes: Vec<Outcome> = cg.outcomes.into_iter().flatten().collect();
     let values_f64 = scales.to_user((n, columns), &outcomes)?;
-    let values = values_f64.mapv(T::from_f64);
+    let values = values_f64.mapv(round);
     let rounded = rounded_norms(&mut cg.matrix, &b, &scales, &values, &values_f64, &outcomes);
     let rms = |norm: f64, unit: f64| norm / (rows.max(1) as f64).sqrt() * unit;
     let reports = (0..width).map(|c| ColumnReport {
@@ -224,20 +238,19 @@ impl Scales {
 }
 
 /// The norms of the residuals of the solution as rounded to the element type.
-fn rounded_norms<T: Element, O: LinearOperator + ?Sized>(
-    matrix: &mut Matrix<'_, O>,
+fn rounded_norms(
+    matrix: &mut Matrix<'_>,
     b: &Block,
     scales: &Scales,
-    values: &Array2<T>,
+    values: &Array2<f64>,
     values_f64: &Array2<f64>,
     outcomes: &[Outcome],
 ) -> Vec<f64> {
-    let rounded = values.mapv(T::to_f64);
-    if rounded == values_f64 {
+    if values == values_f64 {
         return outcomes.iter().map(|outcome| outcome.norm).collect();
     }
     let all: Vec<_> = (0..outcomes.len()).collect();
-    match matrix.residuals(b, &scales.to_units(rounded.view()), &all) {
+    match matrix.residuals(b, &scales.to_units(values.view()), &all) {
         Ok(residuals) => norms(&residuals),
         Err(_) => vec![f64::NAN; outcomes.len()],
     }

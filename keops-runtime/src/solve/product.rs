@@ -7,13 +7,13 @@ use super::operator::{LinearOperator, OperatorError, Precision};
 use super::report::Products;
 
 /// The matrix `alpha Id + K`, which counts its uses.
-pub(super) struct Matrix<'a, O: ?Sized> {
-    pub(super) operator: &'a O,
+pub(super) struct Matrix<'a> {
+    pub(super) operator: &'a dyn LinearOperator,
     pub(super) alpha: f64,
     pub(super) products: Products,
 }
 
-impl<O: LinearOperator + ?Sized> Matrix<'_, O> {
+impl Matrix<'_> {
     /// `out = alpha v + K v`.
     pub(super) fn apply(
         &mut self,

@@ -176,6 +176,22 @@ pub enum SolveError<T: fmt::Debug> {
     Unconverged(Box<Unconverged<T>>),
 }
 
+impl<T: fmt::Debug> SolveError<T> {
+    /// The same error with other values.
+    pub(super) fn map<U: fmt::Debug>(self, f: fn(f64) -> U) -> SolveError<U> {
+        match self {
+            Self::Input(error) => SolveError::Input(error),
+            Self::Unconverged(unconverged) => {
+                let Unconverged { reason, best } = *unconverged;
+                SolveError::Unconverged(Box::new(Unconverged {
+                    reason,
+                    best: best.map(f),
+                }))
+            }
+        }
+    }
+}
+
 /// Without the arrays, because this is what a failed `unwrap` prints.
 impl<T> fmt::Debug for Unconverged<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -188,6 +204,19 @@ impl<T> fmt::Debug for Unconverged<T> {
 }
 
 impl<T> Solution<T> {
+    /// The same report with other values.
+    pub(super) fn map<U>(self, f: fn(f64) -> U) -> Solution<U> {
+        Solution {
+            values: self.values_f64.mapv(f),
+            values_f64: self.values_f64,
+            iterations: self.iterations,
+            columns: self.columns,
+            history: self.history,
+            products: self.products,
+            elapsed: self.elapsed,
+        }
+    }
+
     /// How far the columns came, in one line.
     fn summary(&self) -> String {
         let left: Vec<_> = self

@@ -1,13 +1,13 @@
 //! Checks of the recursion against true residuals, and the end of systems.
 
 use super::super::block::column_sums;
-use super::super::operator::{LinearOperator, Precision};
+use super::super::operator::Precision;
 use super::super::product::norms;
 use super::super::report::{Failure, Part};
 use super::super::system::{Outcome, State};
 use super::{Cg, DOUBLE_ROUNDOFF};
 
-impl<O: LinearOperator + ?Sized> Cg<'_, O> {
+impl Cg<'_> {
     /// Compares the recursion with the truth where there is reason to; `broken` marks the systems in which the
     /// recursion cannot go on.
     pub(super) fn check(&mut self, broken: &[bool]) -> Result<(), Failure> {
