@@ -164,6 +164,7 @@ fn run_local<P: Pairing, S: Simd, R: Reduction, const N: usize>(
     // Not `enumerate`, which costs time at opt-level 1, the level of the profile `dev`; and not an index into the
     // features, which becomes an addressing mode that costs 10 % of a Gaussian on AVX-512.
     let mut offset = 0;
+    #[expect(clippy::explicit_counter_loop)]
     for column in features {
         // Unrolled by hand: with a loop over the vectors, the arrays stay in memory where `pair` is long.
         macro_rules! step {
