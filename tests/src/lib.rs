@@ -1,1 +1,5 @@
-//! Workspace package.
+//! What the tests of this package share.
+
+pub mod case;
+pub mod conformance;
+pub mod data;

@@ -1,0 +1,142 @@
+//! Writes the conformance tests: one for each reference case whose operations and whose reduction exist.
+//!
+//! A formula that the compiler refuses becomes no test but an entry of the list `SKIPPED`, with the reason, so that one
+//! missing operation is one line of the report and not a package that does not compile.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use keops_compiler::Formula;
+use keops_compiler::alias::{Alias, Category};
+use keops_compiler::parse::parse;
+
+// The library has this file too, and uses what is unused here.
+#[allow(unreachable_pub, dead_code)]
+#[path = "src/case.rs"]
+mod case;
+use case::Case;
+
+/// The reductions that `genred!` has.
+const REDUCTIONS: &[&str] = &["Sum"];
+
+/// The test binaries, and which cases they take: a case goes to the first that wants it.
+const BINARIES: [(&str, fn(&Case) -> bool); 4] = [
+    ("reductions", |case| case.name.starts_with("r_")),
+    ("derivatives", |case| {
+        let constructs = [
+            "Grad",
+            "Diff",
+            "Divergence(",
+            "Laplacian(",
+            "TraceOperator(",
+        ];
+        constructs.iter().any(|name| case.formula.contains(name))
+    }),
+    ("vectors", |case| {
+        let scalar = |alias: &case::Alias| alias.dim == 1 || alias.dim == 3;
+        !case.aliases.iter().all(scalar)
+    }),
+    ("elementwise", |_| true),
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=src/case.rs");
+    println!("cargo::rerun-if-changed=data/cases.json");
+    let out = std::env::var("OUT_DIR")?;
+    let cases = case::parse(&std::fs::read_to_string("data/cases.json")?)?;
+    let mut binaries: BTreeMap<&str, String> = BINARIES
+        .iter()
+        .map(|&(name, _)| (name, String::new()))
+        .collect();
+    let mut skipped = String::new();
+    let mut written = 0;
+    for case in &cases {
+        if let Err(reason) = accepted(case) {
+            writeln!(skipped, "    ({:?}, {reason:?}),", case.name)?;
+            continue;
+        }
+        let wanting = BINARIES.iter().find(|(_, wants)| wants(case));
+        let tests = wanting.and_then(|(name, _)| binaries.get_mut(name));
+        tests
+            .ok_or("a case that no binary wants")?
+            .push_str(&test(case)?);
+        written += 1;
+    }
+    for (name, tests) in &binaries {
+        std::fs::write(Path::new(&out).join(format!("{name}.rs")), tests)?;
+    }
+    let report = format!(
+        "const WRITTEN: usize = {written};\nconst SKIPPED: &[(&str, &str)] = &[\n{skipped}];\n"
+    );
+    std::fs::write(Path::new(&out).join("report.rs"), report)?;
+    Ok(())
+}
+
+/// The name that `genred!` has for a reduction of KeOps.
+fn reduction(case: &Case) -> String {
+    case.reduction.replace('_', "")
+}
+
+/// Whether a test can be written for a case, or why not.
+fn accepted(case: &Case) -> Result<(), String> {
+    let reduction = reduction(case);
+    if !REDUCTIONS.contains(&reduction.as_str()) {
+        return Err(format!("no reduction {reduction}"));
+    }
+    let mut aliases = Vec::new();
+    for alias in &case.aliases {
+        aliases.push(Alias {
+            name: alias.name.clone(),
+            category: Category::from_name(&alias.category).ok_or("no such category")?,
+            dim: alias.dim,
+        });
+    }
+    for formula in std::iter::once(&case.formula).chain(&case.weights) {
+        parse(formula)
+            .and_then(|tree| Formula::new(&tree, &aliases, &[]))
+            .map_err(|error| format!("{} in {formula}", error.message()))?;
+    }
+    Ok(())
+}
+
+/// The test of a case.
+fn test(case: &Case) -> Result<String, std::fmt::Error> {
+    let Case {
+        name,
+        formula,
+        axis,
+        ..
+    } = case;
+    let mut options = String::new();
+    for alias in &case.aliases {
+        write!(
+            options,
+            ", {} = {}({})",
+            alias.name, alias.category, alias.dim
+        )?;
+    }
+    write!(options, ", reduction = {}", reduction(case))?;
+    if let Some(k) = case.k {
+        write!(options, "({k})")?;
+    }
+    if let Some(weights) = &case.weights {
+        write!(options, ", weights = {weights:?}")?;
+    }
+    let arrays: Vec<String> = (0..case.aliases.len())
+        .map(|n| format!("&a[{n}]"))
+        .collect();
+    let arrays = arrays.join(", ");
+    Ok(format!(
+        "#[test]
+fn r#{name}() {{
+    let case = case({name:?});
+    let formula = genred!({formula:?}{options}, axis = {axis});
+    conforms::<f64, _>(case, |a, isa| formula.bind({arrays}).instruction_set(isa).run());
+    conforms::<f32, _>(case, |a, isa| formula.bind({arrays}).instruction_set(isa).run());
+}}
+"
+    ))
+}
