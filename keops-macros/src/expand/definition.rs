@@ -147,18 +147,17 @@ impl Definition<'_> {
                 matrix,
             } => {
                 let axis = Literal::usize_unsuffixed(axis);
+                let width = Literal::usize_unsuffixed(width(self.input.aliases[unknown].dim));
                 let unknown = Literal::usize_unsuffixed(unknown);
                 let make = if matrix {
-                    quote!(of_matrix_kernel)
+                    quote!(of_matrix_kernel::<Self, #runtime::Axis<#axis>>)
                 } else {
-                    quote!(of_scalar_kernel)
+                    quote!(of_scalar_kernel::<Self, #runtime::Axis<#axis>, #width>)
                 };
                 (
                     quote!(System<'a, T>),
                     quote! {
-                        #runtime::System::#make::<Self, #runtime::Axis<#axis>>(
-                            &SIGNATURE, #arguments, #captured, #unknown,
-                        )
+                        #runtime::System::#make(&SIGNATURE, #arguments, #captured, #unknown)
                     },
                 )
             }
@@ -214,4 +213,9 @@ impl Definition<'_> {
             };
         }
     }
+}
+
+/// The number of right-hand sides that are multiplied together: all, or equal parts of at most eight.
+fn width(columns: usize) -> usize {
+    columns.div_ceil(columns.div_ceil(8))
 }

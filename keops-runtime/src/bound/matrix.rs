@@ -16,11 +16,7 @@ use ndarray::{Array, Array2, ArrayView2, ArrayViewMut2, s};
 
 /// A matrix `K_ij = F(i, j)` whose entries are computed when they are needed.
 ///
-/// ```ignore
-/// fn gaussian<'a>(x: &'a Array2<f64>, y: &'a Array2<f64>, sigma: f64) -> impl SymbolicMatrix<f64> + 'a {
-///     lazy!(|x: Vi(3), y: Vj(3)| (-(x - y).sqnorm2() / (2.0 * sigma * sigma)).exp()).bind(x, y)
-/// }
-/// ```
+/// Functions can take and return any such matrix as `impl SymbolicMatrix<T>`.
 pub trait SymbolicMatrix<T: Element> {
     /// The transpose.
     type Transposed: SymbolicMatrix<T>;
@@ -172,7 +168,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
         }
         let shape = (problem.rows.count(), weights.ncols());
         let mut out = Array2::from_elem(shape, T::from_f64(0.0));
-        product::<O::Pairing<K>, T::Compute, T, T>(
+        product::<O::Pairing<K>, T::Compute, T, T, 0>(
             isa,
             &self.options,
             &problem,
@@ -216,15 +212,29 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
     }
 }
 
-/// Vectors are multiplied with this many at a time where there are so many, because the kernel is evaluated anew for each
-/// time.
-const WIDE: usize = 8;
-/// The number of vectors that are multiplied together otherwise, filled up with zeros.
-const MIDDLE: usize = 4;
+/// The number of vectors that are multiplied together where they are several, filled up with zeros: the kernel is
+/// evaluated anew for each time, and the loop compiled anew for each width.
+const SEVERAL: usize = 4;
 
 /// Writes `sum_j k(i, j) v_j` to `out`, of shape `(rows, vectors)`, for the scalar kernel `P`, evaluating in `C`.
-/// `weights` has shape `(columns, vectors)`.
-pub(crate) fn product<P: Pairing, C: Real, V: Element, T: Element>(
+/// `weights` has shape `(columns, vectors)`. `W` vectors are multiplied together; 0 leaves the number open.
+pub(crate) fn product<P: Pairing, C: Real, V: Element, T: Element, const W: usize>(
+    isa: InstructionSet,
+    options: &CallOptions,
+    problem: &Problem<'_>,
+    weights: ArrayView2<'_, V>,
+    out: ArrayViewMut2<'_, T>,
+) {
+    if const { W > 0 } {
+        product_by::<P, C, V, T, W>(isa, options, problem, weights, out);
+    } else if weights.ncols() == 1 {
+        product_by::<P, C, V, T, 1>(isa, options, problem, weights, out);
+    } else {
+        product_by::<P, C, V, T, SEVERAL>(isa, options, problem, weights, out);
+    }
+}
+
+fn product_by<P: Pairing, C: Real, V: Element, T: Element, const W: usize>(
     isa: InstructionSet,
     options: &CallOptions,
     problem: &Problem<'_>,
@@ -232,24 +242,13 @@ pub(crate) fn product<P: Pairing, C: Real, V: Element, T: Element>(
     mut out: ArrayViewMut2<'_, T>,
 ) {
     let vectors = weights.ncols();
-    let mut from = 0;
-    while from < vectors {
-        let left = vectors - from;
-        let width = match left {
-            1 => 1,
-            2..=MIDDLE => MIDDLE,
-            _ => WIDE,
-        };
-        let to = from + width.min(left);
-        let weights = weights.slice(s![.., from..to]);
+    for from in (0..vectors).step_by(W) {
+        let to = vectors.min(from + W);
         let mut problem = problem.reborrow();
-        problem.columns.push(V::erase(weights), width);
+        problem
+            .columns
+            .push(V::erase(weights.slice(s![.., from..to])), W);
         let out = out.slice_mut(s![.., from..to]);
-        match width {
-            1 => sum::<Weighted<P, 1>, C, T>(isa, options, &problem, out),
-            MIDDLE => sum::<Weighted<P, MIDDLE>, C, T>(isa, options, &problem, out),
-            _ => sum::<Weighted<P, WIDE>, C, T>(isa, options, &problem, out),
-        }
-        from = to;
+        sum::<Weighted<P, W>, C, T>(isa, options, &problem, out);
     }
 }

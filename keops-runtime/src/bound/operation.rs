@@ -1,9 +1,9 @@
 //! The reductions that a formula can be given, and the shapes of their results.
 
-use crate::cpu::{Pairing, Problem, reduce};
+use crate::cpu::{self, Pairing, Problem};
 use crate::input::Element;
 use crate::options::{Accumulate, CallOptions, SumScheme};
-use crate::reduce::{BlockSum, CarefulSum, SumSink};
+use crate::reduce::{self, Scheme};
 use crate::simd::{InstructionSet, Real};
 use ndarray::{Array2, ArrayViewMut2};
 
@@ -49,43 +49,18 @@ pub(crate) fn sum<P: Pairing, C: Real, T: Element>(
     problem: &Problem<'_>,
     out: ArrayViewMut2<'_, T>,
 ) {
-    let is_single = size_of::<C>() == size_of::<f32>();
+    let terms_single = size_of::<C>() == size_of::<f32>();
     let single = match options.accumulate {
-        Accumulate::Same => is_single,
+        Accumulate::Same => terms_single,
         Accumulate::F32 => true,
         Accumulate::F64 => false,
     };
-    let same = single == is_single;
-    let sink = SumSink(out);
-    let careful = |kahan| CarefulSum {
-        kahan,
-        single,
-        same,
+    let scheme = match options.sum_scheme {
+        SumScheme::Auto | SumScheme::Block => Scheme::Blocks,
+        SumScheme::Direct if single == terms_single => Scheme::Running,
+        SumScheme::Direct => Scheme::Terms,
+        SumScheme::Kahan => Scheme::Compensated,
     };
-    match options.sum_scheme {
-        SumScheme::Auto | SumScheme::Block => {
-            reduce::<P, C, _>(
-                isa,
-                problem,
-                BlockSum {
-                    direct: false,
-                    single,
-                },
-                sink,
-            );
-        }
-        SumScheme::Direct if same => {
-            reduce::<P, C, _>(
-                isa,
-                problem,
-                BlockSum {
-                    direct: true,
-                    single,
-                },
-                sink,
-            );
-        }
-        SumScheme::Direct => reduce::<P, C, _>(isa, problem, careful(false), sink),
-        SumScheme::Kahan => reduce::<P, C, _>(isa, problem, careful(true), sink),
-    }
+    let reduction = reduce::Sum { scheme, single };
+    cpu::reduce::<P, C, _>(isa, problem, reduction, |job| T::take_sums(job, out));
 }

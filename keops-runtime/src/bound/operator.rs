@@ -17,9 +17,10 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 /// The matrix of a scalar kernel as a [`LinearOperator`].
 ///
 /// The working precision is that of the element type `T`; in double precision the kernel is evaluated in `f64` from the
-/// same data, which are widened tile by tile and never copied. Totals are accumulated in `f64` always.
+/// same data, which are widened tile by tile and never copied. Totals are accumulated in `f64` always. `W` is the number of
+/// vectors that are multiplied together, where that is known while compiling; 0 leaves it open.
 #[derive(Clone, Debug)]
-pub struct KernelOperator<'a, T, K, O> {
+pub struct KernelOperator<'a, T, K, O, const W: usize = 0> {
     problem: Problem<'a>,
     isa: InstructionSet,
     options: CallOptions,
@@ -66,7 +67,7 @@ fn roundoff<T: Element>() -> f64 {
     }) / 2.0
 }
 
-impl<'a, T: Element, K: Kernel, O: Orientation> KernelOperator<'a, T, K, O> {
+impl<'a, T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'a, T, K, O, W> {
     pub(super) fn new(call: &Call<'a>, options: &CallOptions) -> Result<Self, Error> {
         square(call.sizes()?)?;
         Ok(Self {
@@ -78,7 +79,9 @@ impl<'a, T: Element, K: Kernel, O: Orientation> KernelOperator<'a, T, K, O> {
     }
 }
 
-impl<T: Element, K: Kernel, O: Orientation> LinearOperator for KernelOperator<'_, T, K, O> {
+impl<T: Element, K: Kernel, O: Orientation, const W: usize> LinearOperator
+    for KernelOperator<'_, T, K, O, W>
+{
     fn len(&self) -> usize {
         self.problem.rows.count()
     }
@@ -103,10 +106,10 @@ impl<T: Element, K: Kernel, O: Orientation> LinearOperator for KernelOperator<'_
         } = self;
         match precision {
             Precision::Working => {
-                product::<O::Pairing<K>, T::Compute, f64, f64>(*isa, options, problem, v, out)
+                product::<O::Pairing<K>, T::Compute, f64, f64, W>(*isa, options, problem, v, out)
             }
             Precision::Double => {
-                product::<O::Pairing<K>, f64, f64, f64>(*isa, options, problem, v, out)
+                product::<O::Pairing<K>, f64, f64, f64, W>(*isa, options, problem, v, out)
             }
         }
         Ok(())

@@ -38,9 +38,10 @@ pub struct System<'a, T> {
 }
 
 impl<'a, T: Element> System<'a, T> {
-    /// For expansions: a formula `k(x_i, y_j) * b` whose scalar kernel `k` is `K`. `unknown` is the position of `b`.
+    /// For expansions: a formula `k(x_i, y_j) * b` whose scalar kernel `k` is `K`. `unknown` is the position of `b`, and
+    /// `W` of its columns are multiplied together.
     #[doc(hidden)]
-    pub fn of_scalar_kernel<K: Kernel, O: Orientation>(
+    pub fn of_scalar_kernel<K: Kernel, O: Orientation, const W: usize>(
         signature: &'static Signature,
         arguments: Vec<Argument<'a>>,
         captured: Vec<f64>,
@@ -55,7 +56,7 @@ impl<'a, T: Element> System<'a, T> {
         };
         let operator = move |options: &CallOptions| -> Result<Operator<'a>, Error> {
             call.check_symmetry::<K>()?;
-            Ok(Box::new(KernelOperator::<T, K, O>::new(&call, options)?))
+            Ok(Box::new(KernelOperator::<T, K, O, W>::new(&call, options)?))
         };
         Self::new(Box::new(operator), signature.aliases[unknown], rhs)
     }

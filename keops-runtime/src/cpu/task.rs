@@ -91,21 +91,24 @@ impl<P: Pairing, T: Real, R: Reduction> WithSimd<T> for Task<'_, '_, P, T, R> {
                 let packed = scalars_mut::<S>(&mut columns);
                 let scratch = &mut scratch[..scratch_columns];
                 pack_columns::<P, S>(s, params, column_points, first, count, scratch, packed);
-                let columns = Columns {
-                    first,
-                    count,
-                    features: packed,
-                };
-                run_tile::<P, S, R>(
-                    s,
-                    reduction,
-                    params,
-                    &features,
-                    &columns,
-                    &mut state,
-                    &mut totals,
-                    slots,
-                );
+                let length = P::Column::<T>::LEN;
+                for offset in (0..count).step_by(reduction.longest_tile()) {
+                    let columns = Columns {
+                        first: first + offset,
+                        count: reduction.longest_tile().min(count - offset),
+                        features: &packed[offset * length..],
+                    };
+                    run_tile::<P, S, R>(
+                        s,
+                        reduction,
+                        params,
+                        &features,
+                        &columns,
+                        &mut state,
+                        &mut totals,
+                        slots,
+                    );
+                }
                 first += count;
             }
         }

@@ -8,8 +8,10 @@ pub use params::IntoParams;
 pub use points::IntoPoints;
 pub use scalar::{Scalar, scalar};
 
+use crate::cpu::Job;
+use crate::reduce::SumSink;
 use crate::simd::Real;
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
 mod sealed {
     pub trait Sealed {}
@@ -34,6 +36,9 @@ pub trait Element: sealed::Sealed + Copy + Send + Sync + core::fmt::Debug + 'sta
     /// The nearest value to `x`.
     #[doc(hidden)]
     fn from_f64(x: f64) -> Self;
+    /// Runs a sum and writes its rows. It is a method here so that it is compiled with this crate.
+    #[doc(hidden)]
+    fn take_sums(job: &Job<'_, f64>, out: ArrayViewMut2<'_, Self>);
 }
 
 macro_rules! element {
@@ -46,6 +51,9 @@ macro_rules! element {
             fn to_f64(self) -> f64 { f64::from(self) }
             #[inline(always)]
             fn from_f64(x: f64) -> Self { x as $t }
+            fn take_sums(job: &Job<'_, f64>, out: ArrayViewMut2<'_, Self>) {
+                job.run(SumSink(out));
+            }
         }
     )*};
 }

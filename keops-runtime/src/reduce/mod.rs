@@ -4,11 +4,9 @@
 //! columns a *tile state* of a few vectors is opened from the totals, takes the terms of the tile, one vector of rows
 //! by one column at a time, and is closed into the totals again. Totals of disjoint sets of columns can be merged.
 
-mod careful;
 mod sum;
 
-pub(crate) use careful::CarefulSum;
-pub(crate) use sum::{BlockSum, SumSink};
+pub(crate) use sum::{Scheme, Sum, SumSink};
 
 use crate::kernel::{Accumulator, Features};
 use crate::simd::Simd;
@@ -31,6 +29,11 @@ pub(crate) trait Reduction: Copy + Send + Sync + 'static {
     /// Whether the state of several vectors of rows may share the registers.
     const BLOCKED: bool;
 
+    /// The largest number of columns of a tile.
+    #[inline(always)]
+    fn longest_tile(self) -> usize {
+        TILE_COLUMNS
+    }
     /// Totals per row, for a formula of `components` components.
     fn slots(self, components: usize) -> usize;
     /// The totals of no columns, for each slot.
