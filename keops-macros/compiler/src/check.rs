@@ -340,29 +340,22 @@ fn arity(op: &Op, found: usize, span: Span) -> Error {
 }
 
 fn param(op: &Op, kind: &ParamKind, arg: &Expr) -> Result<Param, Error> {
-    match (&arg.kind, integer(arg)) {
-        (ExprKind::List(items), _) if kind.list => {
-            let integers: Option<Vec<i64>> = items.iter().map(integer).collect();
-            integers.map(Param::List).ok_or_else(|| {
-                Error::new(
-                    arg.span,
-                    format!("{}: `{}` is a list of integers", op.name, kind.name),
-                )
-            })
-        }
-        (_, Some(n)) if kind.list => Ok(Param::List(vec![n])),
-        (_, Some(n)) => Ok(Param::Int(n)),
+    let items = match &arg.kind {
+        ExprKind::List(items) if kind.list => items,
+        _ => std::slice::from_ref(arg),
+    };
+    let integers: Option<Vec<i64>> = items.iter().map(integer).collect();
+    match integers.as_deref() {
+        Some(list) if kind.list => Ok(Param::List(list.to_vec())),
+        Some(&[n]) => Ok(Param::Int(n)),
         _ => {
             let what = if kind.list {
                 "a list of integers, as in [2, 3]"
             } else {
                 "an integer"
             };
-            Err(Error::new(
-                arg.span,
-                format!("{}: `{}` must be {what}", op.name, kind.name),
-            )
-            .help(format!("write {}", usage(op))))
+            let message = format!("{}: `{}` must be {what}, found `{arg}`", op.name, kind.name);
+            Err(Error::new(arg.span, message).help(format!("write {}", usage(op))))
         }
     }
 }

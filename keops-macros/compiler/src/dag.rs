@@ -147,12 +147,11 @@ impl Dag {
         let dims: Vec<usize> = args.iter().map(|&arg| self.dim(arg)).collect();
         let dim = (op.dim)(&dims, params)?;
         if dim == 0 {
-            return Err(format!("{} would have no component here", op.name));
+            return Err("the result would have no component".to_owned());
         }
         if dim > MAX_DIM {
             return Err(format!(
-                "{} would have {dim} components; at most {MAX_DIM} are possible",
-                op.name
+                "the result would have {dim} components; at most {MAX_DIM} are possible"
             ));
         }
         if let Some(node) = (op.simplify)(self, args, params) {

@@ -233,7 +233,7 @@ fn scalar_one(checker: &mut Checker<'_>, f: Node, span: Span) -> Result<Node, Er
 fn linear(checker: &mut Checker<'_>, args: &[Expr]) -> Result<(Node, Node), Error> {
     let (l, v) = (checker.node(&args[0])?, variable(checker, &args[1])?);
     match dependence(checker.dag, l, v) {
-        Dependence::Nonlinear(op) => Err(Error::new(
+        Dependence::Nonlinear(op) | Dependence::Affine(op) => Err(Error::new(
             args[0].span,
             format!(
                 "the formula is not linear in the variable, because of {}",

@@ -194,6 +194,13 @@ impl Formula {
                     span,
                     format!("the formula does not depend on `{name}`"),
                 )),
+                Dependence::Affine(op) => Err(Error::new(
+                    span,
+                    format!(
+                        "the formula is not linear in `{name}`: {} adds a term without it",
+                        op.name
+                    ),
+                )),
                 Dependence::Nonlinear(op) => Err(Error::new(
                     span,
                     format!(
@@ -212,6 +219,9 @@ impl Formula {
                 _ if self.dag.variables()[position].category == Category::Param => {}
                 Dependence::Linear => linear.push((position, name)),
                 Dependence::Constant => others.push(format!("`{name}` does not occur")),
+                Dependence::Affine(op) => {
+                    others.push(format!("{} adds a term without `{name}`", op.name));
+                }
                 Dependence::Nonlinear(op) => {
                     others.push(format!("`{name}` stands under {}", op.name));
                 }

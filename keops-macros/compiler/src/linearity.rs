@@ -12,6 +12,8 @@ pub enum Dependence {
     Constant,
     /// Linearly.
     Linear,
+    /// Linearly, but for a term without the variable, which this operation adds.
+    Affine(&'static Op),
     /// Otherwise; the operation is the innermost one that is to blame.
     Nonlinear(&'static Op),
 }
@@ -25,16 +27,7 @@ pub fn dependence(dag: &Dag, root: Node, variable: Node) -> Dependence {
             _ if node == variable => Linear,
             Kind::Apply(op, args, _) => {
                 let parts: Vec<Dependence> = args.iter().map(|arg| known[arg]).collect();
-                let blamed = parts.iter().find(|part| matches!(part, Nonlinear(_)));
-                if let Some(&blamed) = blamed {
-                    blamed
-                } else if parts.iter().all(|&part| part == Constant) {
-                    Constant
-                } else if is_linear(dag, op.linearity, args, &parts) {
-                    Linear
-                } else {
-                    Nonlinear(op)
-                }
+                through(dag, op, args, &parts)
             }
             _ => Constant,
         };
@@ -43,21 +36,29 @@ pub fn dependence(dag: &Dag, root: Node, variable: Node) -> Dependence {
     known[&root]
 }
 
-fn is_linear(dag: &Dag, linearity: Linearity, args: &[Node], parts: &[Dependence]) -> bool {
+/// How the value of an operation depends on the variable, given how its arguments do.
+fn through(dag: &Dag, op: &'static Op, args: &[Node], parts: &[Dependence]) -> Dependence {
     use Dependence::*;
+    if let Some(&blamed) = parts.iter().find(|part| matches!(part, Nonlinear(_))) {
+        return blamed;
+    }
+    if parts.iter().all(|&part| part == Constant) {
+        return Constant;
+    }
+    let affine = parts.iter().copied().find(|part| matches!(part, Affine(_)));
     // A sum is linear if each of its terms is; the zero vector is a linear function of anything.
-    let joint = |from: usize| {
-        args.iter()
-            .zip(parts)
-            .skip(from)
-            .all(|(&arg, &part)| part == Linear || dag.is_zero(arg))
+    let sum = |from: usize| {
+        let mut terms = args.iter().zip(parts).skip(from);
+        let without = terms.any(|(&arg, &part)| part == Constant && !dag.is_zero(arg));
+        affine.unwrap_or(if without { Affine(op) } else { Linear })
     };
-    match linearity {
-        Linearity::None => false,
-        Linearity::Joint => joint(0),
-        Linearity::Each => parts.iter().filter(|&&part| part == Linear).count() == 1,
-        Linearity::First => parts[1..].iter().all(|&part| part == Constant),
-        Linearity::AfterFirst => parts[0] == Constant && joint(1),
+    let varying = parts.iter().filter(|&&part| part != Constant).count();
+    match op.linearity {
+        Linearity::Joint => sum(0),
+        Linearity::Each if varying == 1 => affine.unwrap_or(Linear),
+        Linearity::First if parts[0] != Constant && varying == 1 => affine.unwrap_or(Linear),
+        Linearity::AfterFirst if parts[0] == Constant => sum(1),
+        _ => Nonlinear(op),
     }
 }
 

@@ -71,17 +71,19 @@ fn exchanged_pairs(
     }
     let variables = dag.variables();
     let names = |side: &[usize]| {
-        side.iter()
-            .map(|&n| variables[n].name.as_str())
-            .collect::<Vec<_>>()
-            .join(", ")
+        let names: Vec<String> = side
+            .iter()
+            .map(|&n| format!("`{}`", variables[n].name))
+            .collect();
+        match &names[..] {
+            [] => "nothing".to_owned(),
+            names => names.join(", "),
+        }
     };
     if sides[0].len() != sides[1].len() {
         return Err(format!(
-            "it depends on {} variables of i ({}) and {} of j ({}), which cannot be exchanged in pairs",
-            sides[0].len(),
+            "it depends on {} of i and on {} of j, which cannot be exchanged in pairs",
             names(&sides[0]),
-            sides[1].len(),
             names(&sides[1])
         ));
     }
@@ -149,7 +151,7 @@ fn difference(dag: &Dag, [one, other]: [Node; 2]) -> Option<String> {
             compared += 1;
             if (a - b).abs() > ROUNDING * (a.abs() + b.abs()) {
                 return Some(format!(
-                    "at a random pair of points it gives {a:.6}, and {b:.6} with i and j exchanged"
+                    "at a random pair of points it is {a:.3e}, and {b:.3e} with i and j exchanged"
                 ));
             }
         }

@@ -8,7 +8,7 @@ use crate::scalar::Instruction;
 pub(super) const OPS: &[&Op] = &[&ELEM, &ELEM_T, &EXTRACT, &EXTRACT_T, &CONCAT, &ONE_HOT];
 
 /// Where a stretch of `length` components from `start` lies in a vector of dimension `dim`.
-fn stretch(op: &str, start: i64, length: i64, dim: usize) -> Result<(usize, usize), String> {
+fn stretch(start: i64, length: i64, dim: usize) -> Result<(usize, usize), String> {
     let fits = start >= 0
         && length >= 1
         && start
@@ -17,8 +17,12 @@ fn stretch(op: &str, start: i64, length: i64, dim: usize) -> Result<(usize, usiz
     if fits {
         return Ok((start as usize, length as usize));
     }
+    let wanted = match length {
+        1 => format!("position {start}"),
+        _ => format!("{length} components from position {start}"),
+    };
     Err(format!(
-        "{op} reaches for {length} components from position {start} of a vector of dimension {dim}"
+        "a vector of dimension {dim} has no {wanted}, counted from 0"
     ))
 }
 
@@ -27,7 +31,7 @@ pub(crate) static ELEM: Op = Op {
     name: "Elem",
     args: &["f"],
     params: &[int("m")],
-    dim: |dims, params| stretch("Elem", params[0].int(), 1, dims[0]).map(|_| 1),
+    dim: |dims, params| stretch(params[0].int(), 1, dims[0]).map(|_| 1),
     meaning: Meaning::Pieces(|_, params| {
         vec![Piece::Argument {
             argument: 0,
@@ -66,7 +70,7 @@ pub(crate) static ELEM_T: Op = Op {
                 list(dims)
             ));
         }
-        stretch("ElemT", params[1].int(), 1, params[0].size()).map(|_| params[0].size())
+        stretch(params[1].int(), 1, params[0].size()).map(|_| params[0].size())
     },
     meaning: Meaning::Pieces(|_, params| padded(params[1].size(), 1, params[0].size())),
     derivative: Derivative::Adjoint(|dag, _, params, e| {
@@ -98,7 +102,7 @@ pub(crate) static EXTRACT: Op = Op {
     args: &["f"],
     params: &[int("start"), int("d")],
     dim: |dims, params| {
-        stretch("Extract", params[0].int(), params[1].int(), dims[0]).map(|(_, length)| length)
+        stretch(params[0].int(), params[1].int(), dims[0]).map(|(_, length)| length)
     },
     meaning: Meaning::Pieces(|_, params| {
         vec![Piece::Argument {

@@ -18,7 +18,7 @@ pub(super) const OPS: &[&Op] = &[
 pub(crate) static MAT_VEC_MULT: Op = Op {
     name: "MatVecMult",
     args: &["A", "b"],
-    dim: |dims, _| divide("MatVecMult", dims[0], dims[1]),
+    dim: |dims, _| divide(dims[0], dims[1]),
     meaning: Meaning::Expand(|dag, args, _| {
         let (all, columns) = (dag.dim(args[0]), dag.dim(args[1]));
         contract(
@@ -37,7 +37,7 @@ pub(crate) static MAT_VEC_MULT: Op = Op {
 pub(crate) static VEC_MAT_MULT: Op = Op {
     name: "VecMatMult",
     args: &["b", "A"],
-    dim: |dims, _| divide("VecMatMult", dims[1], dims[0]),
+    dim: |dims, _| divide(dims[1], dims[0]),
     meaning: Meaning::Expand(|dag, args, _| {
         let (rows, all) = (dag.dim(args[0]), dag.dim(args[1]));
         contract(dag, args, [&[rows], &[rows, all / rows]], [&[0], &[0]], &[])
@@ -46,12 +46,12 @@ pub(crate) static VEC_MAT_MULT: Op = Op {
     ..Op::BASE
 };
 
-fn divide(op: &str, matrix: usize, vector: usize) -> Result<usize, String> {
+fn divide(matrix: usize, vector: usize) -> Result<usize, String> {
     if matrix.is_multiple_of(vector) {
         return Ok(matrix / vector);
     }
     Err(format!(
-        "{op}: the matrix has {matrix} entries, not a multiple of the vector's dimension {vector}"
+        "the matrix has {matrix} entries, not a multiple of the vector's dimension {vector}"
     ))
 }
 

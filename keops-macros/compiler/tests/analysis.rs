@@ -1,0 +1,187 @@
+//! What the compiler finds out about formulas: linearity, symmetry, and the form of a system.
+
+use keops_compiler::alias::{Alias, Category};
+use keops_compiler::formula::{Formula, Shape, SolveFormula};
+use keops_compiler::parse::parse;
+use keops_compiler::symmetry::Symmetry;
+
+/// `x:i3 y:j3 b:j2 g:p1`
+fn aliases(text: &str) -> Vec<Alias> {
+    text.split_whitespace()
+        .map(|item| {
+            let (name, kind) = item.split_once(':').expect("name:kind");
+            let category = match &kind[..1] {
+                "i" => Category::I,
+                "j" => Category::J,
+                _ => Category::Param,
+            };
+            Alias {
+                name: name.to_owned(),
+                category,
+                dim: kind[1..].parse().expect("a dimension"),
+            }
+        })
+        .collect()
+}
+
+fn formula(text: &str, variables: &str) -> Formula {
+    let tree = parse(text).unwrap_or_else(|error| panic!("{}", error.render(text)));
+    Formula::new(&tree, &aliases(variables), &[])
+        .unwrap_or_else(|error| panic!("{}", error.render(text)))
+}
+
+fn solve(text: &str, variables: &str, unknown: Option<&str>) -> Result<SolveFormula, String> {
+    let tree = parse(text).unwrap_or_else(|error| panic!("{}", error.render(text)));
+    let span = tree.span;
+    let found = formula(text, variables).solve(unknown, false, span);
+    found.map_err(|error| error.message().to_owned())
+}
+
+const POINTS: &str = "x:i2 y:j2 b:j2 g:p1";
+
+#[test]
+fn radial_kernels_are_scalar_and_symmetric() {
+    for kernel in [
+        "Exp(-g*SqDist(x,y))",
+        "Exp(-g*Norm2(x-y))",
+        "Inv(1+g*SqDist(x,y))",
+        "(1+g*Norm2(y-x))*Exp(-g*Norm2(x-y))",
+        "(x|y)",
+        "Pow((x|y)+1,3)",
+        "Exp(-WeightedSqDist(g,x,y))",
+        "Sum(Exp(-Abs(x-y)))",
+        "Exp(-SqDist(x,y)/2)*Cos(3*Elem(x-y,0))",
+        "IntInv(3)",
+    ] {
+        for text in [
+            format!("{kernel}*b"),
+            format!("b*({kernel})"),
+            format!("-b*{kernel}/g"),
+        ] {
+            let found = solve(&text, POINTS, Some("b")).unwrap_or_else(|e| panic!("{text}: {e}"));
+            assert_eq!(found.shape, Shape::Scalar, "{text}");
+            assert_eq!(found.unknown, 2, "{text}");
+            assert!(found.over_j);
+            assert_eq!(found.kernel.dim(), 1, "{text}");
+        }
+    }
+}
+
+#[test]
+fn matrix_valued_kernels_couple_their_components() {
+    for text in [
+        "Exp(-g*SqDist(x,y))*(b+Sum(b))",
+        "Exp(-g*SqDist(x,y))*(x-y|b)*(x-y)",
+        "(x|b)*y + (y|b)*x",
+        "MatVecMult(TensorProd(x,x)+TensorProd(y,y),b)",
+        "Exp(-g*SqDist(x,y))*b*Square(x-y)",
+    ] {
+        let found = solve(text, POINTS, Some("b")).unwrap_or_else(|e| panic!("{text}: {e}"));
+        assert_eq!(found.shape, Shape::Matrix, "{text}");
+    }
+}
+
+#[test]
+fn pairs_that_trade_places() {
+    let found = solve(
+        "Exp(-SqDist(x,y)-SqDist(u,v))*b",
+        "x:i2 u:i3 b:j1 y:j2 v:j3",
+        None,
+    )
+    .expect("symmetric");
+    assert_eq!(found.pairs, [(0, 3), (1, 4)]);
+    let found = solve("Exp(-SqDist(x,y))*a", "x:i2 y:j2 a:i1", None).expect("symmetric");
+    assert!(!found.over_j);
+}
+
+#[test]
+fn systems_that_cannot_be_solved() {
+    let says = |text: &str, variables: &str, unknown: Option<&str>, words: &str| match solve(
+        text, variables, unknown,
+    ) {
+        Ok(_) => panic!("{text} was accepted"),
+        Err(message) => assert!(message.contains(words), "{text}: {message}"),
+    };
+    says(
+        "Exp(-g*SqDist(x,y))*Square(b)",
+        POINTS,
+        None,
+        "linear in none of its variables",
+    );
+    says(
+        "Exp(-g*SqDist(x,y))*Exp(b)",
+        POINTS,
+        Some("b"),
+        "not linear in `b`, because of Exp",
+    );
+    says(
+        "Exp(-g*SqDist(x,y))*(b+1)",
+        POINTS,
+        Some("b"),
+        "not linear in `b`: Add adds a term without it",
+    );
+    says(
+        "Exp(-SqDist(x,y))*a*b",
+        "x:i2 y:j2 a:j1 b:j1",
+        None,
+        "linear in several variables: `a`, `b`",
+    );
+    says(
+        "Exp(-SqDist(x,y))",
+        "x:i2 y:j2 b:j1",
+        Some("b"),
+        "does not depend on `b`",
+    );
+    says(
+        "Exp(-SqDist(x,y))*b",
+        POINTS,
+        Some("c"),
+        "names no variable",
+    );
+    says("Exp(-SqDist(x,2*y))*b", POINTS, None, "not symmetric");
+    says(
+        "Exp(-SqNorm2(x))*b",
+        POINTS,
+        None,
+        "not symmetric: it depends on 1 variables of i (x) and 0 of j",
+    );
+    says("(Elem(x,0)-Elem(y,1))*b", POINTS, None, "not symmetric");
+    says(
+        "VecMatMult(b,TensorProd(x,y))",
+        POINTS,
+        None,
+        "linear in several",
+    );
+    says(
+        "VecMatMult(b,TensorProd(x,y*Sum(y)))",
+        POINTS,
+        Some("b"),
+        "not symmetric",
+    );
+    says(
+        "Exp(-SqDist(x,y))*Sum(b)",
+        POINTS,
+        None,
+        "dimension 1 and its unknown `b` has 2",
+    );
+}
+
+#[test]
+fn symmetry_of_formulas() {
+    let symmetric = |text: &str, variables: &str| {
+        matches!(formula(text, variables).symmetry(), Symmetry::Symmetric(_))
+    };
+    assert!(symmetric("Exp(-SqDist(x,y))", "x:i3 y:j3"));
+    assert!(symmetric("Log(Sum(x)*Sum(y))", "x:i3 y:j3"));
+    assert!(symmetric("Sqrt(1-Square((x|y)))", "x:i3 y:j3"));
+    // Shown by evaluation, not by structure.
+    assert!(symmetric(
+        "Square(Sum(x)+Sum(y)) - 2*Sum(x)*Sum(y)",
+        "x:i3 y:j3"
+    ));
+    assert!(symmetric("IfElse(Sum(x-y),Sum(x-y),Sum(y-x))", "x:i3 y:j3"));
+    assert!(!symmetric("x-y", "x:i3 y:j3"));
+    assert!(!symmetric("Exp(-SqDist(x,y))*Elem(x,0)", "x:i3 y:j3"));
+    // A variable that does not occur has no partner and needs none.
+    assert!(symmetric("Exp(-SqDist(x,y))", "x:i2 y:j2 z:i1"));
+}
