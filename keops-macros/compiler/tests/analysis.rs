@@ -143,7 +143,7 @@ fn systems_that_cannot_be_solved() {
         "Exp(-SqNorm2(x))*b",
         POINTS,
         None,
-        "not symmetric: it depends on 1 variables of i (x) and 0 of j",
+        "not symmetric: it depends on `x` of i and on nothing of j",
     );
     says("(Elem(x,0)-Elem(y,1))*b", POINTS, None, "not symmetric");
     says(

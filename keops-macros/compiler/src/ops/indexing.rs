@@ -136,13 +136,7 @@ pub(crate) static EXTRACT_T: Op = Op {
     args: &["f"],
     params: &[int("start"), int("d")],
     dim: |dims, params| {
-        stretch(
-            "ExtractT",
-            params[0].int(),
-            dims[0] as i64,
-            params[1].size(),
-        )
-        .map(|_| params[1].size())
+        stretch(params[0].int(), dims[0] as i64, params[1].size()).map(|_| params[1].size())
     },
     meaning: Meaning::Pieces(|dims, params| padded(params[0].size(), dims[0], params[1].size())),
     derivative: Derivative::Adjoint(|dag, args, params, e| {
