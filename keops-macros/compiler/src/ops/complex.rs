@@ -337,8 +337,8 @@ pub(crate) static COMPLEX_SUM_T: Op = Op {
     },
     meaning: Meaning::Expand(|dag, args, params| {
         let count = Param::Int(params[0].int() / 2);
-        let [re, im] =
-            parts(dag, args[0]).map(|part| dag.apply_with(&SUM_T, &[part], &[count.clone()]));
+        let [re, im] = parts(dag, args[0])
+            .map(|part| dag.apply_with(&SUM_T, &[part], std::slice::from_ref(&count)));
         join(dag, re, im)
     }),
     doc: "The vector of dimension d whose numbers all are f",

@@ -96,8 +96,10 @@ impl Graph {
         if let Some([b, c]) = self.operands_of(a, Sub) {
             return self.sub(c, b);
         }
-        if let Some([b, c]) = self.operands_of(a, Mul) {
-            // A slower factor takes the sign.
+        if self.stage(a) == Stage::Pair
+            && let Some([b, c]) = self.operands_of(a, Mul)
+        {
+            // A slower factor takes the sign; within a stage it stays outside.
             for (slow, fast) in [(b, c), (c, b)] {
                 if self.stage(slow) < self.stage(fast) {
                     let slow = self.neg(slow);
