@@ -86,9 +86,17 @@ impl Source {
             .collect()
     }
 
-    fn compile(&self) -> syn::Result<Compiled> {
-        Compiled::new(&self.formula.tree, &self.aliases, &self.captured_names())
-            .map_err(|error| self.formula.locate(&error))
+    /// Compiles the formula, and completes the aliases with the variables that it declares itself.
+    fn compile(&mut self) -> syn::Result<Compiled> {
+        let compiled = Compiled::new(&self.formula.tree, &self.aliases, &self.captured_names())
+            .map_err(|error| self.formula.locate(&error))?;
+        let declared = compiled.aliases().iter().skip(self.aliases.len());
+        self.aliases.extend(declared.map(|variable| alias::Alias {
+            name: variable.name.clone(),
+            category: variable.category,
+            dim: variable.dim,
+        }));
+        Ok(compiled)
     }
 
     /// The place of the formula as a whole.
@@ -98,7 +106,7 @@ impl Source {
 }
 
 fn genred(input: &Input) -> syn::Result<TokenStream> {
-    let source = Source::read(input)?;
+    let mut source = Source::read(input)?;
     let Some((axis, _)) = input.options.axis else {
         return Err(syn::Error::new(
             Span::call_site(),
@@ -126,6 +134,7 @@ fn genred(input: &Input) -> syn::Result<TokenStream> {
     };
     Ok(Definition {
         input,
+        aliases: &source.aliases,
         captures: &source.captures,
         kernel: &compiled,
         text: compiled.text(),
@@ -136,7 +145,7 @@ fn genred(input: &Input) -> syn::Result<TokenStream> {
 }
 
 fn kernel_solve(input: &Input) -> syn::Result<TokenStream> {
-    let source = Source::read(input)?;
+    let mut source = Source::read(input)?;
     let compiled = source.compile()?;
     let text = compiled.text().to_owned();
     let variable = input.options.variable.as_ref();
@@ -162,8 +171,12 @@ fn kernel_solve(input: &Input) -> syn::Result<TokenStream> {
     if let Some((written, at)) = input.options.axis
         && (written == Axis::J) != solve.over_j
     {
-        let name = &input.aliases[solve.unknown].name;
-        let message = format!("the unknown `{name}` is summed over with `axis = {axis}`");
+        let unknown = &source.aliases[solve.unknown];
+        let (name, category) = (&unknown.name, unknown.category);
+        let message = format!(
+            "the unknown `{name}` is {category}, so that the sum runs over its index: expected `axis = {axis}`, \
+             or no axis at all"
+        );
         return Err(syn::Error::new(at, message));
     }
     let pairs = if assumed {
@@ -173,6 +186,7 @@ fn kernel_solve(input: &Input) -> syn::Result<TokenStream> {
     };
     Ok(Definition {
         input,
+        aliases: &source.aliases,
         captures: &source.captures,
         kernel: &solve.kernel,
         text: &text,
@@ -187,7 +201,7 @@ fn kernel_solve(input: &Input) -> syn::Result<TokenStream> {
 }
 
 fn lazy(input: &Input) -> syn::Result<TokenStream> {
-    let source = Source::read(input)?;
+    let mut source = Source::read(input)?;
     let mut compiled = source.compile()?;
     let symmetry = compiled.symmetry();
     let pairs = match symmetry {
@@ -197,6 +211,7 @@ fn lazy(input: &Input) -> syn::Result<TokenStream> {
     };
     Ok(Definition {
         input,
+        aliases: &source.aliases,
         captures: &source.captures,
         kernel: &compiled,
         text: compiled.text(),

@@ -1,6 +1,6 @@
 //! The type that a macro call defines, and its methods.
 
-use keops_compiler::alias::Category;
+use keops_compiler::alias::{Alias, Category};
 use keops_compiler::emit;
 use keops_compiler::formula::Formula as Compiled;
 use proc_macro2::{Ident, Literal, Span, TokenStream};
@@ -33,6 +33,8 @@ pub(super) enum Bind {
 /// All that an expansion is made of.
 pub(super) struct Definition<'a> {
     pub(super) input: &'a Input,
+    /// The variables in the order in which `bind` takes them.
+    pub(super) aliases: &'a [Alias],
     pub(super) captures: &'a Captures,
     pub(super) kernel: &'a Compiled,
     pub(super) text: &'a str,
@@ -102,11 +104,8 @@ impl Definition<'_> {
         let runtime = runtime(self.input);
         let text = self.text;
         let signature = self.signature();
-        let names: Vec<Ident> = (0..self.input.aliases.len())
-            .map(|n| self.argument(n))
-            .collect();
+        let names: Vec<Ident> = (0..self.aliases.len()).map(|n| self.argument(n)).collect();
         let (parameters, conversions): (Vec<_>, Vec<_>) = self
-            .input
             .aliases
             .iter()
             .zip(&names)
@@ -136,7 +135,7 @@ impl Definition<'_> {
                     quote!(BoundReduction<'a, T, Self, #runtime::Sum, #runtime::Axis<#axis>>),
                     quote! {
                         #runtime::BoundReduction::new(
-                            #runtime::Sum, &SIGNATURE, #arguments, #captured,
+                            #runtime::Sum, &Self::SIGNATURE, #arguments, #captured,
                         )
                     },
                 )
@@ -147,7 +146,7 @@ impl Definition<'_> {
                 matrix,
             } => {
                 let axis = Literal::usize_unsuffixed(axis);
-                let width = Literal::usize_unsuffixed(width(self.input.aliases[unknown].dim));
+                let width = Literal::usize_unsuffixed(width(self.aliases[unknown].dim));
                 let unknown = Literal::usize_unsuffixed(unknown);
                 let make = if matrix {
                     quote!(of_matrix_kernel::<Self, #runtime::Axis<#axis>>)
@@ -157,16 +156,18 @@ impl Definition<'_> {
                 (
                     quote!(System<'a, T>),
                     quote! {
-                        #runtime::System::#make(&SIGNATURE, #arguments, #captured, #unknown)
+                        #runtime::System::#make(&Self::SIGNATURE, #arguments, #captured, #unknown)
                     },
                 )
             }
             Bind::Matrix => (
                 quote!(BoundMatrix<'a, T, Self>),
-                quote!(#runtime::BoundMatrix::new(&SIGNATURE, #arguments, #captured)),
+                quote!(#runtime::BoundMatrix::new(&Self::SIGNATURE, #arguments, #captured)),
             ),
         };
         quote! {
+            #signature
+
             /// The formula as compiled.
             pub fn formula(&self) -> &'static str {
                 #text
@@ -174,7 +175,6 @@ impl Definition<'_> {
 
             /// Binds arrays to the variables of the formula. Nothing is computed and nothing is checked yet.
             pub fn bind<'a, T: #runtime::Element>(&self, #(#parameters),*) -> #runtime::#returned {
-                #signature
                 #made
             }
         }
@@ -182,7 +182,7 @@ impl Definition<'_> {
 
     /// The name of an argument of `bind`: the alias, unless Rust reserves it.
     fn argument(&self, position: usize) -> Ident {
-        let alias = &self.input.aliases[position];
+        let alias = &self.aliases[position];
         match syn::parse_str::<Ident>(&alias.name) {
             Ok(name) if alias.name != "_" => Ident::new(&name.to_string(), Span::mixed_site()),
             _ => format_ident!("argument{position}", span = Span::mixed_site()),
@@ -192,7 +192,7 @@ impl Definition<'_> {
     fn signature(&self) -> TokenStream {
         let runtime = runtime(self.input);
         let text = self.text;
-        let aliases = self.input.aliases.iter().map(|alias| {
+        let aliases = self.aliases.iter().map(|alias| {
             let name = &alias.name;
             let dim = Literal::usize_unsuffixed(alias.dim);
             let category = match alias.category {
@@ -206,7 +206,7 @@ impl Definition<'_> {
         });
         let dim = Literal::usize_unsuffixed(self.kernel.dim());
         quote! {
-            static SIGNATURE: #runtime::Signature = #runtime::Signature {
+            const SIGNATURE: #runtime::Signature = #runtime::Signature {
                 formula: #text,
                 aliases: &[#(#aliases),*],
                 out_dim: #dim,
