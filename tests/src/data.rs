@@ -26,3 +26,16 @@ pub fn distance(a: &Array2<f64>, b: &Array2<f64>) -> f64 {
         d.max(largest)
     })
 }
+
+/// The matrix `exp(-g |x_i - y_j|^2)`, entry by entry.
+pub fn gaussian(x: &Array2<f64>, y: &Array2<f64>, g: f64) -> Array2<f64> {
+    Array2::from_shape_fn((x.nrows(), y.nrows()), |(i, j)| {
+        let squares = x
+            .row(i)
+            .iter()
+            .zip(y.row(j))
+            .map(|(x, y)| (x - y).powi(2))
+            .sum::<f64>();
+        (-g * squares).exp()
+    })
+}

@@ -1,0 +1,219 @@
+//! No points, NaN, options that cannot be met, and thread pools of all sizes.
+
+use keops_solve::ndarray::{Array1, Array2};
+use keops_solve::solve::{Failure, Unconverged};
+use keops_solve::{Error, genred, kernel_solve, lazy, prelude::*};
+use keops_tests::data::{distance, gaussian, points};
+
+genred!(Conv: "Exp(-SqDist(x,y))*b", x = Vi(2), y = Vj(2), b = Vj(1), axis = 1);
+genred!(ConvT: "Exp(-SqDist(x,y))*b", x = Vi(2), y = Vj(2), b = Vi(1), axis = 0);
+kernel_solve!(Inverse: "Exp(-SqDist(x,y))*b", x = Vi(2), y = Vj(2), b = Vj(1));
+lazy!(Gaussian: "Exp(-SqDist(x,y))", x = Vi(2), y = Vj(2));
+
+#[test]
+fn sums_over_nothing_are_zero() {
+    let (none, some) = (Array2::<f64>::zeros((0, 2)), points(5, 2, 1));
+    let (no_b, b) = (Array2::<f64>::zeros((0, 1)), points(5, 1, 2));
+    assert_eq!(
+        Conv.bind(&some, &none, &no_b).run().unwrap(),
+        Array2::<f64>::zeros((5, 1))
+    );
+    assert_eq!(
+        Conv.bind(&none, &some, &b).run().unwrap(),
+        Array2::<f64>::zeros((0, 1))
+    );
+    assert_eq!(
+        Conv.bind(&none, &none, &no_b).run().unwrap(),
+        Array2::<f64>::zeros((0, 1))
+    );
+    assert_eq!(
+        ConvT.bind(&none, &some, &no_b).run().unwrap(),
+        Array2::<f64>::zeros((5, 1))
+    );
+    let empty: &[f64] = &[];
+    assert_eq!(
+        Conv.bind(&some, empty, empty).run().unwrap(),
+        Array2::<f64>::zeros((5, 1))
+    );
+
+    let wide = Gaussian.bind(&none, &some);
+    assert_eq!(wide.dot(&Array1::ones(5)).unwrap(), Array1::<f64>::zeros(0));
+    assert_eq!(
+        wide.t().dot(&Array1::zeros(0)).unwrap(),
+        Array1::<f64>::zeros(5)
+    );
+    assert_eq!(wide.sum(0).unwrap(), Array2::<f64>::zeros((5, 1)));
+    assert_eq!(wide.to_dense().unwrap(), Array2::<f64>::zeros((0, 5)));
+    assert_eq!(
+        Gaussian
+            .bind(&some, &some)
+            .dot(&Array2::<f64>::zeros((5, 0)))
+            .unwrap(),
+        Array2::<f64>::zeros((5, 0))
+    );
+}
+
+#[test]
+fn a_system_without_unknowns_is_solved() {
+    let (none, no_b) = (Array2::<f64>::zeros((0, 2)), Array2::zeros((0, 1)));
+    let solution = Inverse.bind(&none, &none, &no_b).solve().unwrap();
+    assert_eq!((solution.values.dim(), solution.iterations), ((0, 1), 0));
+    let (x, no_columns) = (points(5, 2, 1), Array2::zeros((5, 0)));
+    let matrix = Gaussian.bind(&x, &x);
+    let solution = matrix.rhs(&no_columns).solve().unwrap();
+    assert_eq!((solution.values.dim(), solution.columns.len()), ((5, 0), 0));
+}
+
+#[test]
+fn nan_reaches_exactly_the_sums_that_it_enters() {
+    let (mut x, y, b) = (points(67, 2, 1), points(131, 2, 2), points(131, 1, 3));
+    let expected = gaussian(&x, &y, 1.0).dot(&b);
+    x[(13, 1)] = f64::NAN;
+    let out = Conv.bind(&x, &y, &b).run().unwrap();
+    for i in 0..67 {
+        assert_eq!(out[(i, 0)].is_nan(), i == 13);
+        assert!(i == 13 || (out[(i, 0)] - expected[(i, 0)]).abs() < 1e-12);
+    }
+    let mut b = b;
+    b[(130, 0)] = f64::INFINITY;
+    let x = points(67, 2, 1);
+    let out = Conv.bind(&x, &y, &b).run().unwrap();
+    assert!(out.iter().all(|&sum| sum == f64::INFINITY));
+    b[(130, 0)] = f64::NAN;
+    let out = Conv.bind(&x, &y, &b).run().unwrap();
+    assert!(out.iter().all(|sum| sum.is_nan()));
+}
+
+#[test]
+fn nan_ends_a_solve() {
+    let (x, b) = (points(30, 2, 1), points(30, 1, 2));
+    let mut broken = b.clone();
+    broken[(7, 0)] = f64::NAN;
+    match Inverse.bind(&x, &x, &broken).alpha(0.1).solve() {
+        Err(SolveError::Input(Error::NotFinite {
+            row: 7,
+            column: 0,
+            value,
+            ..
+        })) => {
+            assert!(value.is_nan());
+        }
+        other => panic!("{other:?}"),
+    }
+    let mut broken = x.clone();
+    broken[(7, 1)] = f64::NAN;
+    match Inverse.bind(&broken, &broken, &b).alpha(0.1).solve() {
+        Err(SolveError::Unconverged(report)) => {
+            let Unconverged { reason, best, .. } = *report;
+            assert!(matches!(reason, Failure::NonFinite { .. }), "{reason}");
+            assert!(best.values.iter().all(|value| value.is_finite()));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn options_outside_their_range_are_errors() {
+    let (x, b) = (points(10, 2, 1), points(10, 1, 2));
+    let system = || Inverse.bind(&x, &x, &b);
+    for (system, option) in [
+        (system().alpha(-1.0), "alpha"),
+        (system().alpha(f64::NAN), "alpha"),
+        (system().eps(-1.0), "tolerance"),
+        (system().eps(f64::NAN), "tolerance"),
+        (
+            system().tolerance(Tolerance::Relative(f64::INFINITY)),
+            "tolerance",
+        ),
+    ] {
+        match system.solve() {
+            Err(SolveError::Input(error @ Error::Option { .. })) => {
+                assert!(error.to_string().contains(option), "{error}");
+            }
+            other => panic!("{option}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn there_is_no_cuda_backend_yet() {
+    let (x, b) = (points(10, 2, 1), points(10, 1, 2));
+    let cuda = Backend::Cuda(0);
+    let error = Conv.bind(&x, &x, &b).backend(cuda).run().unwrap_err();
+    assert!(
+        error.to_string().starts_with("backend Cuda(0): "),
+        "{error}"
+    );
+    let error = Inverse.bind(&x, &x, &b).backend(cuda).solve().unwrap_err();
+    assert!(
+        matches!(error, SolveError::Input(Error::Backend { .. })),
+        "{error}"
+    );
+    let error = Gaussian.bind(&x, &x).backend(cuda).dot(&b).unwrap_err();
+    assert!(matches!(error, Error::Backend { .. }), "{error}");
+    for backend in [Backend::Auto, Backend::Cpu] {
+        assert!(Conv.bind(&x, &x, &b).backend(backend).run().is_ok());
+    }
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let (x, b) = (points(701, 2, 1), points(701, 1, 2));
+    let compute = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            let sum = Conv.bind(&x, &x, &b).run().unwrap();
+            let transposed = ConvT.bind(&x, &x, &b).run().unwrap();
+            let solution = Inverse
+                .bind(&x, &x, &b)
+                .alpha(0.1)
+                .eps(1e-8)
+                .solve()
+                .unwrap();
+            (sum, transposed, solution.values)
+        })
+    };
+    let one = compute(1);
+    for threads in [2, 3, 8] {
+        assert_eq!(compute(threads), one, "{threads} threads");
+    }
+}
+
+#[test]
+fn every_way_to_sum_agrees_with_a_dense_product() {
+    let (x, y, b) = (points(67, 2, 1), points(1031, 2, 2), points(1031, 1, 3));
+    let expected = gaussian(&x, &y, 1.0).dot(&b);
+    let [x32, y32, b32] = [&x, &y, &b].map(|a| a.mapv(|v| v as f32));
+    for scheme in [
+        SumScheme::Auto,
+        SumScheme::Direct,
+        SumScheme::Block,
+        SumScheme::Kahan,
+    ] {
+        for accumulate in [Accumulate::Same, Accumulate::F32, Accumulate::F64] {
+            let what = format!("{scheme:?} in {accumulate:?}");
+            let single = Conv
+                .bind(&x32, &y32, &b32)
+                .sum_scheme(scheme)
+                .accumulate(accumulate);
+            let single = single.run().unwrap().mapv(f64::from);
+            assert!(distance(&single, &expected) < 1e-3, "{what}");
+            let double = Conv
+                .bind(&x, &y, &b)
+                .sum_scheme(scheme)
+                .accumulate(accumulate);
+            let bound = if accumulate == Accumulate::F32 {
+                1e-3
+            } else {
+                1e-11
+            };
+            assert!(
+                distance(&double.run().unwrap(), &expected) < bound,
+                "{what}"
+            );
+        }
+    }
+}
