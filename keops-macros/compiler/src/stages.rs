@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 
 use crate::scalar::{
-    Array, ArrayId, Expr, Graph, Index, Output, Segment, Source, Stage, Value, fuse,
+    Array, ArrayId, Expr, Graph, Index, Inputs, Output, Segment, Source, Stage, Value, fuse,
+    interpret_stage,
 };
 
 /// Values that stand in several loops are hoisted only if this many slots hold them.
@@ -27,6 +28,16 @@ pub struct Program {
     pub features: [usize; 3],
     /// Number of components of the formula.
     pub dim: usize,
+}
+
+impl Program {
+    /// The components of the formula in double precision: what the emitted code computes, up to rounding.
+    pub fn interpret(&self, inputs: &Inputs) -> Vec<f64> {
+        let params = interpret_stage(&self.params, inputs, [&[], &[], &[]]);
+        let i = interpret_stage(&self.i, inputs, [&params, &[], &[]]);
+        let j = interpret_stage(&self.j, inputs, [&params, &[], &[]]);
+        interpret_stage(&self.pair, inputs, [&params, &i, &j])
+    }
 }
 
 /// Splits a lowered formula of `dim` components and forms fused multiply-adds.

@@ -185,3 +185,15 @@ fn symmetry_of_formulas() {
     // A variable that does not occur has no partner and needs none.
     assert!(symmetric("Exp(-SqDist(x,y))", "x:i2 y:j2 z:i1"));
 }
+
+/// A scalar broadcast against a repeated scalar was counted once instead of once for each component.
+#[test]
+fn a_scalar_meets_a_repeated_scalar() {
+    use keops_compiler::scalar::{Inputs, interpret};
+    let graph = formula("Scalprod(SumT(g,3),s)", "g:p1 s:p1").graph();
+    let inputs = Inputs {
+        params: vec![2.0, 5.0],
+        ..Inputs::default()
+    };
+    assert_eq!(interpret(&graph, &inputs), [30.0]);
+}

@@ -186,6 +186,8 @@ pub(crate) static SCALPROD: Op = Op {
                 let sum = dag.apply(&SUM, &[g]);
                 return Some(dag.apply(&MULT, &[f, sum]));
             }
+        }
+        for (f, g) in [(f, g), (g, f)] {
             if let Some(h) = inner(dag, f, &MINUS) {
                 let product = dag.apply(&SCALPROD, &[h, g]);
                 return Some(dag.apply(&MINUS, &[product]));

@@ -20,9 +20,16 @@ pub struct Inputs {
 
 /// The outputs of a graph that reads raw inputs alone.
 pub fn interpret(graph: &Graph, inputs: &Inputs) -> Vec<f64> {
+    interpret_stage(graph, inputs, [&[], &[], &[]])
+}
+
+/// The outputs of a graph that also reads what earlier stages left behind: the features of the parameters, of the point
+/// i and of the point j.
+pub fn interpret_stage(graph: &Graph, inputs: &Inputs, features: [&[f64]; 3]) -> Vec<f64> {
     let mut machine = Machine {
         graph,
         inputs,
+        features,
         vars: HashMap::new(),
         known: HashMap::new(),
         arrays: HashMap::new(),
@@ -37,6 +44,7 @@ pub fn interpret(graph: &Graph, inputs: &Inputs) -> Vec<f64> {
 struct Machine<'a> {
     graph: &'a Graph,
     inputs: &'a Inputs,
+    features: [&'a [f64]; 3],
     vars: HashMap<LoopVar, usize>,
     /// Values without loop variables.
     known: HashMap<Value, f64>,
@@ -84,6 +92,9 @@ impl Machine<'_> {
                     Source::Raw(Stage::I) => self.inputs.i[at],
                     Source::Raw(Stage::J) => self.inputs.j[at],
                     Source::Array(id) => self.element(*id, at),
+                    Source::Feature(Stage::Params) => self.features[0][at],
+                    Source::Feature(Stage::I) => self.features[1][at],
+                    Source::Feature(Stage::J) => self.features[2][at],
                     Source::Raw(_) | Source::Feature(_) => f64::NAN,
                 }
             }

@@ -17,4 +17,4 @@ pub use graph::{
     Value,
 };
 pub use instruction::Instruction;
-pub use interpret::{Inputs, interpret};
+pub use interpret::{Inputs, interpret, interpret_stage};
