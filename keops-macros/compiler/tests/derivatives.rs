@@ -20,8 +20,8 @@ const LISTS: [&[i64]; 5] = [&[2, 3], &[3, 2], &[2], &[1], &[0]];
 const FORMS: usize = 8;
 /// The number of points at which each formula is tried.
 const POINTS: usize = 4;
-/// Half the distance of the outer points of a difference.
-const STEP: f64 = 1e-3;
+/// Half the distance of the outer points of a difference; no multiple of what operations may round to.
+const STEP: f64 = 1.234_567_89e-3;
 
 /// All sequences with an element of each set, the last one varying fastest.
 fn product<T: Clone>(sets: &[Vec<T>]) -> Vec<Vec<T>> {
@@ -159,14 +159,14 @@ fn check(text: &str, aliases: &[Alias], position: usize, tally: &mut Tally) {
             components.iter().zip(direction).map(|(f, e)| f * e).sum()
         };
         for (k, &ours) in ours.iter().enumerate() {
-            // Of fourth order; two step lengths disagree at a kink or a jump.
+            // Of fourth order; three steps disagree where there is a kink or a jump.
             let difference = |h: f64| {
                 (8.0 * (moved(k, h / 2.0) - moved(k, -h / 2.0)) - (moved(k, h) - moved(k, -h)))
                     / (6.0 * h)
             };
-            let [coarse, fine] = [STEP, STEP / 2.0].map(difference);
+            let [coarse, middle, fine] = [1.0, 0.618, 0.377].map(|part| difference(part * STEP));
             let scale = 1.0 + fine.abs();
-            let smooth = (coarse - fine).abs() < 1e-6 * scale;
+            let smooth = (coarse - fine).abs().max((middle - fine).abs()) < 1e-6 * scale;
             if !smooth {
                 tally.skipped += 1;
                 continue;
