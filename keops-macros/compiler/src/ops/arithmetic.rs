@@ -394,6 +394,38 @@ pub(crate) static ABS: Op = Op {
     ..Op::BASE
 };
 
+/// sqrt(f^2 + g^2)
+pub(crate) static HYPOT: Op = Op {
+    name: "Hypot",
+    args: &["f", "g"],
+    meaning: Meaning::Component(|c| {
+        // Scaled by the larger one, so that squares neither overflow nor underflow.
+        let [f, g] = [c.arg(0), c.arg(1)].map(|f| c.apply(Instruction::Abs, &[f]));
+        let (zero, one) = (c.constant(0.0), c.constant(1.0));
+        let larger = c.apply(Instruction::Max, &[f, g]);
+        let smaller = c.apply(Instruction::Min, &[f, g]);
+        let ratio = c.apply(Instruction::Div, &[smaller, larger]);
+        let square = c.apply(Instruction::Mul, &[ratio, ratio]);
+        let sum = c.apply(Instruction::Add, &[one, square]);
+        let root = c.apply(Instruction::Sqrt, &[sum]);
+        let length = c.apply(Instruction::Mul, &[larger, root]);
+        c.apply(Instruction::SelectEq, &[larger, zero, zero, length])
+    }),
+    derivative: Derivative::Partials(|dag, args, _, _| {
+        let squares = [
+            dag.apply(&SQUARE, &args[..1]),
+            dag.apply(&SQUARE, &args[1..]),
+        ];
+        let sum = dag.apply(&ADD, &squares);
+        let inverse = dag.apply(&RSQRT, &[sum]);
+        args.iter()
+            .map(|&arg| Some(dag.apply(&MULT, &[arg, inverse])))
+            .collect()
+    }),
+    doc: "sqrt(f^2 + g^2); its derivative at 0 is taken as 0",
+    ..Op::BASE
+};
+
 /// An integer.
 pub(crate) static INT_CST: Op = Op {
     name: "IntCst",

@@ -8,6 +8,7 @@
 mod arithmetic;
 mod complex;
 mod helpers;
+mod hyperbolic;
 mod indexing;
 mod piecewise;
 mod tensor;
@@ -183,6 +184,10 @@ pub fn sections() -> &'static [(&'static str, &'static [&'static Op])] {
     static SECTIONS: &[(&str, &[&Op])] = &[
         ("Arithmetic, constants, powers", arithmetic::OPS),
         ("Transcendental functions", transcendental::OPS),
+        (
+            "Hyperbolic functions and relatives of exp and log",
+            hyperbolic::OPS,
+        ),
         ("Comparisons and piecewise functions", piecewise::OPS),
         ("Norms, products and reductions of a vector", vector::OPS),
         ("Components and concatenation", indexing::OPS),

@@ -7,6 +7,8 @@ use crate::lower::Component;
 use crate::scalar::{Instruction, Value};
 
 pub(super) const OPS: &[&Op] = &[
+    &MINIMUM,
+    &MAXIMUM,
     &SIGN,
     &STEP,
     &RELU,
@@ -80,6 +82,34 @@ fn clamped(c: &mut Component<'_, '_>, f: Value, a: Value, b: Value) -> Value {
     let upper = c.apply(Instruction::SelectLt, &[b, f, b, f]);
     c.apply(Instruction::SelectLt, &[f, a, a, upper])
 }
+
+/// The smaller of two.
+pub(crate) static MINIMUM: Op = Op {
+    name: "Minimum",
+    args: &["f", "g"],
+    meaning: Meaning::Component(|c| elementwise(c, Instruction::Min)),
+    derivative: Derivative::Partials(|dag, args, _, _| {
+        let first = dag.apply(&LESS_OR_EQUAL, &[args[0], args[1]]);
+        let second = dag.apply(&LESS_THAN, &[args[1], args[0]]);
+        vec![Some(first), Some(second)]
+    }),
+    doc: "The smaller of f and g; where they are equal, f takes the derivative",
+    ..Op::BASE
+};
+
+/// The larger of two.
+pub(crate) static MAXIMUM: Op = Op {
+    name: "Maximum",
+    args: &["f", "g"],
+    meaning: Meaning::Component(|c| elementwise(c, Instruction::Max)),
+    derivative: Derivative::Partials(|dag, args, _, _| {
+        let first = dag.apply(&LESS_OR_EQUAL, &[args[1], args[0]]);
+        let second = dag.apply(&LESS_THAN, &[args[0], args[1]]);
+        vec![Some(first), Some(second)]
+    }),
+    doc: "The larger of f and g; where they are equal, f takes the derivative",
+    ..Op::BASE
+};
 
 /// f clamped to an interval.
 pub(crate) static CLAMP: Op = Op {

@@ -39,8 +39,12 @@ pub enum Instruction {
     Exp,
     /// 2^a
     Exp2,
+    /// e^a - 1, accurate near 0.
+    Expm1,
     /// Natural logarithm.
     Log,
+    /// log(1 + a), accurate near 0.
+    Log1p,
     /// sin(a)
     Sin,
     /// cos(a)
@@ -51,6 +55,14 @@ pub enum Instruction {
     Acos,
     /// arctan(a)
     Atan,
+    /// sinh(a)
+    Sinh,
+    /// cosh(a)
+    Cosh,
+    /// tanh(a)
+    Tanh,
+    /// The error function.
+    Erf,
     /// Angle of the point (b, a), so that atan2(0, 0) = 0.
     Atan2,
     /// a^b as C's pow.
@@ -116,12 +128,18 @@ static TABLE: &[(Instruction, Info)] = {
         ),
         (Exp, info("exp", 1, 12, |a| a[0].exp())),
         (Exp2, info("exp2", 1, 11, |a| a[0].exp2())),
+        (Expm1, info("expm1", 1, 18, |a| a[0].exp_m1())),
         (Log, info("log", 1, 18, |a| a[0].ln())),
+        (Log1p, info("log1p", 1, 20, |a| a[0].ln_1p())),
         (Sin, info("sin", 1, 24, |a| a[0].sin())),
         (Cos, info("cos", 1, 24, |a| a[0].cos())),
         (Asin, info("asin", 1, 24, |a| a[0].asin())),
         (Acos, info("acos", 1, 24, |a| a[0].acos())),
         (Atan, info("atan", 1, 24, |a| a[0].atan())),
+        (Sinh, info("sinh", 1, 26, |a| a[0].sinh())),
+        (Cosh, info("cosh", 1, 22, |a| a[0].cosh())),
+        (Tanh, info("tanh", 1, 26, |a| a[0].tanh())),
+        (Erf, info("erf", 1, 36, |a| libm::erf(a[0]))),
         (Atan2, info("atan2", 2, 32, |a| a[0].atan2(a[1]))),
         (Pow, info("pow", 2, 60, |a| a[0].powf(a[1]))),
         (

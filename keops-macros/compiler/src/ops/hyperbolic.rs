@@ -1,0 +1,135 @@
+//! Hyperbolic functions, and relatives of exp and log. KeOps does not have these.
+
+use super::helpers::elementwise;
+use super::{ADD, Derivative, EXP, INV, MINUS, MULT, Meaning, Op, SQUARE, SUBTRACT};
+use crate::scalar::Instruction;
+
+pub(super) const OPS: &[&Op] = &[
+    &EXP2, &EXPM1, &LOG1P, &SINH, &COSH, &TANH, &SIGMOID, &SOFTPLUS, &ERF,
+];
+
+/// 2^f
+pub(crate) static EXP2: Op = Op {
+    name: "Exp2",
+    args: &["f"],
+    meaning: Meaning::Component(|c| elementwise(c, Instruction::Exp2)),
+    derivative: Derivative::Partials(|dag, _, _, value| {
+        let log2 = dag.constant(std::f64::consts::LN_2);
+        vec![Some(dag.apply(&MULT, &[log2, value]))]
+    }),
+    doc: "2^f",
+    ..Op::BASE
+};
+
+/// e^f - 1
+pub(crate) static EXPM1: Op = Op {
+    name: "Expm1",
+    args: &["f"],
+    meaning: Meaning::Component(|c| elementwise(c, Instruction::Expm1)),
+    derivative: Derivative::Partials(|dag, args, _, _| vec![Some(dag.apply(&EXP, args))]),
+    doc: "e^f - 1, accurate near 0",
+    ..Op::BASE
+};
+
+/// log(1 + f)
+pub(crate) static LOG1P: Op = Op {
+    name: "Log1p",
+    args: &["f"],
+    meaning: Meaning::Component(|c| elementwise(c, Instruction::Log1p)),
+    derivative: Derivative::Partials(|dag, args, _, _| {
+        let one = dag.constant(1.0);
+        let sum = dag.apply(&ADD, &[one, args[0]]);
+        vec![Some(dag.apply(&INV, &[sum]))]
+    }),
+    doc: "log(1 + f), accurate near 0",
+    ..Op::BASE
+};
+
+/// Hyperbolic sine.
+pub(crate) static SINH: Op = Op {
+    name: "Sinh",
+    args: &["f"],
+    meaning: Meaning::Component(|c| elementwise(c, Instruction::Sinh)),
+    derivative: Derivative::Partials(|dag, args, _, _| vec![Some(dag.apply(&COSH, args))]),
+    doc: "sinh f",
+    ..Op::BASE
+};
+
+/// Hyperbolic cosine.
+pub(crate) static COSH: Op = Op {
+    name: "Cosh",
+    args: &["f"],
+    meaning: Meaning::Component(|c| elementwise(c, Instruction::Cosh)),
+    derivative: Derivative::Partials(|dag, args, _, _| vec![Some(dag.apply(&SINH, args))]),
+    doc: "cosh f",
+    ..Op::BASE
+};
+
+/// Hyperbolic tangent.
+pub(crate) static TANH: Op = Op {
+    name: "Tanh",
+    args: &["f"],
+    meaning: Meaning::Component(|c| elementwise(c, Instruction::Tanh)),
+    derivative: Derivative::Partials(|dag, _, _, value| {
+        let one = dag.constant(1.0);
+        let square = dag.apply(&SQUARE, &[value]);
+        vec![Some(dag.apply(&SUBTRACT, &[one, square]))]
+    }),
+    doc: "tanh f",
+    ..Op::BASE
+};
+
+/// The logistic function.
+pub(crate) static SIGMOID: Op = Op {
+    name: "Sigmoid",
+    args: &["f"],
+    meaning: Meaning::Component(|c| {
+        let (f, one) = (c.arg(0), c.constant(1.0));
+        let minus = c.apply(Instruction::Neg, &[f]);
+        let decay = c.apply(Instruction::Exp, &[minus]);
+        let sum = c.apply(Instruction::Add, &[one, decay]);
+        c.apply(Instruction::Div, &[one, sum])
+    }),
+    derivative: Derivative::Partials(|dag, _, _, value| {
+        let one = dag.constant(1.0);
+        let rest = dag.apply(&SUBTRACT, &[one, value]);
+        vec![Some(dag.apply(&MULT, &[value, rest]))]
+    }),
+    doc: "1 / (1 + e^-f)",
+    ..Op::BASE
+};
+
+/// A smooth positive part.
+pub(crate) static SOFTPLUS: Op = Op {
+    name: "Softplus",
+    args: &["f"],
+    meaning: Meaning::Component(|c| {
+        // max(f, 0) + log(1 + e^-|f|) overflows nowhere.
+        let (f, zero) = (c.arg(0), c.constant(0.0));
+        let size = c.apply(Instruction::Abs, &[f]);
+        let minus = c.apply(Instruction::Neg, &[size]);
+        let decay = c.apply(Instruction::Exp, &[minus]);
+        let log = c.apply(Instruction::Log1p, &[decay]);
+        let positive = c.apply(Instruction::SelectLt, &[f, zero, zero, f]);
+        c.apply(Instruction::Add, &[positive, log])
+    }),
+    derivative: Derivative::Partials(|dag, args, _, _| vec![Some(dag.apply(&SIGMOID, args))]),
+    doc: "log(1 + e^f)",
+    ..Op::BASE
+};
+
+/// The error function.
+pub(crate) static ERF: Op = Op {
+    name: "Erf",
+    args: &["f"],
+    meaning: Meaning::Component(|c| elementwise(c, Instruction::Erf)),
+    derivative: Derivative::Partials(|dag, args, _, _| {
+        let square = dag.apply(&SQUARE, args);
+        let minus = dag.apply(&MINUS, &[square]);
+        let bell = dag.apply(&EXP, &[minus]);
+        let factor = dag.constant(std::f64::consts::FRAC_2_SQRT_PI);
+        vec![Some(dag.apply(&MULT, &[factor, bell]))]
+    }),
+    doc: "The error function",
+    ..Op::BASE
+};
