@@ -35,10 +35,10 @@ pub fn kernel(
     quote! {
         #[allow(clippy::all, clippy::pedantic)]
         impl #runtime::Kernel for #name {
-            type Params<V: Copy> = [V; #params];
-            type I<V: Copy> = [V; #i];
-            type J<V: Copy> = [V; #j];
-            type Out<V: Copy> = [V; #out];
+            type Params<V: ::core::marker::Copy> = [V; #params];
+            type I<V: ::core::marker::Copy> = [V; #i];
+            type J<V: ::core::marker::Copy> = [V; #j];
+            type Out<V: ::core::marker::Copy> = [V; #out];
 
             const COST: usize = #cost;
             const LIVE: usize = #live;
