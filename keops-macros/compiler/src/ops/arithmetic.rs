@@ -8,7 +8,7 @@ use crate::scalar::{Instruction, Value};
 
 pub(super) const OPS: &[&Op] = &[
     &ADD, &SUBTRACT, &MULT, &DIVIDE, &MINUS, &INV, &SQUARE, &POW, &POWF, &SQRT, &RSQRT, &ABS,
-    &INT_CST, &INT_INV, &RAT_CST, &ZERO,
+    &HYPOT, &INT_CST, &INT_INV, &RAT_CST, &ZERO,
 ];
 
 fn one(dag: &mut Dag) -> Option<Node> {
