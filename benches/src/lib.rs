@@ -1,1 +1,4 @@
-//! Workspace package.
+//! What the benchmarks share: the points that they run on, and the truth that results are measured against.
+
+pub mod data;
+pub mod reference;

@@ -1,0 +1,99 @@
+//! Benchmarks of compiled formulas: `cargo bench -p keops-benches --bench kernels`.
+//!
+//! A benchmark is named `formula/type/instruction set`; its throughput counts pairs `(i, j)`. Environment variables:
+//! `KEOPS_BENCH_POINTS` is the number of points on either side (default 8192), `RAYON_NUM_THREADS` the number of
+//! threads.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use keops_benches::data::uniform;
+use keops_solve::ndarray::Array2;
+use keops_solve::prelude::*;
+
+/// The number of points on either side.
+fn points() -> usize {
+    std::env::var("KEOPS_BENCH_POINTS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(8192)
+}
+
+/// Measures `run` on each of the instruction sets.
+fn measure<T: Element>(
+    c: &mut Criterion,
+    formula: &str,
+    isas: impl IntoIterator<Item = InstructionSet>,
+    run: impl Fn(InstructionSet) -> Result<Array2<T>, Error>,
+) {
+    let mut group = c.benchmark_group(formula);
+    group
+        .throughput(Throughput::Elements((points() * points()) as u64))
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2));
+    let name = if size_of::<T>() == 4 { "f32" } else { "f64" };
+    for isa in isas {
+        let id = BenchmarkId::new(name, isa);
+        group.bench_function(id, |bencher| {
+            bencher.iter(|| black_box(run(isa).expect("the shapes fit")));
+        });
+    }
+}
+
+/// Measures a formula in `x = Vi(d), y = Vj(d), b = Vj(columns), g = Pm(1)`, and perhaps `e = Vi(1)`, in both types:
+/// on every instruction set, or on the best alone.
+macro_rules! formula {
+    ($c:ident, $name:literal, $isas:expr, $formula:literal, $d:literal, $columns:literal $(, $e:ident)?) => {{
+        let sum = genred!(
+            $formula, x = Vi($d), y = Vj($d), b = Vj($columns), g = Pm(1) $(, $e = Vi(1))?, axis = 1
+        );
+        formula!(@ f32, sum, $c, $name, $isas, $d, $columns $(, $e)?);
+        formula!(@ f64, sum, $c, $name, $isas, $d, $columns $(, $e)?);
+    }};
+    (@ $t:ty, $sum:ident, $c:ident, $name:literal, $isas:expr, $d:literal, $columns:literal $(, $e:ident)?) => {{
+        let n = points();
+        let (x, y) = (uniform::<$t>(n, $d, 1), uniform::<$t>(n, $d, 2));
+        let b = uniform::<$t>(n, $columns, 3);
+        $(let $e = uniform::<$t>(n, 1, 4);)?
+        measure($c, $name, $isas, |isa| $sum.bind(&x, &y, &b, 10.0 $(, &$e)?).instruction_set(isa).run());
+    }};
+}
+
+fn kernels(c: &mut Criterion) {
+    let all = InstructionSet::available;
+    let best = || [InstructionSet::detected()];
+    formula!(c, "gaussian", all(), "Exp(-g*SqDist(x,y))*b", 3, 1);
+    formula!(c, "laplacian", best(), "Exp(-g*Norm2(x-y))*b", 3, 1);
+    formula!(
+        c,
+        "matern32",
+        best(),
+        "(1+g*Norm2(x-y))*Exp(-g*Norm2(x-y))*b",
+        3,
+        1
+    );
+    formula!(c, "gaussian-d10", best(), "Exp(-g*SqDist(x,y))*b", 10, 1);
+    formula!(c, "gaussian-d100", best(), "Exp(-g*SqDist(x,y))*b", 100, 1);
+    formula!(
+        c,
+        "gaussian-10-columns",
+        best(),
+        "Exp(-g*SqDist(x,y))*b",
+        3,
+        10
+    );
+    formula!(
+        c,
+        "gaussian-gradient-x",
+        best(),
+        "Grad(Exp(-g*SqDist(x,y))*b, x, e)",
+        3,
+        1,
+        e
+    );
+}
+
+criterion_group!(benches, kernels);
+criterion_main!(benches);

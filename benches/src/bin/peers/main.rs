@@ -1,0 +1,127 @@
+//! Compares keops-solve with its peers on this machine, and prints a report in Markdown:
+//!
+//!     cargo run --release -p keops-benches --bin peers
+//!
+//! Every contestant is a process of its own that has read the same points, runs on the same number of threads, and times
+//! its own computation; starting, reading and compiling are not counted. The runner asks ours and a peer in turn,
+//! several times, so that both meet the same noise. A peer that cannot be had here is reported and left out.
+
+mod contest;
+mod machine;
+mod ours;
+mod peers;
+mod worker;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use contest::{Contest, Task};
+use lexopt::prelude::*;
+
+const HELP: &str =
+    "Compares keops-solve with PyKeOps, C++ and NumPy, and prints a report in Markdown.
+
+Usage: cargo run --release -p keops-benches --bin peers -- [OPTIONS]
+
+  --points N        points on either side of the products (default 20000)
+  --solve-points N  points of the system (default 5000)
+  --repeats N       measured pairs of each comparison (default 7)
+  --time-limit S    seconds that one answer may take, after which a peer is given up, and
+                    after which no further pair of a comparison is begun (default 180)
+  --directory DIR   for the environment, programs and points (default target/peers)";
+
+/// What the command line asks for.
+struct Options {
+    points: usize,
+    solve_points: usize,
+    repeats: usize,
+    time_limit: Duration,
+    directory: PathBuf,
+}
+
+/// Reads the options, or prints the help and returns `None`.
+fn options(arguments: Vec<OsString>) -> Result<Option<Options>, lexopt::Error> {
+    let mut options = Options {
+        points: 20_000,
+        solve_points: 5_000,
+        repeats: 7,
+        time_limit: Duration::from_secs(180),
+        directory: Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers"),
+    };
+    let mut parser = lexopt::Parser::from_args(arguments);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("points") => options.points = positive(&mut parser)?,
+            Long("solve-points") => options.solve_points = positive(&mut parser)?,
+            Long("repeats") => options.repeats = positive(&mut parser)?,
+            Long("time-limit") => {
+                options.time_limit = Duration::from_secs(positive(&mut parser)? as u64);
+            }
+            Long("directory") => options.directory = parser.value()?.into(),
+            Short('h') | Long("help") => {
+                println!("{HELP}");
+                return Ok(None);
+            }
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Some(options))
+}
+
+fn positive(parser: &mut lexopt::Parser) -> Result<usize, lexopt::Error> {
+    match parser.value()?.parse()? {
+        0 => Err("expected a positive number".into()),
+        number => Ok(number),
+    }
+}
+
+/// Runs all contests. Only what concerns ours, or the disk, is an error.
+fn report(options: &Options) -> Result<(), String> {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let peers = peers::prepare(&options.directory)?;
+    println!("{}", machine::describe());
+    println!("Load average before the run: {}.\n", machine::load());
+    let tasks = [
+        Task::product("f32", options.points),
+        Task::product("f64", options.points),
+        Task::solve("f32", options.solve_points),
+    ];
+    let mut threads = vec![cores, 1];
+    threads.dedup();
+    for threads in threads {
+        for task in &tasks {
+            let contest = Contest {
+                task,
+                threads,
+                repeats: options.repeats,
+                time_limit: options.time_limit,
+                directory: &options.directory,
+            };
+            println!("{}", contest.hold(&peers)?);
+        }
+    }
+    println!("Load average after the run: {}.", machine::load());
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    let mut arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let result = if arguments.first().is_some_and(|first| first == peers::OURS) {
+        ours::serve(&arguments.split_off(1)).map_err(|error| error.to_string())
+    } else {
+        match options(arguments) {
+            Ok(Some(options)) => report(&options),
+            Ok(None) => Ok(()),
+            Err(error) => Err(format!("{error}\n\n{HELP}")),
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

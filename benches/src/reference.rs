@@ -1,0 +1,89 @@
+//! The truth: plain loops in double precision with compensated sums and the exponential of the standard library. They
+//! share nothing with the library.
+
+use keops_solve::ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
+
+/// `out_i = sum_j exp(-gamma |x_i - y_j|^2) b_j` for `x` of shape `(m, d)`, `y` `(n, d)` and `b` `(n, columns)`; shape
+/// `(m, columns)`.
+///
+/// Sums are compensated (Neumaier, *Z. angew. Math. Mech.* 54, 1974).
+pub fn gaussian(
+    x: ArrayView2<'_, f64>,
+    y: ArrayView2<'_, f64>,
+    b: ArrayView2<'_, f64>,
+    gamma: f64,
+) -> Array2<f64> {
+    let row = |i: usize| {
+        let mut sums = vec![(0.0_f64, 0.0_f64); b.ncols()];
+        for j in 0..y.nrows() {
+            let distance: f64 = (0..x.ncols())
+                .map(|k| (x[(i, k)] - y[(j, k)]).powi(2))
+                .sum();
+            let value = (-gamma * distance).exp();
+            for (c, (sum, lost)) in sums.iter_mut().enumerate() {
+                let term = value * b[(j, c)];
+                let next = *sum + term;
+                *lost += if sum.abs() >= term.abs() {
+                    (*sum - next) + term
+                } else {
+                    (term - next) + *sum
+                };
+                *sum = next;
+            }
+        }
+        sums.into_iter().map(|(sum, lost)| sum + lost)
+    };
+    let values: Vec<f64> = (0..x.nrows()).into_par_iter().flat_map_iter(row).collect();
+    Array2::from_shape_vec((x.nrows(), b.ncols()), values)
+        .expect("each row has an entry for every column of b")
+}
+
+/// The largest root mean square over the columns of the residual `b - (alpha a + K a)` of a Gaussian system.
+pub fn residual(
+    x: ArrayView2<'_, f64>,
+    a: ArrayView2<'_, f64>,
+    b: ArrayView2<'_, f64>,
+    gamma: f64,
+    alpha: f64,
+) -> f64 {
+    let residual = &b - &(gaussian(x, x, a, gamma) + alpha * &a);
+    residual
+        .columns()
+        .into_iter()
+        .map(|column| (column.dot(&column) / column.len() as f64).sqrt())
+        .fold(0.0, f64::max)
+}
+
+/// The largest relative error of an entry, `max |value - truth| / |truth|`; NaN if there is one.
+pub fn relative_error(values: ArrayView2<'_, f64>, truth: ArrayView2<'_, f64>) -> f64 {
+    let errors = values.iter().zip(truth).map(|(v, t)| ((v - t) / t).abs());
+    errors.fold(
+        0.0,
+        |worst, error| {
+            if error <= worst { worst } else { error }
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{gaussian, relative_error, residual};
+    use keops_solve::ndarray::array;
+
+    #[test]
+    fn known_values() {
+        let x = array![[0.0, 0.0], [1.0, 1.0]];
+        let b = array![[2.0], [3.0]];
+        let e = (-1.0_f64).exp();
+        let truth = array![[2.0 + 3.0 * e], [2.0 * e + 3.0]];
+        let sums = gaussian(x.view(), x.view(), b.view(), 0.5);
+        assert!(relative_error(sums.view(), truth.view()) < 1e-14);
+        assert!(residual(x.view(), b.view(), (&truth + 0.1 * &b).view(), 0.5, 0.1) < 1e-14);
+        assert!(
+            (residual(x.view(), b.view(), (&truth + 1.0).view(), 0.5, 0.0) - 1.0).abs() < 1e-14
+        );
+        let nan = array![[f64::NAN], [1.0]];
+        assert!(relative_error(nan.view(), array![[1.0], [1.0]].view()).is_nan());
+    }
+}
