@@ -19,7 +19,7 @@ pub fn markdown() -> String {
                 "| `{}` | {} | {} | {} |",
                 check::usage(op),
                 methods(op),
-                op.doc.replace('|', "\\|"),
+                escaped(op.doc),
                 derivative(op)
             );
         }
@@ -30,10 +30,17 @@ pub fn markdown() -> String {
             page,
             "| `{}` | {} |",
             construct.usage,
-            construct.doc.replace('|', "\\|")
+            escaped(construct.doc)
         );
     }
     page
+}
+
+/// Text inside a table, with nothing that Markdown would take for its own.
+fn escaped(text: &str) -> String {
+    text.replace('|', "\\|")
+        .replace('[', "\\[")
+        .replace(']', "\\]")
 }
 
 fn methods(op: &Op) -> String {
