@@ -58,12 +58,14 @@ pub fn residual(
 /// The largest relative error of an entry, `max |value - truth| / |truth|`; NaN if there is one.
 pub fn relative_error(values: ArrayView2<'_, f64>, truth: ArrayView2<'_, f64>) -> f64 {
     let errors = values.iter().zip(truth).map(|(v, t)| ((v - t) / t).abs());
-    errors.fold(
-        0.0,
-        |worst, error| {
-            if error <= worst { worst } else { error }
-        },
-    )
+    // `f64::max` would pass over NaN.
+    errors.fold(0.0, |worst: f64, error| {
+        if worst.is_nan() || error <= worst {
+            worst
+        } else {
+            error
+        }
+    })
 }
 
 #[cfg(test)]
