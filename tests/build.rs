@@ -11,15 +11,13 @@ use std::path::Path;
 use keops_compiler::Formula;
 use keops_compiler::alias::{Alias, Category};
 use keops_compiler::parse::parse;
+use keops_compiler::reduction::Reduction;
 
 // The library has this file too, and uses what is unused here.
 #[allow(unreachable_pub, dead_code)]
 #[path = "src/case.rs"]
 mod case;
 use case::Case;
-
-/// The reductions that `genred!` has.
-const REDUCTIONS: &[&str] = &["Sum"];
 
 /// The test binaries, and which cases they take: a case goes to the first that wants it.
 const BINARIES: [(&str, fn(&Case) -> bool); 4] = [
@@ -83,7 +81,7 @@ fn reduction(case: &Case) -> String {
 /// Whether a test can be written for a case, or why not.
 fn accepted(case: &Case) -> Result<(), String> {
     let reduction = reduction(case);
-    if !REDUCTIONS.contains(&reduction.as_str()) {
+    if !Reduction::ALL.iter().any(|known| known.name() == reduction) {
         return Err(format!("no reduction {reduction}"));
     }
     let mut aliases = Vec::new();

@@ -3,6 +3,7 @@
 mod definition;
 
 use keops_compiler::alias;
+use keops_compiler::error::Error;
 use keops_compiler::formula::{Formula as Compiled, Shape};
 use keops_compiler::ops;
 use keops_compiler::reduction::Reduction;
@@ -43,6 +44,8 @@ struct Source {
     formula: Formula,
     aliases: Vec<alias::Alias>,
     captures: Captures,
+    /// The weights of the terms, for the reductions that have them.
+    weights: Option<Formula>,
 }
 
 impl Source {
@@ -57,6 +60,7 @@ impl Source {
         }
         let mut captures = Captures::default();
         let formula = input.read_formula(&mut captures, &Table)?;
+        let weights = input.read_weights(&mut captures, &Table)?;
         if let (Some(head), Some(captured)) = (&input.head, captures.exprs().first()) {
             let message = format!(
                 "`{captured}` is not a parameter, and `{}` is an item: there is no scope to capture it from; \
@@ -74,6 +78,7 @@ impl Source {
             formula,
             aliases,
             captures,
+            weights,
         })
     }
 
@@ -90,13 +95,42 @@ impl Source {
     fn compile(&mut self) -> syn::Result<Compiled> {
         let compiled = Compiled::new(&self.formula.tree, &self.aliases, &self.captured_names())
             .map_err(|error| self.formula.locate(&error))?;
+        self.declare(&compiled);
+        Ok(compiled)
+    }
+
+    /// Adds the variables that a formula declares itself to the aliases.
+    fn declare(&mut self, compiled: &Compiled) {
         let declared = compiled.aliases().iter().skip(self.aliases.len());
         self.aliases.extend(declared.map(|variable| alias::Alias {
             name: variable.name.clone(),
             category: variable.category,
             dim: variable.dim,
         }));
-        Ok(compiled)
+    }
+
+    /// The formula, with its weights if it has any, as one whose first component is the exponent and whose others are
+    /// the weights.
+    fn compile_for(&mut self, reduction: Reduction) -> syn::Result<Compiled> {
+        // By itself first, so that what is wrong afterwards is wrong with the weights.
+        let formula = self.compile()?;
+        let Some(weights) = &self.weights else {
+            return Ok(formula);
+        };
+        if formula.dim() != 1 {
+            let message = format!(
+                "{} with weights needs a formula of dimension 1, and this one has dimension {}",
+                reduction.name(),
+                formula.dim()
+            );
+            return Err(self.formula.locate(&Error::new(self.span(), message)));
+        }
+        let captured = self.captured_names();
+        let weighted =
+            Compiled::with_weights(&self.formula.tree, &weights.tree, &self.aliases, &captured)
+                .map_err(|error| weights.locate(&error))?;
+        self.declare(&weighted);
+        Ok(weighted)
     }
 
     /// The place of the formula as a whole.
@@ -118,16 +152,9 @@ fn genred(input: &Input) -> syn::Result<TokenStream> {
         .options
         .reduction
         .unwrap_or((Reduction::Sum, Span::call_site()));
-    if reduction != Reduction::Sum || input.options.weights.is_some() {
-        return Err(syn::Error::new(
-            at,
-            format!(
-                "the reduction {} is not part of this version, which has Sum",
-                reduction.name()
-            ),
-        ));
-    }
-    let compiled = source.compile()?;
+    let operation = operation(reduction, source.weights.is_some())
+        .map_err(|message| syn::Error::new(at, message))?;
+    let compiled = source.compile_for(reduction)?;
     let axis = match axis {
         Axis::I => 0,
         Axis::J => 1,
@@ -139,9 +166,29 @@ fn genred(input: &Input) -> syn::Result<TokenStream> {
         kernel: &compiled,
         text: compiled.text(),
         symmetry: None,
-        bind: Bind::Reduction { axis },
+        bind: Bind::Reduction {
+            axis,
+            operation,
+            count: reduction.count(),
+        },
     }
     .expand())
+}
+
+/// The name of a reduction, with weights or without, in the runtime.
+fn operation(reduction: Reduction, weighted: bool) -> Result<&'static str, String> {
+    match (reduction, weighted) {
+        (Reduction::SumSoftMaxWeight, true) => Ok(reduction.name()),
+        (Reduction::SumSoftMaxWeight, false) => {
+            Err("SumSoftMaxWeight needs weights: `weights = \"b\"`".to_owned())
+        }
+        (Reduction::LogSumExp, true) => Ok("WeightedLogSumExp"),
+        (_, false) => Ok(reduction.name()),
+        (_, true) => Err(format!(
+            "{} has no weights; LogSumExp and SumSoftMaxWeight have",
+            reduction.name()
+        )),
+    }
 }
 
 fn kernel_solve(input: &Input) -> syn::Result<TokenStream> {

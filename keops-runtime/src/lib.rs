@@ -13,8 +13,8 @@ pub mod simd;
 pub mod solve;
 
 pub use bound::{
-    Axis, BoundMatrix, BoundReduction, KernelOperator, Operand, Operation, Orientation, Sum,
-    SymbolicMatrix, System,
+    Axis, BoundMatrix, BoundReduction, KernelOperator, Operand, Operation, Orientation,
+    SymbolicMatrix, System, operation,
 };
 pub use error::Error;
 pub use input::{Argument, Element, IntoParams, IntoPoints, Scalar, scalar};

@@ -2,7 +2,8 @@
 
 mod kernels;
 
-use keops_runtime::{Axis, BoundReduction, Element, Error, IntoParams, IntoPoints, Sum};
+use keops_runtime::operation::Sum;
+use keops_runtime::{Axis, BoundReduction, Element, Error, IntoParams, IntoPoints};
 use kernels::{CAUCHY, Cauchy, PLAIN, Plain};
 use ndarray::{Array1, Array2, ArrayView2, arr2, array};
 

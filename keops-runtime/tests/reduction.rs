@@ -6,7 +6,7 @@ use keops_runtime::kernel::Kernel;
 use keops_runtime::simd::InstructionSet;
 use keops_runtime::{
     Accumulate, Argument, Axis, Backend, BoundReduction, Element, Error, IntoParams, IntoPoints,
-    Orientation, Signature, Sum, SumScheme,
+    Orientation, Signature, SumScheme, operation::Sum,
 };
 use kernels::{
     CAUCHY, Cauchy, Exact, HOISTED, Hoisted, PLAIN, Plain, SQ_DIST_784, SqDist, WIDE_OUT, WideOut,

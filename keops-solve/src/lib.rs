@@ -94,7 +94,7 @@ pub mod __private {
     pub use keops_runtime::simd::{Real, Simd};
     pub use keops_runtime::{
         AliasInfo, Axis, BoundMatrix, BoundReduction, Category, Element, IntoParams, IntoPoints,
-        Signature, Sum, System, scalar,
+        Signature, System, operation, scalar,
     };
     pub use std::vec;
     pub use std::vec::Vec;

@@ -1,24 +1,12 @@
-//! How many of the reference cases are tested, and why the others are not.
+//! That all of the reference cases are tested.
 
 include!(concat!(env!("OUT_DIR"), "/report.rs"));
 
-/// The cases that sum.
-const SUMS: usize = 157;
-
 #[test]
-fn every_case_is_tested_or_lacks_a_reduction() {
-    for (name, reason) in SKIPPED {
-        println!("{name} is not tested: {reason}");
-    }
-    println!(
-        "{WRITTEN} reference cases are tested, {} are not",
-        SKIPPED.len()
-    );
+fn every_case_is_tested() {
+    println!("{WRITTEN} reference cases are tested");
     assert!(
-        SKIPPED
-            .iter()
-            .all(|(_, reason)| reason.starts_with("no reduction")),
-        "the compiler refuses the formula of a reference case: {SKIPPED:?}"
+        SKIPPED.is_empty(),
+        "reference cases that the compiler refuses: {SKIPPED:?}"
     );
-    assert!(WRITTEN >= SUMS, "{WRITTEN} cases are tested; {SUMS} were");
 }

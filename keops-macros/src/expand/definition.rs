@@ -16,6 +16,10 @@ pub(super) enum Bind {
     Reduction {
         /// The axis that is reduced.
         axis: usize,
+        /// The name of the operation in the runtime.
+        operation: &'static str,
+        /// How many values it keeps, if that is a choice.
+        count: Option<usize>,
     },
     /// A system that can be solved.
     System {
@@ -129,13 +133,23 @@ impl Definition<'_> {
         };
         let arguments = quote!(#runtime::vec![#(#conversions),*]);
         let (returned, made) = match self.bind {
-            Bind::Reduction { axis } => {
+            Bind::Reduction {
+                axis,
+                operation,
+                count,
+            } => {
                 let axis = Literal::usize_unsuffixed(axis);
+                let operation = Ident::new(operation, Span::call_site());
+                let operation = quote!(#runtime::operation::#operation);
+                let count = count.map(|count| {
+                    let count = Literal::usize_unsuffixed(count);
+                    quote!((#count))
+                });
                 (
-                    quote!(BoundReduction<'a, T, Self, #runtime::Sum, #runtime::Axis<#axis>>),
+                    quote!(BoundReduction<'a, T, Self, #operation, #runtime::Axis<#axis>>),
                     quote! {
                         #runtime::BoundReduction::new(
-                            #runtime::Sum, &Self::SIGNATURE, #arguments, #captured,
+                            #operation #count, &Self::SIGNATURE, #arguments, #captured,
                         )
                     },
                 )

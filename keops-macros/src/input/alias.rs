@@ -15,8 +15,6 @@ const FORM: &str = "a variable is declared as `Vi(dim)`, `Vj(dim)` or `Pm(dim)`"
 pub(crate) struct Alias {
     /// The name that the formula uses, without `r#`.
     pub(crate) name: String,
-    /// Where the name is declared.
-    pub(crate) name_span: Span,
     /// What it depends on.
     pub(crate) category: Category,
     /// The length of its vectors, at least 1.
@@ -187,7 +185,6 @@ pub(super) fn in_bind_order(declarations: Vec<Declaration>) -> syn::Result<Vec<A
         };
         let alias = Alias {
             name,
-            name_span,
             category: declaration.category,
             dim: declaration.dim,
         };

@@ -50,7 +50,6 @@ fn text_form() {
             ("g", Category::Param, 1)
         ]
     );
-    assert_eq!(input.aliases[1].name_span.source_text().unwrap(), "y");
     assert_eq!(input.options.axis.unwrap().0, Axis::J);
 }
 

@@ -1,8 +1,8 @@
 //! Symbolic matrices: a scalar formula with its points, never stored.
 
 use super::operand::Width;
-use super::operation::sum;
-use super::{Axis, Call, Operand, Orientation, Sum, System};
+use super::operation::{Sum, sum};
+use super::{Axis, Call, Operand, Orientation, System};
 use crate::Error;
 use crate::bound::Operation;
 use crate::cpu::{Pairing, Problem, Weighted, dense};
@@ -106,7 +106,7 @@ impl<T: Element, K: Kernel, O: Orientation> BoundMatrix<'_, T, K, O> {
         let isa = self.options.resolve()?;
         let problem = self.call.problem::<P>()?;
         let components = self.call.signature.out_dim;
-        Ok(Sum.evaluate::<P::Pairing<K>>(isa, &self.options, &problem, components))
+        Sum.evaluate::<P::Pairing<K>>(isa, &self.options, &problem, components)
     }
 }
 

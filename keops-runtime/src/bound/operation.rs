@@ -1,11 +1,18 @@
 //! The reductions that a formula can be given, and the shapes of their results.
+//!
+//! A reduction runs over all `j` and gives a row for each `i`, or the reverse. The names are those of KeOps. In what
+//! follows `F(i, j)` is a formula of any number of components, and a reduction acts on each of them by itself;
+//! the weighted ones take a scalar formula `f(i, j)` and weights `g(i, j)` of any number of components.
+//!
+//! Results never depend on the number of threads.
 
+use crate::Error;
 use crate::cpu::{self, Pairing, Problem};
 use crate::input::Element;
-use crate::options::{Accumulate, CallOptions, SumScheme};
-use crate::reduce::{self, Scheme};
+use crate::options::CallOptions;
+use crate::reduce::{self, Candidate, Extreme, Reduction, Smallest, Summation};
 use crate::simd::{InstructionSet, Real};
-use ndarray::{Array2, ArrayViewMut2};
+use ndarray::{Array, Array2, Array3, ArrayViewMut2, Axis, Dimension, Ix2, Ix3};
 
 /// A reduction as `genred!` names it.
 pub trait Operation<T: Element>: Copy + Send + Sync + 'static {
@@ -19,10 +26,68 @@ pub trait Operation<T: Element>: Copy + Send + Sync + 'static {
         options: &CallOptions,
         problem: &Problem<'_>,
         components: usize,
-    ) -> Self::Output;
+    ) -> Result<Self::Output, Error>;
 }
 
-/// `sum_j F(i, j)`, componentwise; 0 where there is no `j`. An array of shape `(rows, components)`.
+/// An array of this shape, if it can be addressed.
+fn filled<A: Copy, D: Dimension>(shape: D, value: A) -> Result<Array<A, D>, Error> {
+    let mut lengths = shape.slice().iter().filter(|&&length| length != 0);
+    let bytes = lengths.try_fold(size_of::<A>(), |bytes, &length| bytes.checked_mul(length));
+    match bytes {
+        Some(bytes) if isize::try_from(bytes).is_ok() => Ok(Array::from_elem(shape, value)),
+        _ => Err(Error::Shape {
+            name: "the result".into(),
+            expected: "an array that can be addressed".into(),
+            shape: crate::error::shape(shape.slice()),
+        }),
+    }
+}
+
+/// The first `width` totals of every row.
+fn rows<P: Pairing, T: Element, R: Reduction<Total = f64>>(
+    isa: InstructionSet,
+    problem: &Problem<'_>,
+    reduction: R,
+    width: usize,
+) -> Result<Array2<T>, Error> {
+    let mut out = filled(Ix2(problem.rows.count(), width), T::from_f64(0.0))?;
+    cpu::reduce::<P, T::Compute, _>(isa, problem, reduction, |job| {
+        T::take_rows(job, out.view_mut());
+    });
+    Ok(out)
+}
+
+/// The first `k` candidates of every row and component, in arrays of shape `(rows, k, components)`.
+fn candidates<P: Pairing, T: Element, R: Reduction<Total = Candidate>>(
+    isa: InstructionSet,
+    problem: &Problem<'_>,
+    reduction: R,
+    k: usize,
+    components: usize,
+) -> Result<(Array3<T>, Array3<usize>), Error> {
+    let shape = Ix3(problem.rows.count(), k, components);
+    let mut values = filled(shape, T::from_f64(0.0))?;
+    let mut indices = filled(shape, 0)?;
+    cpu::reduce::<P, T::Compute, _>(isa, problem, reduction, |job| {
+        T::take_candidates(job, &mut values, &mut indices);
+    });
+    Ok((values, indices))
+}
+
+/// Writes `sum_j F(i, j)` to `out`, evaluating in `C`. Components beyond the columns of `out` are dropped.
+pub(crate) fn sum<P: Pairing, C: Real, T: Element>(
+    isa: InstructionSet,
+    options: &CallOptions,
+    problem: &Problem<'_>,
+    out: ArrayViewMut2<'_, T>,
+) {
+    let reduction = reduce::Sum(Summation::new::<C>(options));
+    cpu::reduce::<P, C, _>(isa, problem, reduction, |job| T::take_rows(job, out));
+}
+
+/// `sum_j F(i, j)`; 0 where there is no `j`. An array of shape `(rows, components)`.
+///
+/// The options [`Accumulate`](crate::Accumulate) and [`SumScheme`](crate::SumScheme) choose how terms are added.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sum;
 
@@ -35,32 +100,164 @@ impl<T: Element> Operation<T> for Sum {
         options: &CallOptions,
         problem: &Problem<'_>,
         components: usize,
-    ) -> Array2<T> {
-        let mut out = Array2::from_elem((problem.rows.count(), components), T::from_f64(0.0));
-        sum::<P, T::Compute, T>(isa, options, problem, out.view_mut());
-        out
+    ) -> Result<Array2<T>, Error> {
+        let reduction = reduce::Sum(Summation::new::<T::Compute>(options));
+        rows::<P, T, _>(isa, problem, reduction, components)
     }
 }
 
-/// Writes `sum_j F(i, j)` to `out`, evaluating in `C`. Components beyond the columns of `out` are dropped.
-pub(crate) fn sum<P: Pairing, C: Real, T: Element>(
-    isa: InstructionSet,
-    options: &CallOptions,
-    problem: &Problem<'_>,
-    out: ArrayViewMut2<'_, T>,
-) {
-    let terms_single = size_of::<C>() == size_of::<f32>();
-    let single = match options.accumulate {
-        Accumulate::Same => terms_single,
-        Accumulate::F32 => true,
-        Accumulate::F64 => false,
-    };
-    let scheme = match options.sum_scheme {
-        SumScheme::Auto | SumScheme::Block => Scheme::Blocks,
-        SumScheme::Direct if single == terms_single => Scheme::Running,
-        SumScheme::Direct => Scheme::Terms,
-        SumScheme::Kahan => Scheme::Compensated,
-    };
-    let reduction = reduce::Sum { scheme, single };
-    cpu::reduce::<P, C, _>(isa, problem, reduction, |job| T::take_sums(job, out));
+/// `log sum_j exp(F(i, j))`, without overflow or underflow. An array of shape `(rows, components)`.
+///
+/// An exponent of -inf adds nothing, as in the limit, +inf gives +inf, and NaN gives NaN; a sum of nothing, or of -inf
+/// only, is -inf. The options [`Accumulate`](crate::Accumulate) and [`SumScheme`](crate::SumScheme) choose how the exponentials
+/// are added, here and for the weighted reductions.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogSumExp;
+
+impl<T: Element> Operation<T> for LogSumExp {
+    type Output = Array2<T>;
+
+    fn evaluate<P: Pairing>(
+        self,
+        isa: InstructionSet,
+        options: &CallOptions,
+        problem: &Problem<'_>,
+        components: usize,
+    ) -> Result<Array2<T>, Error> {
+        let summation = Summation::new::<T::Compute>(options);
+        let reduction = reduce::LogSumExp::of_components(summation, components);
+        rows::<P, T, _>(isa, problem, reduction, components)
+    }
+}
+
+/// `log sum_j exp(f(i, j)) g(i, j)`, without overflow or underflow: [`LogSumExp`] with weights. An array of shape
+/// `(rows, components of g)`.
+///
+/// It is -inf where the sum is 0, as that of nothing is, and NaN where it is negative.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WeightedLogSumExp;
+
+impl<T: Element> Operation<T> for WeightedLogSumExp {
+    type Output = Array2<T>;
+
+    fn evaluate<P: Pairing>(
+        self,
+        isa: InstructionSet,
+        options: &CallOptions,
+        problem: &Problem<'_>,
+        components: usize,
+    ) -> Result<Array2<T>, Error> {
+        let reduction = reduce::LogSumExp::weighted(Summation::new::<T::Compute>(options));
+        rows::<P, T, _>(isa, problem, reduction, components.saturating_sub(1))
+    }
+}
+
+/// `sum_j exp(f(i, j)) g(i, j) / sum_j exp(f(i, j))`, without overflow or underflow: the mean of `g`, weighted by the
+/// softmax of `f`. An array of shape `(rows, components of g)`.
+///
+/// The mean of nothing, or with exponents of -inf only, is 0/0, which is NaN.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SumSoftMaxWeight;
+
+impl<T: Element> Operation<T> for SumSoftMaxWeight {
+    type Output = Array2<T>;
+
+    fn evaluate<P: Pairing>(
+        self,
+        isa: InstructionSet,
+        options: &CallOptions,
+        problem: &Problem<'_>,
+        components: usize,
+    ) -> Result<Array2<T>, Error> {
+        let reduction = reduce::LogSumExp::mean(Summation::new::<T::Compute>(options));
+        rows::<P, T, _>(isa, problem, reduction, components.saturating_sub(1))
+    }
+}
+
+/// Reductions to one value of each component, and its index.
+macro_rules! extremes {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident: $greatest:literal, $indexed:literal => $output:ty, |$values:ident, $indices:ident| $result:expr;
+    )*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default)]
+        pub struct $name;
+
+        impl<T: Element> Operation<T> for $name {
+            type Output = $output;
+
+            fn evaluate<P: Pairing>(
+                self,
+                isa: InstructionSet,
+                _: &CallOptions,
+                problem: &Problem<'_>,
+                components: usize,
+            ) -> Result<Self::Output, Error> {
+                let reduction = Extreme::<$greatest, $indexed>;
+                let (values, indices) = candidates::<P, T, _>(isa, problem, reduction, 1, components)?;
+                let ($values, $indices) = (values.remove_axis(Axis(1)), indices.remove_axis(Axis(1)));
+                Ok($result)
+            }
+        }
+    )*};
+}
+extremes! {
+    /// `min_j F(i, j)`, of what is not NaN; +inf where there is nothing. An array of shape `(rows, components)`.
+    Min: false, false => Array2<T>, |values, _indices| values;
+    /// `max_j F(i, j)`, of what is not NaN; -inf where there is nothing. An array of shape `(rows, components)`.
+    Max: true, false => Array2<T>, |values, _indices| values;
+    /// The lowest `j` at which `F(i, j)` is smallest, of what is not NaN; 0 where nothing is below +inf. An array of shape
+    /// `(rows, components)`.
+    ArgMin: false, true => Array2<usize>, |_values, indices| indices;
+    /// The lowest `j` at which `F(i, j)` is greatest, of what is not NaN; 0 where nothing is above -inf. An array of shape
+    /// `(rows, components)`.
+    ArgMax: true, true => Array2<usize>, |_values, indices| indices;
+    /// [`Min`] and [`ArgMin`], in one pass.
+    MinArgMin: false, true => (Array2<T>, Array2<usize>), |values, indices| (values, indices);
+    /// [`Max`] and [`ArgMax`], in one pass.
+    MaxArgMax: true, true => (Array2<T>, Array2<usize>), |values, indices| (values, indices);
+}
+
+/// Reductions to several values of each component, and their indices.
+macro_rules! smallest {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident => $output:ty, |$values:ident, $indices:ident| $result:expr;
+    )*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name(
+            /// How many values, at least 1.
+            pub usize,
+        );
+
+        impl<T: Element> Operation<T> for $name {
+            type Output = $output;
+
+            fn evaluate<P: Pairing>(
+                self,
+                isa: InstructionSet,
+                _: &CallOptions,
+                problem: &Problem<'_>,
+                components: usize,
+            ) -> Result<Self::Output, Error> {
+                let reduction = Smallest::new(self.0, problem.columns.count());
+                let ($values, $indices) = candidates::<P, T, _>(isa, problem, reduction, self.0, components)?;
+                Ok($result)
+            }
+        }
+    )*};
+}
+smallest! {
+    /// The `k` smallest values of `F(i, j)` over `j`, in ascending order; NaN is skipped, and +inf fills up where fewer
+    /// than `k` values are below it. An array of shape `(rows, k, components)`.
+    ///
+    /// While it is computed, a row takes memory for `2 k` values and indices.
+    KMin => Array3<T>, |values, _indices| values;
+    /// The indices `j` of the `k` smallest values of `F(i, j)`, in the order of the values and for equal values in
+    /// ascending order; 0 fills up as +inf does in [`KMin`]. An array of shape `(rows, k, components)`.
+    ArgKMin => Array3<usize>, |_values, indices| indices;
+    /// [`KMin`] and [`ArgKMin`], in one pass.
+    KMinArgKMin => (Array3<T>, Array3<usize>), |values, indices| (values, indices);
 }

@@ -50,18 +50,18 @@ impl<'a, T: Element, K: Kernel, Op: Operation<T>, O: Orientation> BoundReduction
         self.call.signature.formula
     }
 
-    /// Computes the reduction: for sums an array of shape `(rows, components)`.
+    /// Computes the reduction. What it returns is said at the [operation](super::operation): for sums and most others an
+    /// array of shape `(rows, components)`.
     ///
     /// # Errors
     /// If the shape of an array does not fit its variable ([`Error::Columns`], [`Error::FlatLength`], [`Error::Rows`],
-    /// [`Error::Parameter`]), or an option asks for what this machine or this version lacks ([`Error::Backend`],
-    /// [`Error::InstructionSet`]).
+    /// [`Error::Parameter`]), an option asks for what this machine or this version lacks ([`Error::Backend`],
+    /// [`Error::InstructionSet`]), or the result is larger than any memory ([`Error::Shape`]).
     pub fn run(&self) -> Result<Op::Output, Error> {
         let isa = self.options.resolve()?;
         let problem = self.call.problem::<O>()?;
         let components = self.call.signature.out_dim;
-        Ok(self
-            .operation
-            .evaluate::<O::Pairing<K>>(isa, &self.options, &problem, components))
+        self.operation
+            .evaluate::<O::Pairing<K>>(isa, &self.options, &problem, components)
     }
 }

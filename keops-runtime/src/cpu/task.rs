@@ -68,11 +68,9 @@ impl<P: Pairing, T: Real, R: Reduction> WithSimd<T> for Task<'_, '_, P, T, R> {
 
         let components = P::Out::<S::V>::LEN;
         let mut totals = Vec::with_capacity(vectors * slots * S::LANES);
-        for _ in 0..vectors {
-            for slot in 0..slots {
-                let neutral = reduction.neutral(slot, components);
-                totals.extend(core::iter::repeat_n(neutral, S::LANES));
-            }
+        for n in 0..vectors * slots * S::LANES {
+            let slot = if R::BY_LANE { n } else { n / S::LANES } % slots;
+            totals.push(reduction.neutral(slot, components));
         }
 
         let longest = intervals
@@ -111,6 +109,10 @@ impl<P: Pairing, T: Real, R: Reduction> WithSimd<T> for Task<'_, '_, P, T, R> {
                 }
                 first += count;
             }
+        }
+        if R::BY_LANE {
+            totals.truncate(rows.len() * slots);
+            return totals;
         }
         by_row(&totals, rows.len(), slots, S::LANES)
     }

@@ -124,7 +124,7 @@ fn run_block<P: Pairing, S: Simd, R: Reduction, const N: usize>(
             let totals = &mut totals[r * slots..][..slots];
             let features = P::Column::<S::T>::many(columns.features, columns.count);
             for (offset, column) in features.iter().enumerate() {
-                let mut terms = reduction.accumulator(columns.first, offset, tile, totals);
+                let mut terms = reduction.accumulator(s, columns.first, offset, tile, totals);
                 P::pair::<S, R::Accumulator<'_, S, P::Out<S::V>>>(
                     s, params, &rows[r], column, &mut terms,
                 );
@@ -170,7 +170,7 @@ fn run_local<P: Pairing, S: Simd, R: Reduction, const N: usize>(
         macro_rules! step {
             ($($r:literal)*) => {$(
                 if const { $r < N } {
-                    let mut terms = reduction.accumulator(columns.first, offset, &mut tile[$r], totals);
+                    let mut terms = reduction.accumulator(s, columns.first, offset, &mut tile[$r], totals);
                     P::pair::<S, R::Accumulator<'_, S, P::Out<S::V>>>(s, params, &row[$r], column, &mut terms);
                 }
             )*};

@@ -9,9 +9,9 @@ pub use points::IntoPoints;
 pub use scalar::{Scalar, scalar};
 
 use crate::cpu::Job;
-use crate::reduce::SumSink;
+use crate::reduce::{Candidate, CandidateSink, RowSink};
 use crate::simd::Real;
-use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2};
 
 mod sealed {
     pub trait Sealed {}
@@ -36,9 +36,16 @@ pub trait Element: sealed::Sealed + Copy + Send + Sync + core::fmt::Debug + 'sta
     /// The nearest value to `x`.
     #[doc(hidden)]
     fn from_f64(x: f64) -> Self;
-    /// Runs a sum and writes its rows. It is a method here so that it is compiled with this crate.
+    /// Runs a reduction and writes the first totals of its rows. It is a method here so that it is compiled with this crate.
     #[doc(hidden)]
-    fn take_sums(job: &Job<'_, f64>, out: ArrayViewMut2<'_, Self>);
+    fn take_rows(job: &Job<'_, f64>, out: ArrayViewMut2<'_, Self>);
+    /// Runs a reduction and writes the first candidates of every row and component to arrays of shape `(rows, k, components)`.
+    #[doc(hidden)]
+    fn take_candidates(
+        job: &Job<'_, Candidate>,
+        values: &mut Array3<Self>,
+        indices: &mut Array3<usize>,
+    );
 }
 
 macro_rules! element {
@@ -51,8 +58,18 @@ macro_rules! element {
             fn to_f64(self) -> f64 { f64::from(self) }
             #[inline(always)]
             fn from_f64(x: f64) -> Self { x as $t }
-            fn take_sums(job: &Job<'_, f64>, out: ArrayViewMut2<'_, Self>) {
-                job.run(SumSink(out));
+            fn take_rows(job: &Job<'_, f64>, out: ArrayViewMut2<'_, Self>) {
+                job.run(RowSink(out));
+            }
+            fn take_candidates(
+                job: &Job<'_, Candidate>,
+                values: &mut Array3<Self>,
+                indices: &mut Array3<usize>,
+            ) {
+                job.run(CandidateSink {
+                    values: values.view_mut(),
+                    indices: indices.view_mut(),
+                });
             }
         }
     )*};

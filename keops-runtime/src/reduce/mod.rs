@@ -3,10 +3,23 @@
 //! A row passes through three stages. Its *totals* live in memory and cover all columns seen so far. For each tile of
 //! columns a *tile state* of a few vectors is opened from the totals, takes the terms of the tile, one vector of rows
 //! by one column at a time, and is closed into the totals again. Totals of disjoint sets of columns can be merged.
+//!
+//! What happens per term is compiled for each formula and instruction set, so it is short; what happens per tile or per
+//! row is kept out of it where it is long.
 
+mod candidate;
+mod extreme;
+mod log_sum_exp;
+mod smallest;
 mod sum;
+mod summation;
 
-pub(crate) use sum::{Scheme, Sum, SumSink};
+pub(crate) use candidate::{Candidate, CandidateSink};
+pub(crate) use extreme::Extreme;
+pub(crate) use log_sum_exp::LogSumExp;
+pub(crate) use smallest::Smallest;
+pub(crate) use sum::{RowSink, Sum};
+pub(crate) use summation::Summation;
 
 use crate::kernel::{Accumulator, Features};
 use crate::simd::Simd;
@@ -17,7 +30,7 @@ pub(crate) const TILE_COLUMNS: usize = 256;
 /// A reduction over columns, for all rows of a vector at once.
 ///
 /// `O` stands for the components of the formula. Totals of a vector of rows are stored by slot, then by lane:
-/// `totals[slot * LANES + lane]`; those of a single row by slot.
+/// `totals[slot * LANES + lane]`, unless [`BY_LANE`](Reduction::BY_LANE); those of a single row by slot.
 pub(crate) trait Reduction: Copy + Send + Sync + 'static {
     /// One number of the state that is kept between tiles.
     type Total: Copy + Send + Sync + 'static;
@@ -28,13 +41,15 @@ pub(crate) trait Reduction: Copy + Send + Sync + 'static {
 
     /// Whether the state of several vectors of rows may share the registers.
     const BLOCKED: bool;
+    /// Whether totals of a vector of rows are stored by lane, then by slot.
+    const BY_LANE: bool = false;
 
     /// The largest number of columns of a tile.
     #[inline(always)]
     fn longest_tile(self) -> usize {
         TILE_COLUMNS
     }
-    /// Totals per row, for a formula of `components` components.
+    /// Totals per row, at least one, for a formula of `components` components.
     fn slots(self, components: usize) -> usize;
     /// The totals of no columns, for each slot.
     fn neutral(self, slot: usize, components: usize) -> Self::Total;
@@ -43,6 +58,7 @@ pub(crate) trait Reduction: Copy + Send + Sync + 'static {
     /// Takes the terms of column `first + offset`, `offset` being the position in the tile.
     fn accumulator<'a, S: Simd, O: Features<S::V>>(
         self,
+        s: S,
         first: usize,
         offset: usize,
         tile: &'a mut Self::Tile<S::V, O>,
@@ -50,7 +66,7 @@ pub(crate) trait Reduction: Copy + Send + Sync + 'static {
     ) -> Self::Accumulator<'a, S, O>;
     /// Ends the tile that began with column `first`: brings its state into the totals.
     fn close<S: Simd>(self, s: S, first: usize, tile: &[S::V], totals: &mut [Self::Total]);
-    /// Adds the totals of other columns of the same row to its totals.
+    /// Adds the totals of later columns of the same row to its totals.
     fn merge(self, totals: &mut [Self::Total], others: &[Self::Total]);
     /// Ends a row.
     fn finish(self, totals: &mut [Self::Total]);

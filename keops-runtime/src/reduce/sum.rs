@@ -1,44 +1,15 @@
 //! Sums.
 
-use super::{Reduction, Sink, TILE_COLUMNS};
+use super::{Reduction, Sink, Summation};
 use crate::input::Element;
 use crate::kernel::{Accumulator, Features};
 use crate::lanes::{scalars, scalars_mut};
-use crate::simd::{Real, Simd};
+use crate::simd::Simd;
 use ndarray::{ArrayViewMut2, Axis};
 
-/// How the terms of a tile come into the totals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scheme {
-    /// A tile starts at zero, adds up its terms in their own type, and is added as a whole.
-    Blocks,
-    /// A tile goes on from the totals, so that every term is added to the accumulator itself, which has the type of
-    /// the terms.
-    Running,
-    /// A tile is a single term, which is added to an accumulator of another type.
-    Terms,
-    /// A tile is a single term, and every addition is compensated.
-    Compensated,
-}
-
-/// A sum whose tile state is held in vectors of the type of the terms. One loop serves all schemes, because every loop is
-/// compiled anew for each formula.
-///
-/// Totals are kept as `f64`; in single precision they are rounded after every addition. Sums and differences of two `f32`
-/// that are computed in `f64` and rounded are those of `f32` arithmetic, since `f64` has more than twice its digits.
+/// `sum_j F(i, j)`. The totals are those of the summation.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sum {
-    /// How terms are added.
-    pub(crate) scheme: Scheme,
-    /// Whether the accumulator is an `f32`.
-    pub(crate) single: bool,
-}
-
-/// `x` as an accumulator would hold it.
-#[inline(always)]
-fn held(x: f64, single: bool) -> f64 {
-    if single { f64::from(x as f32) } else { x }
-}
+pub(crate) struct Sum(pub(crate) Summation);
 
 /// Adds terms to the tile state.
 pub(crate) struct Add<'a, O>(&'a mut O);
@@ -56,24 +27,6 @@ impl<S: Simd, O: Features<S::V>> Accumulator<S> for Add<'_, O> {
     }
 }
 
-impl Sum {
-    /// One addition of Kahan's scheme (Kahan 1965, *Further remarks on reducing truncation errors*). `excess` is what
-    /// the sum has too much.
-    #[inline(always)]
-    fn compensate(self, sum: &mut f64, excess: &mut f64, term: f64) {
-        let held = |x| held(x, self.single);
-        let term = held(held(term) - *excess);
-        let next = held(*sum + term);
-        *excess = held(held(next - *sum) - term);
-        *sum = next;
-    }
-
-    /// Whether a second slot for each component holds the excess of its sum.
-    fn is_compensated(self) -> bool {
-        self.scheme == Scheme::Compensated
-    }
-}
-
 impl Reduction for Sum {
     type Total = f64;
     type Tile<V: Copy, O: Features<V>> = O;
@@ -82,19 +35,12 @@ impl Reduction for Sum {
 
     #[inline(always)]
     fn longest_tile(self) -> usize {
-        match self.scheme {
-            Scheme::Blocks | Scheme::Running => TILE_COLUMNS,
-            Scheme::Terms | Scheme::Compensated => 1,
-        }
+        self.0.longest_tile()
     }
 
     #[inline(always)]
     fn slots(self, components: usize) -> usize {
-        if self.is_compensated() {
-            2 * components
-        } else {
-            components
-        }
+        self.0.slots(components)
     }
 
     #[inline(always)]
@@ -103,19 +49,14 @@ impl Reduction for Sum {
     }
 
     #[inline(always)]
-    fn open<S: Simd>(self, s: S, totals: &[f64], tile: &mut [S::V]) {
-        if self.scheme == Scheme::Running {
-            for (state, &total) in scalars_mut::<S>(tile).iter_mut().zip(totals) {
-                *state = S::T::from_f64(total);
-            }
-        } else {
-            tile.fill(s.splat(S::T::ZERO));
-        }
+    fn open<S: Simd>(self, _: S, totals: &[f64], tile: &mut [S::V]) {
+        self.0.open(totals, scalars_mut::<S>(tile));
     }
 
     #[inline(always)]
     fn accumulator<'a, S: Simd, O: Features<S::V>>(
         self,
+        _: S,
         _: usize,
         _: usize,
         tile: &'a mut O,
@@ -126,58 +67,23 @@ impl Reduction for Sum {
 
     #[inline(always)]
     fn close<S: Simd>(self, _: S, _: usize, tile: &[S::V], totals: &mut [f64]) {
-        let sums = scalars::<S>(tile).iter().map(|sum| sum.to_f64());
-        match self.scheme {
-            Scheme::Running => {
-                for (total, sum) in totals.iter_mut().zip(sums) {
-                    *total = sum;
-                }
-            }
-            Scheme::Blocks | Scheme::Terms => {
-                for (total, sum) in totals.iter_mut().zip(sums) {
-                    *total = held(*total + held(sum, self.single), self.single);
-                }
-            }
-            Scheme::Compensated => {
-                let (totals, excesses) = totals.split_at_mut(totals.len() / 2);
-                for ((total, excess), sum) in totals.iter_mut().zip(excesses).zip(sums) {
-                    self.compensate(total, excess, sum);
-                }
-            }
-        }
+        self.0.close(scalars::<S>(tile), totals);
     }
 
     fn merge(self, totals: &mut [f64], others: &[f64]) {
-        if !self.is_compensated() {
-            for (total, other) in totals.iter_mut().zip(others) {
-                *total = held(*total + other, self.single);
-            }
-            return;
-        }
-        let (sums, excesses) = totals.split_at_mut(totals.len() / 2);
-        let (other_sums, other_excesses) = others.split_at(others.len() / 2);
-        let others = other_sums.iter().zip(other_excesses);
-        for ((sum, excess), (other_sum, other_excess)) in sums.iter_mut().zip(excesses).zip(others)
-        {
-            self.compensate(sum, excess, *other_sum);
-            self.compensate(sum, excess, -other_excess);
-        }
+        self.0.merge(totals, others);
     }
 
     fn finish(self, totals: &mut [f64]) {
-        if self.is_compensated() {
-            let (sums, excesses) = totals.split_at_mut(totals.len() / 2);
-            for (sum, excess) in sums.iter_mut().zip(excesses) {
-                *sum -= *excess;
-            }
-        }
+        self.0.finish(totals);
     }
 }
 
-/// Rows of sums, rounded to the element type of the array that takes them. Components beyond its columns are dropped.
-pub(crate) struct SumSink<'a, T>(pub(crate) ArrayViewMut2<'a, T>);
+/// Rows of the first totals, rounded to the element type of the array that takes them. Totals beyond its columns are
+/// dropped.
+pub(crate) struct RowSink<'a, T>(pub(crate) ArrayViewMut2<'a, T>);
 
-impl<T: Element> Sink<f64> for SumSink<'_, T> {
+impl<T: Element> Sink<f64> for RowSink<'_, T> {
     fn split_at(self, row: usize) -> (Self, Self) {
         let (before, after) = self.0.split_at(Axis(0), row);
         (Self(before), Self(after))

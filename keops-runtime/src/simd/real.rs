@@ -15,6 +15,8 @@ pub trait Real:
     const INFINITY: Self;
     /// Negative infinity.
     const NEG_INFINITY: Self;
+    /// The largest finite number.
+    const MAX: Self;
     /// A quiet NaN.
     const NAN: Self;
 
@@ -45,6 +47,7 @@ macro_rules! real {
             const ONE: Self = 1.0;
             const INFINITY: Self = <$t>::INFINITY;
             const NEG_INFINITY: Self = <$t>::NEG_INFINITY;
+            const MAX: Self = <$t>::MAX;
             const NAN: Self = <$t>::NAN;
 
             #[cfg(target_arch = "x86_64")]

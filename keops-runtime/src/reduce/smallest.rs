@@ -1,0 +1,196 @@
+//! The k smallest values.
+
+use super::{Candidate, Reduction};
+use crate::kernel::{Accumulator, Features};
+use crate::lanes::{scalars, scalars_mut};
+use crate::simd::{Real, Simd};
+use core::slice;
+
+/// The `k` smallest values over `j` of every component of `F(i, j)` in ascending order, and their columns; of equal values
+/// those of the lowest columns. NaN is skipped; where fewer than `k` values are below infinity, infinity and column 0
+/// fill up.
+///
+/// The totals of a row and component are a *block*: in front a header, whose value is a threshold and whose index a
+/// count, and then so many candidates in any order. Values that are not below the threshold, which the tile state holds
+/// in vectors, are passed over. Others are appended, and when the block is full only its smallest are
+/// kept, of which the greatest is the new threshold. So whatever the order of the columns, a value costs amortised constant time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Smallest {
+    /// How many values are kept: k, or the number of columns if that is less.
+    kept: usize,
+    /// How many a block has room for; more than are kept.
+    room: usize,
+}
+
+/// A block has room for at least this many values beyond those that are kept.
+const SPARE: usize = 16;
+
+impl Smallest {
+    /// The `k` smallest values of `columns`.
+    pub(crate) fn new(k: usize, columns: usize) -> Self {
+        let kept = k.max(1).min(columns);
+        Self {
+            kept,
+            room: kept.saturating_add(kept.max(SPARE)),
+        }
+    }
+
+    /// Length of a block.
+    fn block(self) -> usize {
+        self.room.saturating_add(1)
+    }
+
+    /// Appends a candidate and returns the threshold.
+    fn append(self, block: &mut [Candidate], candidate: Candidate) -> f64 {
+        let Some((header, candidates)) = block.split_first_mut() else {
+            return f64::NEG_INFINITY;
+        };
+        candidates[header.index] = candidate;
+        header.index += 1;
+        if header.index == self.room {
+            let (_, last, _) = candidates.select_nth_unstable_by(self.kept - 1, Candidate::order);
+            *header = Candidate {
+                value: last.value,
+                index: self.kept,
+            };
+        }
+        header.value
+    }
+
+    /// Appends those values of column `index` that are below their thresholds. `blocks` begins with the block of the first
+    /// row and the component, and the rows have `slots` totals each.
+    #[inline(never)]
+    fn append_column<T: Real>(
+        self,
+        index: usize,
+        values: &[T],
+        thresholds: &mut [T],
+        blocks: &mut [Candidate],
+        slots: usize,
+    ) {
+        let rows = blocks.chunks_mut(slots);
+        for ((&value, threshold), row) in values.iter().zip(thresholds).zip(rows) {
+            if value < *threshold {
+                let value = value.to_f64();
+                let block = &mut row[..self.block()];
+                *threshold = T::from_f64(self.append(block, Candidate { value, index }));
+            }
+        }
+    }
+
+    /// Fills the tile state with the thresholds of rows with `slots` totals each.
+    #[inline(never)]
+    fn thresholds<T: Real>(self, totals: &[Candidate], lanes: usize, tile: &mut [T]) {
+        let slots = totals.len() / lanes;
+        for (k, thresholds) in tile.chunks_exact_mut(lanes).enumerate() {
+            for (lane, threshold) in thresholds.iter_mut().enumerate() {
+                *threshold = T::from_f64(totals[lane * slots + k * self.block()].value);
+            }
+        }
+    }
+
+    fn merge_blocks(self, totals: &mut [Candidate], others: &[Candidate]) {
+        let blocks = totals.chunks_exact_mut(self.block());
+        for (block, others) in blocks.zip(others.chunks_exact(self.block())) {
+            let (header, candidates) = (others[0], &others[1..]);
+            for &candidate in &candidates[..header.index] {
+                // Equal values may come in any order of columns here.
+                if candidate.value <= block[0].value {
+                    self.append(block, candidate);
+                }
+            }
+        }
+    }
+
+    /// Leaves the smallest values in front of every block, in order.
+    fn finish_blocks(self, totals: &mut [Candidate]) {
+        for block in totals.chunks_exact_mut(self.block()) {
+            let count = block[0].index;
+            block[0] = Candidate::NONE;
+            block[1..=count].sort_unstable_by(Candidate::order);
+            block[..=count].rotate_left(1);
+            block[self.kept.min(count)..].fill(Candidate::NONE);
+        }
+    }
+}
+
+/// Compares terms with the thresholds of the tile state.
+pub(crate) struct Append<'a, O> {
+    smallest: Smallest,
+    index: usize,
+    thresholds: &'a mut O,
+    totals: &'a mut [Candidate],
+}
+
+impl<S: Simd, O: Features<S::V>> Accumulator<S> for Append<'_, O> {
+    #[inline(always)]
+    fn push(&mut self, s: S, k: usize, value: S::V) {
+        let threshold = &mut self.thresholds.as_mut_slice()[k];
+        if s.any(s.lt(value, *threshold)) {
+            // Copies, so that the thresholds stay in registers and only these have an address.
+            let (value, mut raised) = (value, *threshold);
+            let slots = self.totals.len() / S::LANES;
+            self.smallest.append_column(
+                self.index,
+                scalars::<S>(slice::from_ref(&value)),
+                scalars_mut::<S>(slice::from_mut(&mut raised)),
+                &mut self.totals[k * self.smallest.block()..],
+                slots,
+            );
+            *threshold = raised;
+        }
+    }
+    #[inline(always)]
+    fn push_product(&mut self, s: S, k: usize, a: S::V, b: S::V) {
+        self.push(s, k, s.mul(a, b));
+    }
+}
+
+impl Reduction for Smallest {
+    type Total = Candidate;
+    type Tile<V: Copy, O: Features<V>> = O;
+    type Accumulator<'a, S: Simd, O: Features<S::V> + 'a> = Append<'a, O>;
+    const BLOCKED: bool = false;
+    const BY_LANE: bool = true;
+
+    fn slots(self, components: usize) -> usize {
+        components.saturating_mul(self.block())
+    }
+
+    fn neutral(self, _: usize, _: usize) -> Candidate {
+        Candidate::NONE
+    }
+
+    #[inline(always)]
+    fn open<S: Simd>(self, _: S, totals: &[Candidate], tile: &mut [S::V]) {
+        self.thresholds(totals, S::LANES, scalars_mut::<S>(tile));
+    }
+
+    #[inline(always)]
+    fn accumulator<'a, S: Simd, O: Features<S::V>>(
+        self,
+        _: S,
+        first: usize,
+        offset: usize,
+        thresholds: &'a mut O,
+        totals: &'a mut [Candidate],
+    ) -> Append<'a, O> {
+        Append {
+            smallest: self,
+            index: first + offset,
+            thresholds,
+            totals,
+        }
+    }
+
+    #[inline(always)]
+    fn close<S: Simd>(self, _: S, _: usize, _: &[S::V], _: &mut [Candidate]) {}
+
+    fn merge(self, totals: &mut [Candidate], others: &[Candidate]) {
+        self.merge_blocks(totals, others);
+    }
+
+    fn finish(self, totals: &mut [Candidate]) {
+        self.finish_blocks(totals);
+    }
+}
