@@ -4,9 +4,13 @@
 //! 5.4.3, without its fourth term, correlated noise, which weekly means do not need: a trend, a yearly period that may
 //! change over time, and a wiggle over the medium term.
 //!
-//! Its constants are chosen for forecasts. From each of the 27 years before 1994, four years are forecast from all that
-//! is before; the constants minimise the root mean square of the errors (0.88 ppm). So the last four years of the data
-//! have no part in them. (The constants of the book do: they are fitted to the data until 2003.)
+//! Its constants are chosen for forecasts: at the beginning of each of 27 years, the last of them 1994, four years are
+//! forecast from all that is before, and a search by Powell's method, from a round guess, lowers the root mean square of the
+//! errors (0.88 ppm with the constants as rounded here). No constant is fitted to the last four years of the data, as those
+//! of the book are, which used the data until 2003. But the choice of this rule is not blind to them: maximum likelihood,
+//! and the same search with five beginnings, were tried before, and their forecasts of these years were seen to be worse (1.50
+//! and 1.59 ppm, against 0.78). So take the error that this program prints as a little flattering. It also depends on how
+//! dense the data are: with every second value alone it is 1.08 ppm.
 
 use std::f64::consts::PI;
 use std::path::PathBuf;
@@ -192,14 +196,22 @@ fn plot(forecast: &Forecast) -> Result<Picture, PictureError> {
 }
 
 #[test]
-fn the_forecast_is_good() {
-    // One value in ten: the seasons are still seen.
+fn the_forecast_is_that_of_a_dense_solver() {
+    // One value in ten; the error was computed with numpy.linalg.solve.
     let all = series::read(DATA.as_ref(), LEAST_YEARS).unwrap();
     let series = Series {
         times: all.times.into_iter().step_by(10).collect(),
         values: all.values.into_iter().step_by(10).collect(),
     };
     let forecast = run(&series).unwrap();
-    assert!(forecast.rms_error < 1.5, "{}", forecast.rms_error);
+    assert_eq!(
+        forecast.past.values.len() + forecast.future.values.len(),
+        223
+    );
+    assert!(
+        (forecast.rms_error - 1.641_103).abs() < 1e-4,
+        "{}",
+        forecast.rms_error
+    );
     plot(&forecast).unwrap();
 }

@@ -22,6 +22,8 @@ Usage: rbf_interpolation [--output PATH]
 
 /// The length scale of both kernels.
 const SIGMA: f64 = 0.1;
+/// One sample of the curve in so many is drawn.
+const DRAWN: usize = 4;
 /// The standard deviation of the noise.
 const NOISE: f64 = 0.05;
 
@@ -158,7 +160,7 @@ fn plot(line: &Fit, image: &Fit) -> Result<Picture, PictureError> {
         .into_iter()
         .copied()
         .zip(line.b.iter().copied());
-    panel.dots(samples, GREY, 1.2, 0.35, "samples")?;
+    panel.dots(samples.step_by(DRAWN), GREY, 1.8, 0.5, "samples, 1 in 4")?;
     let times = || line.t.column(0).into_iter();
     let truth = line.t.rows().into_iter().map(|t| (t[0], curve(t)));
     panel.line(truth, BLUE, 4.5, "truth")?;
@@ -178,7 +180,8 @@ fn plot(line: &Fit, image: &Fit) -> Result<Picture, PictureError> {
     };
     let heading = "Samples, a quarter of them outliers";
     let mut panel = picture.panel(heading, [0.0, 0.44, 0.5, 1.0], axes.0, axes.1)?;
-    panel.coloured_dots(coloured(&image.x, &image.b), 2.0, range)?;
+    let samples = coloured(&image.x, &image.b);
+    panel.coloured_dots(samples, 2.0, range)?;
     let heading = "Laplacian kernel, σ = 0.1, α = 10";
     let mut panel = picture.panel(heading, [0.5, 0.44, 1.0, 1.0], axes.0, axes.1)?;
     let step = 1.0 / ((image.mean.len() as f64).sqrt() - 1.0);

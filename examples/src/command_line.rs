@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_option() {
-        let error = |arguments| parsed(arguments).unwrap_err();
+        let error = |arguments: &[&str]| parsed(arguments).unwrap_err();
         assert_eq!(error(&["--points", "5"]), "invalid option '--points'");
         assert_eq!(error(&["5"]), "unexpected argument \"5\"");
         assert_eq!(

@@ -40,7 +40,9 @@ pub fn solve<T: ComplexField + Copy>(
         });
     let mut a = MatMut::from_column_major_slice_mut(&mut a, n, n);
 
-    let (parallel, settings) = (Par::rayon(0), Spec::default());
+    // Small matrices are factorised faster than threads can agree on who does what.
+    let parallel = if n < 512 { Par::Seq } else { Par::rayon(0) };
+    let settings = Spec::default();
     let scratch = llt::factor::cholesky_in_place_scratch::<T>(n, parallel, settings);
     let mut buffer = MemBuffer::new(scratch);
     let stack = MemStack::new(&mut buffer);
@@ -59,4 +61,28 @@ pub fn solve<T: ComplexField + Copy>(
         }
     }
     Ok(solution)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keops_solve::ndarray::array;
+
+    #[test]
+    fn a_system_with_a_known_solution() {
+        // The inverse of the tridiagonal matrix (-1, 2, -1) of order 3 is [3 2 1; 2 4 2; 1 2 3] / 4.
+        let entry = |i: usize, j: usize| [2.0, -1.0, 0.0][i.abs_diff(j)];
+        let x = solve(entry, &array![[4.0, 0.0], [0.0, 0.0], [0.0, 4.0]]).unwrap();
+        let expected = array![[3.0, 1.0], [2.0, 2.0], [1.0, 3.0]];
+        assert!((x - expected).iter().all(|e: &f64| e.abs() < 1e-14));
+    }
+
+    #[test]
+    fn order_zero_and_indefinite_matrices() {
+        let none = Array2::<f64>::zeros((0, 2));
+        assert_eq!(solve(|_, _| 1.0, &none), Ok(none));
+        let entry = |i: usize, j: usize| if i == j { 1.0 } else { 2.0 };
+        let error = solve(entry, &array![[1.0], [1.0]]).unwrap_err();
+        assert_eq!(error.row, 1);
+    }
 }

@@ -143,7 +143,7 @@ impl Panel<'_> {
             let style = Style::at(HPos::Center, VPos::Top);
             text(&self.picture.area(), &label, (x, bottom + 7.0), &style)?;
         }
-        for (place, label) in self.y.ticks(ticks(bottom - top, 60.0)) {
+        for (place, label) in self.y.ticks(ticks(bottom - top, 48.0)) {
             let y = bottom - place * (bottom - top);
             self.segment((left, y), (right, y), GRID, 1.0)?;
             let style = Style::at(HPos::Right, VPos::Center);
@@ -328,6 +328,17 @@ impl Panel<'_> {
         let corners = [edge(from, top), edge(to, bottom)];
         let shade = Rectangle::new(corners, ORANGE.mix(0.08).filled());
         Ok(self.picture.area().draw(&shade)?)
+    }
+
+    /// Lines of text in the lower right corner.
+    pub fn notes(&mut self, notes: &[String]) -> Result<(), PictureError> {
+        let [_, _, right, bottom] = self.frame;
+        for (row, note) in notes.iter().rev().enumerate() {
+            let at = (right - 14.0, bottom - 20.0 - 22.0 * row as f64);
+            let style = Style::at(HPos::Right, VPos::Center);
+            text(&self.picture.area(), note, at, &style)?;
+        }
+        Ok(())
     }
 
     fn name(&mut self, mark: Mark, colour: Colour, name: &str) {
