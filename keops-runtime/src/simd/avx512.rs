@@ -251,9 +251,24 @@ impl TableSimd for Avx512<f32> {
         unsafe { _mm512_permutexvar_ps(_mm512_castps_si512(index), table) }
     }
     #[inline(always)]
+    fn add_down(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm512_add_round_ps::<FLOOR>(a, b) }
+    }
+    #[inline(always)]
+    fn rest_of_sixteenths(self, x: __m512) -> __m512 {
+        // Four binary digits after the point.
+        const SIXTEENTHS: i32 = 4 << 4 | FLOOR;
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm512_reduce_ps::<SIXTEENTHS>(x) }
+    }
+    #[inline(always)]
     fn scale_floor(self, p: __m512, x: __m512) -> __m512 {
         // SAFETY: the token proves the instruction set.
-        unsafe { _mm512_scalef_ps(p, x) }
+        unsafe {
+            let normal = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(x, self.splat(f32::EXP2_MIN));
+            _mm512_maskz_scalef_ps(normal, p, x)
+        }
     }
 }
 
@@ -266,8 +281,23 @@ impl TableSimd for Avx512<f64> {
         unsafe { _mm512_permutex2var_pd(low, _mm512_castpd_si512(index), high) }
     }
     #[inline(always)]
+    fn add_down(self, a: __m512d, b: __m512d) -> __m512d {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm512_add_round_pd::<FLOOR>(a, b) }
+    }
+    #[inline(always)]
+    fn rest_of_sixteenths(self, x: __m512d) -> __m512d {
+        // Four binary digits after the point.
+        const SIXTEENTHS: i32 = 4 << 4 | FLOOR;
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm512_reduce_pd::<SIXTEENTHS>(x) }
+    }
+    #[inline(always)]
     fn scale_floor(self, p: __m512d, x: __m512d) -> __m512d {
         // SAFETY: the token proves the instruction set.
-        unsafe { _mm512_scalef_pd(p, x) }
+        unsafe {
+            let normal = _mm512_cmp_pd_mask::<_CMP_NLT_UQ>(x, self.splat(f64::EXP2_MIN));
+            _mm512_maskz_scalef_pd(normal, p, x)
+        }
     }
 }

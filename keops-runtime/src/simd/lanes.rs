@@ -134,8 +134,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
         self.select_eq(a, zero, zero, inverse)
     }
 
-    /// `exp(a)`, to 1.2 ulp in `f32` and 1.1 in `f64`. Results below the smallest normal number are rounded
-    /// gradually on AVX-512, where that costs nothing, and flushed to zero elsewhere.
+    /// `exp(a)`, to 1.2 ulp in `f32` and 1.1 in `f64`. Results below the smallest normal number are
+    /// flushed to zero: subnormal numbers take a hundred times as long, here and wherever they are used.
     #[inline(always)]
     fn exp(self, a: Self::V) -> Self::V {
         math::exp::exp(self, a)

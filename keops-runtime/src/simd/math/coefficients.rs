@@ -86,8 +86,6 @@ pub trait Coefficients: Sized + Copy + 'static {
     const EXP_ZERO: Self;
     /// Not below `EXP_MAX`; `exp` overflows here.
     const EXP_INFINITY: Self;
-    /// Below it, `2^x` rounds to zero.
-    const EXP2_ZERO: Self;
     /// From it on, `2^x` overflows and `2^-x` rounds to zero, and half of it is still an
     /// exponent.
     const POW_LIMIT: Self;
@@ -114,7 +112,7 @@ impl Coefficients for f32 {
     const EXP2: &[Self] = &[0.6931472, 0.24022645, 0.055503584, 0.009618829, 0.0013391473,
         0.00015243396];
     const EXP_16: &[Self] = &[1.0, 0.5000162, 0.16666856];
-    const EXP2_16: &[Self] = &[0.6931472, 0.24023429, 0.055502377];
+    const EXP2_16: &[Self] = &[0.6931476, 0.24018492, 0.05666273];
     const LOG: &[Self] = &[0.3333333, -0.2500005, 0.20000425, -0.16661651, 0.14259462, -0.12608668,
         0.1173893, -0.09875146, 0.045865495];
     const LOG2_RATIO: &[Self] = &[0.57707804, 0.41218922, 0.32144552, 0.23378217, 0.55042654];
@@ -153,7 +151,6 @@ impl Coefficients for f32 {
     const EXP2_MAX: Self = 128.0;
     const EXP_ZERO: Self = -104.0;
     const EXP_INFINITY: Self = 89.0;
-    const EXP2_ZERO: Self = -151.0;
     const POW_LIMIT: Self = 200.0;
     const EXPM1_MIN: Self = -20.0;
     const TRIG_MAX: Self = 65_536.0;
@@ -176,8 +173,8 @@ impl Coefficients for f64 {
         1.3215434541074828e-6, 1.0178076641422462e-7, 7.073898733637242e-9, 4.451512654753768e-10];
     const EXP_16: &[Self] = &[1.0000000000000022, 0.49999999999999656, 0.16666666662855992,
         0.04166666668655478, 0.008333496122641846, 0.0013888723249362524];
-    const EXP2_16: &[Self] = &[0.6931471805599468, 0.24022650695909906, 0.05550410865216011,
-        0.009618129112230683, 0.001333381838042128, 0.0001540334564629407];
+    const EXP2_16: &[Self] = &[0.6931471805599377, 0.2402265069614646, 0.05550410841941963,
+        0.00961814080769729, 0.0013330741478048218, 0.000157363294684215];
     const LOG: &[Self] = &[0.3333333333333333, -0.2500000000000005, 0.2000000000000571,
         -0.16666666666646449, 0.14285714284027035, -0.12500000000561495, 0.11111111292192151,
         -0.10000000271067631, 0.0909089989490644, -0.08333305976909149, 0.07692538507067227,
@@ -238,7 +235,6 @@ impl Coefficients for f64 {
     const EXP2_MAX: Self = 1024.0;
     const EXP_ZERO: Self = -746.0;
     const EXP_INFINITY: Self = 710.0;
-    const EXP2_ZERO: Self = -1076.0;
     const POW_LIMIT: Self = 1200.0;
     const EXPM1_MIN: Self = -40.0;
     const TRIG_MAX: Self = 1_073_741_824.0;

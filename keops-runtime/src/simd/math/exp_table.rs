@@ -1,5 +1,5 @@
 //! The exponential functions of AVX-512, which looks up a table of sixteen entries in one instruction and scales by powers
-//! of two, with gradual underflow, in another.
+//! of two in another. Subnormal results are flushed to zero, as on the other instruction sets.
 
 use super::super::Simd;
 use super::{Coefficients, polynomial};
@@ -8,7 +8,12 @@ use super::{Coefficients, polynomial};
 pub(in super::super) trait TableSimd: Simd {
     /// `EXP2_TABLE[j]` with `j` the lowest four bits of `index`.
     fn exp2_table(self, index: Self::V) -> Self::V;
-    /// `p 2^floor(x)`, rounded once.
+    /// `a + b`, rounded down.
+    fn add_down(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `x - floor(16 x) / 16`, and 0 at infinity.
+    fn rest_of_sixteenths(self, x: Self::V) -> Self::V;
+    /// `p 2^floor(x)` for `p` from 1 to 2, with 0 in the place of subnormal results: these take a hundred times as long,
+    /// here and wherever they are used.
     fn scale_floor(self, p: Self::V, x: Self::V) -> Self::V;
 }
 
@@ -30,15 +35,13 @@ pub(in super::super) fn exp_by_table<S: TableSimd>(s: S, x: S::V) -> S::V {
     s.scale_floor(p, k)
 }
 
-/// `2^x` by the same table.
+/// `2^x` by the same table. Rounding down spares all clamping: the rest of any number is below 1/16, and scaling takes
+/// the number itself.
 #[inline(always)]
 pub(in super::super) fn exp2_by_table<S: TableSimd>(s: S, x: S::V) -> S::V {
-    let x = s.max(s.splat(S::T::EXP2_ZERO), s.min(s.splat(S::T::EXP2_MAX), x));
-    let shifter = s.splat(S::T::SHIFTER_16);
-    let t = s.add(x, shifter);
-    let k = s.sub(t, shifter);
-    let r = s.sub(x, k);
+    let t = s.add_down(x, s.splat(S::T::SHIFTER_16));
+    let r = s.rest_of_sixteenths(x);
     let root = s.exp2_table(t);
     let p = s.fma(s.mul(root, r), polynomial(s, r, S::T::EXP2_16), root);
-    s.scale_floor(p, k)
+    s.scale_floor(p, x)
 }
