@@ -26,6 +26,7 @@ pub(crate) fn dense<P: Pairing, T: Real, U: Element>(
     let plan = Plan::new(&Shape {
         rows: problem.rows.count(),
         columns: width,
+        shortest_part: usize::MAX,
         cost: P::COST,
         row_bytes: P::Row::<T>::LEN * size_of::<T>(),
     });

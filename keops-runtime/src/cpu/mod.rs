@@ -60,6 +60,7 @@ pub(crate) fn reduce<P: Pairing, T: Real, R: Reduction>(
     let shape = Shape {
         rows: problem.rows.count(),
         columns: problem.columns.count(),
+        shortest_part: reduction.shortest_part(),
         cost: P::COST,
         row_bytes: P::Row::<T>::LEN * size_of::<T>() + slots * size_of::<R::Total>(),
     };

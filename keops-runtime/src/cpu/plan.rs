@@ -8,6 +8,8 @@ pub(crate) struct Shape {
     pub(crate) rows: usize,
     /// Number of columns.
     pub(crate) columns: usize,
+    /// A part has at least this many columns.
+    pub(crate) shortest_part: usize,
     /// Vector instructions per pair.
     pub(crate) cost: usize,
     /// Bytes that a row takes in memory while its span is computed: its features and its totals.
@@ -35,8 +37,6 @@ const LONGEST_SPAN: usize = 1024;
 const SPAN_BYTES: usize = 512 << 10;
 /// There are at most about this many tasks because of parts: enough for balance on many cores.
 const TASKS: usize = 64;
-/// A part has at least this many columns.
-const SHORTEST_PART: usize = 512;
 /// Work of fewer instructions (per pair, not per vector of pairs) than this takes some ten microseconds and is done by
 /// the calling thread.
 const SERIAL_WORK: usize = 1 << 21;
@@ -47,6 +47,7 @@ impl Plan {
         let Shape {
             rows,
             columns,
+            shortest_part,
             cost,
             row_bytes,
         } = *shape;
@@ -55,7 +56,7 @@ impl Plan {
         let span = (wanted.min(longest) / BLOCK * BLOCK).min(rows.max(1));
         let parallel = cost.saturating_mul(rows).saturating_mul(columns) >= SERIAL_WORK;
         let parts = if parallel {
-            (columns / SHORTEST_PART)
+            (columns / shortest_part.max(1))
                 .min(TASKS.div_ceil(rows.div_ceil(span).max(1)))
                 .max(1)
         } else {
@@ -88,6 +89,7 @@ mod tests {
                     let plan = Plan::new(&Shape {
                         rows,
                         columns,
+                        shortest_part: 512,
                         cost: 20,
                         row_bytes,
                     });

@@ -49,6 +49,10 @@ pub(crate) trait Reduction: Copy + Send + Sync + 'static {
     fn longest_tile(self) -> usize {
         TILE_COLUMNS
     }
+    /// The columns may be cut into parts of at least so many, whose totals are merged.
+    fn shortest_part(self) -> usize {
+        512
+    }
     /// Totals per row, at least one, for a formula of `components` components.
     fn slots(self, components: usize) -> usize;
     /// The totals of no columns, for each slot.

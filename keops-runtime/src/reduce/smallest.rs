@@ -68,13 +68,17 @@ impl Smallest {
         blocks: &mut [Candidate],
         slots: usize,
     ) {
-        let rows = blocks.chunks_mut(slots);
-        for ((&value, threshold), row) in values.iter().zip(thresholds).zip(rows) {
-            if value < *threshold {
-                let value = value.to_f64();
-                let block = &mut row[..self.block()];
-                *threshold = T::from_f64(self.append(block, Candidate { value, index }));
-            }
+        // Few lanes are below, but unpredictably which.
+        let lanes = values.iter().zip(&*thresholds).enumerate();
+        let mut below = lanes.fold(0u64, |below, (lane, (value, threshold))| {
+            below | u64::from(value < threshold) << lane
+        });
+        while below != 0 {
+            let lane = below.trailing_zeros() as usize;
+            below &= below - 1;
+            let value = values[lane].to_f64();
+            let block = &mut blocks[lane * slots..][..self.block()];
+            thresholds[lane] = T::from_f64(self.append(block, Candidate { value, index }));
         }
     }
 
@@ -106,10 +110,13 @@ impl Smallest {
     fn finish_blocks(self, totals: &mut [Candidate]) {
         for block in totals.chunks_exact_mut(self.block()) {
             let count = block[0].index;
-            block[0] = Candidate::NONE;
-            block[1..=count].sort_unstable_by(Candidate::order);
-            block[..=count].rotate_left(1);
-            block[self.kept.min(count)..].fill(Candidate::NONE);
+            block.copy_within(1..=count, 0);
+            let kept = self.kept.min(count);
+            if kept < count {
+                block[..count].select_nth_unstable_by(kept, Candidate::order);
+            }
+            block[..kept].sort_unstable_by(Candidate::order);
+            block[kept..].fill(Candidate::NONE);
         }
     }
 }
@@ -152,6 +159,12 @@ impl Reduction for Smallest {
     type Accumulator<'a, S: Simd, O: Features<S::V> + 'a> = Append<'a, O>;
     const BLOCKED: bool = false;
     const BY_LANE: bool = true;
+
+    /// Every part begins without a threshold and accepts `kept` values and more before it has a good one. With so many
+    /// columns that takes no longer than evaluating them.
+    fn shortest_part(self) -> usize {
+        self.kept.saturating_mul(1024)
+    }
 
     fn slots(self, components: usize) -> usize {
         components.saturating_mul(self.block())

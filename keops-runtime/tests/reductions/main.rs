@@ -1,0 +1,8 @@
+//! Every reduction except sums against plain loops in `f64`, at awkward sizes, in every type, orientation and instruction
+//! set.
+
+mod data;
+mod exponentials;
+#[path = "../kernels/mod.rs"]
+mod kernels;
+mod selection;
