@@ -79,7 +79,7 @@ pub use keops_runtime::solve::{
 };
 pub use keops_runtime::{
     Accumulate, Axis, Backend, BoundMatrix, BoundReduction, CallOptions, Element, Error,
-    IntoParams, IntoPoints, SumScheme, SymbolicMatrix, System, simd::InstructionSet,
+    IntoParams, IntoPoints, SumScheme, SymbolicMatrix, System, operation, simd::InstructionSet,
 };
 pub use ndarray;
 
@@ -100,11 +100,11 @@ pub mod __private {
     pub use std::vec::Vec;
 }
 
-/// Makes a reduction of a formula: `out_i = sum_j F(i, j)`, or the reverse.
+/// Makes a reduction of a formula: `out_i = sum_j F(i, j)`, or another, or the reverse.
 ///
 /// ```text
-/// genred!(FORMULA, VARIABLES.., axis = 0 | 1 [, reduction = Sum])
-/// genred!(|VARIABLES..| EXPRESSION, axis = 0 | 1 [, reduction = Sum])
+/// genred!(FORMULA, VARIABLES.., axis = 0 | 1 [, reduction = Sum | ..] [, weights = FORMULA])
+/// genred!(|VARIABLES..| EXPRESSION, axis = 0 | 1 [, reduction = Sum | ..] [, weights = EXPRESSION])
 /// genred!(pub NAME: FORMULA, ..)
 /// ```
 ///
@@ -124,10 +124,64 @@ pub mod __private {
 /// # Ok::<(), keops_solve::Error>(())
 /// ```
 ///
+/// # Reductions
+///
+/// For `axis = 1`, M points i, N points j and a formula F of dimension D (with `axis = 0` the two sides trade places):
+///
+/// | `reduction =` | computes | `run` returns |
+/// |---|---|---|
+/// | [`Sum`](operation::Sum), the default | `sum_j F` | `Array2<T>`, (M, D) |
+/// | [`LogSumExp`](operation::LogSumExp) | `log sum_j exp(F)` | `Array2<T>`, (M, D) |
+/// | [`LogSumExp`](operation::WeightedLogSumExp) with `weights = "g"` | `log sum_j exp(F) g` for scalar F | `Array2<T>`, (M, dimension of g) |
+/// | [`SumSoftMaxWeight`](operation::SumSoftMaxWeight) with `weights = "g"` | `sum_j exp(F) g / sum_j exp(F)` for scalar F | `Array2<T>`, (M, dimension of g) |
+/// | [`Min`](operation::Min), [`Max`](operation::Max) | the smallest or greatest value over j | `Array2<T>`, (M, D) |
+/// | [`ArgMin`](operation::ArgMin), [`ArgMax`](operation::ArgMax) | its index j | `Array2<usize>`, (M, D) |
+/// | [`MinArgMin`](operation::MinArgMin), [`MaxArgMax`](operation::MaxArgMax) | both | the pair |
+/// | [`KMin(k)`](operation::KMin) | the k smallest values, ascending | `Array3<T>`, (M, k, D) |
+/// | [`ArgKMin(k)`](operation::ArgKMin) | their indices | `Array3<usize>`, (M, k, D) |
+/// | [`KMinArgKMin(k)`](operation::KMinArgKMin) | both | the pair |
+///
+/// Among equal values the lowest index wins. NaN makes sums NaN and is skipped where values are compared. Where there is nothing
+/// to reduce, sums are 0, log-sum-exps -inf, means NaN, minima +inf and maxima -inf, with index 0, and so are the
+/// last of k smallest values where there are fewer than k.
+///
+/// The nearest neighbours of points:
+///
+/// ```
+/// use keops_solve::ndarray::array;
+/// use keops_solve::prelude::*;
+///
+/// let nearest = genred!("SqDist(x,y)", x = Vi(2), y = Vj(2), reduction = ArgKMin(2), axis = 1);
+/// let x = array![[0.0, 0.0], [2.0, 2.0]];
+/// let y = array![[5.0, 5.0], [0.1, 0.0], [1.0, 1.0]];
+/// let neighbours = nearest.bind(&x, &y).run()?;
+/// assert_eq!(neighbours, array![[[1], [2]], [[2], [1]]]); // shape (2, 2, 1)
+/// # Ok::<(), keops_solve::Error>(())
+/// ```
+///
+/// Attention, a mean of the values `v` with weights that fall off with the distance of their keys from the query:
+///
+/// ```
+/// use keops_solve::ndarray::array;
+/// use keops_solve::prelude::*;
+///
+/// let attend = genred!(
+///     |query: Vi(1), key: Vj(1), v: Vj(2)| -query.sqdist(key),
+///     reduction = SumSoftMaxWeight,
+///     weights = v,
+///     axis = 1,
+/// );
+/// let keys = array![[0.0], [100.0]];
+/// let values = array![[1.0, 2.0], [3.0, 4.0]];
+/// let out = attend.bind(&array![[1.0], [50.0]], &keys, &values).run()?;
+/// assert_eq!(out, array![[1.0, 2.0], [2.0, 3.0]]);
+/// # Ok::<(), keops_solve::Error>(())
+/// ```
+///
 /// # Compile errors
 ///
 /// Unknown names, wrong dimensions, and whatever else is wrong with the formula are reported at their place in it. A missing `axis`
-/// is an error: there is no silent choice.
+/// is an error: there is no silent choice. So are weights that a reduction has no use for or lacks, and `k = 0`.
 #[macro_export]
 macro_rules! genred {
     ($($tokens:tt)*) => { $crate::__private::genred! { $crate; $($tokens)* } };
