@@ -295,3 +295,12 @@ fn symmetry_may_be_assumed() {
     let matrix = x.dot(&weights).dot(&x.t()) + 0.5 * Array2::<f64>::eye(31);
     assert!(distance(&matrix.dot(&solution.values), &b) < 1e-8);
 }
+
+/// A constant in scope was taken for a pattern in the arguments of `bind`.
+#[test]
+fn an_alias_may_have_the_name_of_a_constant() {
+    const G: f64 = 2.0;
+    let scaled = genred!("G*x", x = Vi(1), G = Pm(1), axis = 1);
+    let out = scaled.bind(&[1.5][..], G).run().expect("a reduction");
+    assert_eq!(out[(0, 0)], 3.0);
+}

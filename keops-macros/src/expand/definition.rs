@@ -194,11 +194,14 @@ impl Definition<'_> {
         }
     }
 
-    /// The name of an argument of `bind`: the alias, unless Rust reserves it.
+    /// The name of an argument of `bind`. In the documentation of an item it is the alias, unless Rust reserves that; elsewhere
+    /// nobody reads it, and an alias might have the name of a constant in the user's scope.
     fn argument(&self, position: usize) -> Ident {
         let alias = &self.aliases[position];
         match syn::parse_str::<Ident>(&alias.name) {
-            Ok(name) if alias.name != "_" => Ident::new(&name.to_string(), Span::mixed_site()),
+            Ok(name) if self.input.head.is_some() && alias.name != "_" => {
+                Ident::new(&name.to_string(), Span::mixed_site())
+            }
             _ => format_ident!("argument{position}", span = Span::mixed_site()),
         }
     }
