@@ -57,8 +57,8 @@ fn check<T: Element>(m: usize, n: usize, tolerance: f64) {
     let dense = written_out(&x, &y, 2.0);
     for isa in InstructionSet::available() {
         let k = cauchy(&x, &y, 2.0).instruction_set(isa);
-        assert_eq!((k.nrows().unwrap(), k.ncols().unwrap()), (m, n));
-        assert_eq!((k.t().nrows().unwrap(), k.t().ncols().unwrap()), (n, m));
+        assert_eq!((k.nrows(), k.ncols()), (m, n));
+        assert_eq!((k.t().nrows(), k.t().ncols()), (n, m));
         assert_close(&k.to_dense().unwrap(), &dense, tolerance);
         assert_close(&k.t().to_dense().unwrap(), &dense.t().to_owned(), tolerance);
         for columns in [0, 1, 2, 3, 4, 5, 8, 9, 11, 21] {

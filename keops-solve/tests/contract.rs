@@ -124,3 +124,31 @@ fn a_matrix_valued_kernel() {
     let solution = elastic.bind(&x, &x, &b).alpha(1.0).solve().unwrap();
     assert_eq!(solution.columns.len(), 1);
 }
+
+#[test]
+fn reductions_of_a_symbolic_matrix() {
+    let (x, y) = (points(30, 2, 1), points(40, 2, 2));
+    let distance = lazy!(|x: Vi(2), y: Vj(2)| x.sqdist(y)).bind(&x, &y);
+    assert_eq!((distance.nrows(), distance.ncols()), (30, 40));
+    let dense = distance.to_dense().unwrap();
+    let nearest = distance.argkmin(3, 1).unwrap();
+    let (least, position) = distance.min_argmin(0).unwrap();
+    for i in 0..30 {
+        let mut order: Vec<usize> = (0..40).collect();
+        order.sort_by(|&a, &b| dense[(i, a)].total_cmp(&dense[(i, b)]));
+        assert_eq!(
+            nearest.slice(keops_solve::ndarray::s![i, .., 0]).to_vec(),
+            order[..3]
+        );
+    }
+    for j in 0..40 {
+        assert_eq!(least[(j, 0)], dense[(position[(j, 0)], j)]);
+        assert!(dense.column(j).iter().all(|&d| d >= least[(j, 0)]));
+    }
+    let lse = distance.t().logsumexp(1).unwrap();
+    for j in 0..40 {
+        let sum: f64 = dense.column(j).iter().map(|d| d.exp()).sum();
+        assert!((lse[(j, 0)] - sum.ln()).abs() < 1e-13);
+    }
+    assert!(distance.sum(2).is_err());
+}

@@ -3,7 +3,7 @@
 use super::Orientation;
 use crate::Error;
 use crate::cpu::{Points, Problem};
-use crate::input::{Argument, Input};
+use crate::input::{Argument, Input, Mismatch};
 use crate::kernel::Kernel;
 use crate::signature::{Category, Signature, Sizes};
 
@@ -29,6 +29,18 @@ impl<'a> Call<'a> {
             captured: self.captured.clone(),
             unknown: self.unknown,
         }
+    }
+
+    /// The number of points of a category according to its first variable, whatever the others say.
+    pub(super) fn count(&self, category: Category) -> usize {
+        let mut variables = self.signature.aliases.iter().zip(&self.arguments);
+        let first = variables.find(|(alias, _)| alias.category == category);
+        first.map_or(1, |(alias, argument)| match argument {
+            Argument::Points(points) => points.rows(),
+            Argument::Mismatch(Mismatch::Flat { length }) => length / alias.dim,
+            Argument::Mismatch(Mismatch::Vector { length }) => *length,
+            Argument::Params(_) => 1,
+        })
     }
 
     /// The numbers of points.

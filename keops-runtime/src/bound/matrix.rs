@@ -1,18 +1,17 @@
 //! Symbolic matrices: a scalar formula with its points, never stored.
 
 use super::operand::Width;
-use super::operation::{Sum, sum};
+use super::operation::{self, Operation, sum};
 use super::{Axis, Call, Operand, Orientation, System};
 use crate::Error;
-use crate::bound::Operation;
 use crate::cpu::{Pairing, Problem, Weighted, dense};
 use crate::input::{Argument, Element, IntoPoints};
 use crate::kernel::{Features, Kernel};
 use crate::options::{CallOptions, option_methods};
-use crate::signature::Signature;
+use crate::signature::{Category, Signature};
 use crate::simd::{InstructionSet, Real};
 use core::marker::PhantomData;
-use ndarray::{Array, Array2, ArrayView2, ArrayViewMut2, s};
+use ndarray::{Array, Array2, Array3, ArrayView2, ArrayViewMut2, s};
 
 /// A matrix `K_ij = F(i, j)` whose entries are computed when they are needed.
 ///
@@ -21,18 +20,12 @@ pub trait SymbolicMatrix<T: Element> {
     /// The transpose.
     type Transposed: SymbolicMatrix<T>;
 
-    /// Number of rows, the points of the `Vi` variables.
-    ///
-    /// # Errors
-    /// If the shape of an array does not fit its variable, here and in all other methods ([`Error::Columns`],
-    /// [`Error::FlatLength`], [`Error::Rows`], [`Error::Parameter`]).
-    fn nrows(&self) -> Result<usize, Error>;
+    /// Number of rows, the points of the `Vi` variables; 1 if there is none. Where arrays do not fit together, which is an error
+    /// of all that computes, it is that of the first one.
+    fn nrows(&self) -> usize;
 
-    /// Number of columns, the points of the `Vj` variables.
-    ///
-    /// # Errors
-    /// As for [`nrows`](Self::nrows).
-    fn ncols(&self) -> Result<usize, Error>;
+    /// Number of columns, the points of the `Vj` variables, as for [`nrows`](Self::nrows).
+    fn ncols(&self) -> usize;
 
     /// The transpose. Nothing is computed.
     fn t(&self) -> Self::Transposed;
@@ -41,14 +34,103 @@ pub trait SymbolicMatrix<T: Element> {
     /// many rows. The result has as many dimensions as `v`. For scalar formulas only.
     ///
     /// # Errors
-    /// As for [`nrows`](Self::nrows), and [`Error::Shape`] if `v` has another number of rows.
+    /// If an array does not fit its variable or another array, here and in all other methods ([`Error::Columns`],
+    /// [`Error::FlatLength`], [`Error::Rows`], [`Error::Parameter`]); [`Error::Shape`] if `v` has another number of rows.
     fn dot<V: Operand<T>>(&self, v: V) -> Result<Array<T, V::Dim>, Error>;
 
-    /// The sum over an axis: with 1 the sums of rows, of shape `(nrows, components)`, with 0 those of columns.
+    /// A reduction over an axis: with 1 over the columns, one result for each row, with 0 over the rows.
     ///
     /// # Errors
-    /// As for [`nrows`](Self::nrows), and [`Error::Axis`] for another axis.
-    fn sum(&self, axis: usize) -> Result<Array2<T>, Error>;
+    /// As for [`dot`](Self::dot), and [`Error::Axis`] for another axis.
+    fn reduce<Op: Operation<T>>(&self, operation: Op, axis: usize) -> Result<Op::Output, Error>;
+
+    /// The sum: an array of shape `(rows, components)`.
+    ///
+    /// # Errors
+    /// As for [`reduce`](Self::reduce).
+    fn sum(&self, axis: usize) -> Result<Array2<T>, Error> {
+        self.reduce(operation::Sum, axis)
+    }
+
+    /// The logarithm of the sum of exponentials, of the shape of [`sum`](Self::sum).
+    ///
+    /// # Errors
+    /// As for [`reduce`](Self::reduce).
+    fn logsumexp(&self, axis: usize) -> Result<Array2<T>, Error> {
+        self.reduce(operation::LogSumExp, axis)
+    }
+
+    /// The smallest values, of the shape of [`sum`](Self::sum).
+    ///
+    /// # Errors
+    /// As for [`reduce`](Self::reduce).
+    fn min(&self, axis: usize) -> Result<Array2<T>, Error> {
+        self.reduce(operation::Min, axis)
+    }
+
+    /// The largest values, of the shape of [`sum`](Self::sum).
+    ///
+    /// # Errors
+    /// As for [`reduce`](Self::reduce).
+    fn max(&self, axis: usize) -> Result<Array2<T>, Error> {
+        self.reduce(operation::Max, axis)
+    }
+
+    /// The positions of the smallest values, of the shape of [`sum`](Self::sum).
+    ///
+    /// # Errors
+    /// As for [`reduce`](Self::reduce).
+    fn argmin(&self, axis: usize) -> Result<Array2<usize>, Error> {
+        self.reduce(operation::ArgMin, axis)
+    }
+
+    /// The positions of the largest values, of the shape of [`sum`](Self::sum).
+    ///
+    /// # Errors
+    /// As for [`reduce`](Self::reduce).
+    fn argmax(&self, axis: usize) -> Result<Array2<usize>, Error> {
+        self.reduce(operation::ArgMax, axis)
+    }
+
+    /// The smallest values and their positions.
+    ///
+    /// # Errors
+    /// As for [`reduce`](Self::reduce).
+    fn min_argmin(&self, axis: usize) -> Result<(Array2<T>, Array2<usize>), Error> {
+        self.reduce(operation::MinArgMin, axis)
+    }
+
+    /// The largest values and their positions.
+    ///
+    /// # Errors
+    /// As for [`reduce`](Self::reduce).
+    fn max_argmax(&self, axis: usize) -> Result<(Array2<T>, Array2<usize>), Error> {
+        self.reduce(operation::MaxArgMax, axis)
+    }
+
+    /// The `k` smallest values in ascending order, of shape `(rows, k, components)`.
+    ///
+    /// # Errors
+    /// As for [`reduce`](Self::reduce).
+    fn kmin(&self, k: usize, axis: usize) -> Result<Array3<T>, Error> {
+        self.reduce(operation::KMin(k), axis)
+    }
+
+    /// The positions of the `k` smallest values, of the shape of [`kmin`](Self::kmin).
+    ///
+    /// # Errors
+    /// As for [`reduce`](Self::reduce).
+    fn argkmin(&self, k: usize, axis: usize) -> Result<Array3<usize>, Error> {
+        self.reduce(operation::ArgKMin(k), axis)
+    }
+
+    /// The `k` smallest values and their positions.
+    ///
+    /// # Errors
+    /// As for [`reduce`](Self::reduce).
+    fn kmin_argkmin(&self, k: usize, axis: usize) -> Result<(Array3<T>, Array3<usize>), Error> {
+        self.reduce(operation::KMinArgKMin(k), axis)
+    }
 
     /// The system `(alpha Id + K) a = b` for this matrix, whose two sides must be bound to the same points. `b` is one
     /// right-hand side or several, the columns of an array. For symmetric scalar formulas only.
@@ -59,7 +141,7 @@ pub trait SymbolicMatrix<T: Element> {
     /// All entries, in an array of shape `(nrows, ncols)`. For scalar formulas only.
     ///
     /// # Errors
-    /// As for [`nrows`](Self::nrows), and [`Error::Shape`] if the matrix is larger than any memory.
+    /// As for [`dot`](Self::dot), and [`Error::Shape`] if the matrix is larger than any memory.
     fn to_dense(&self) -> Result<Array2<T>, Error>;
 }
 
@@ -102,11 +184,11 @@ impl<T: Element, K: Kernel, O: Orientation> BoundMatrix<'_, T, K, O> {
         self.call.signature.formula
     }
 
-    fn reduce<P: Orientation>(&self) -> Result<Array2<T>, Error> {
+    fn along<P: Orientation, Op: Operation<T>>(&self, operation: Op) -> Result<Op::Output, Error> {
         let isa = self.options.resolve()?;
         let problem = self.call.problem::<P>()?;
         let components = self.call.signature.out_dim;
-        Sum.evaluate::<P::Pairing<K>>(isa, &self.options, &problem, components)
+        operation.evaluate::<P::Pairing<K>>(isa, &self.options, &problem, components)
     }
 }
 
@@ -131,14 +213,22 @@ const fn assert_symmetric<K: Kernel>() {
 impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatrix<'a, T, K, O> {
     type Transposed = BoundMatrix<'a, T, K, O::Other>;
 
-    fn nrows(&self) -> Result<usize, Error> {
-        let sizes = self.call.sizes()?;
-        Ok(if O::AXIS == 1 { sizes.i } else { sizes.j })
+    fn nrows(&self) -> usize {
+        let rows = if O::AXIS == 1 {
+            Category::I
+        } else {
+            Category::J
+        };
+        self.call.count(rows)
     }
 
-    fn ncols(&self) -> Result<usize, Error> {
-        let sizes = self.call.sizes()?;
-        Ok(if O::AXIS == 1 { sizes.j } else { sizes.i })
+    fn ncols(&self) -> usize {
+        let columns = if O::AXIS == 1 {
+            Category::J
+        } else {
+            Category::I
+        };
+        self.call.count(columns)
     }
 
     fn t(&self) -> Self::Transposed {
@@ -178,10 +268,10 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
         Ok(V::Dim::restore(out))
     }
 
-    fn sum(&self, axis: usize) -> Result<Array2<T>, Error> {
+    fn reduce<Op: Operation<T>>(&self, operation: Op, axis: usize) -> Result<Op::Output, Error> {
         match axis {
-            0 => self.reduce::<O::Other>(),
-            1 => self.reduce::<O>(),
+            0 => self.along::<O::Other, Op>(operation),
+            1 => self.along::<O, Op>(operation),
             _ => Err(Error::Axis(axis)),
         }
     }
