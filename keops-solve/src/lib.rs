@@ -74,8 +74,9 @@
 //! ```
 
 pub use keops_runtime::solve::{
-    self, ColumnReport, Failure, FnOperator, IterationState, LinearOperator, Precision,
-    Preconditioner, Solution, SolveError, SolveOptions, Tolerance, Unconverged,
+    self, ColumnReport, Entries, Failure, FnOperator, IterationState, LinearOperator, Precision,
+    Preconditioner, PreconditionerReport, Solution, SolveError, SolveOptions, Tolerance,
+    Unconverged,
 };
 pub use keops_runtime::{
     Accumulate, Axis, Backend, BoundMatrix, BoundReduction, CallOptions, Element, Error,

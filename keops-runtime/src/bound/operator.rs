@@ -4,15 +4,16 @@ use super::matrix::product;
 use super::operation::sum;
 use super::{BoundMatrix, Call, Orientation};
 use crate::Error;
-use crate::cpu::Problem;
+use crate::cpu::{Problem, diagonal};
 use crate::input::{Element, Input};
 use crate::kernel::Kernel;
 use crate::options::{Accumulate, CallOptions};
 use crate::signature::Sizes;
 use crate::simd::InstructionSet;
-use crate::solve::{LinearOperator, OperatorError, Precision};
+use crate::solve::{Entries, LinearOperator, OperatorError, Precision};
 use core::marker::PhantomData;
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use rayon::prelude::*;
 
 /// The matrix of a scalar kernel as a [`LinearOperator`].
 ///
@@ -118,7 +119,68 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> LinearOperator
     fn working_roundoff(&self) -> f64 {
         roundoff::<T>()
     }
+
+    fn entries(&self) -> Option<&dyn Entries> {
+        Some(self)
+    }
 }
+
+impl<T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'_, T, K, O, W> {
+    /// Number of rows that [`Entries::compute_rows`] computes together: as many as the product with a block evaluates the kernel for once.
+    const TOGETHER: usize = if W == 0 { SEVERAL } else { W };
+
+    /// Writes the rows `rows`, at most [`Self::TOGETHER`] of them, to `out` of shape `(rows, n)`.
+    ///
+    /// The matrix is symmetric, so these are columns: products of the kernel between all points and the chosen ones with
+    /// unit vectors. They use the compiled loop of [`LinearOperator::apply`].
+    fn few_rows(&self, rows: &[usize], out: ArrayViewMut2<'_, f64>) {
+        let chosen = self.problem.columns.select(rows);
+        let problem = Problem {
+            columns: chosen.points(),
+            ..self.problem.reborrow()
+        };
+        let unit = Array2::eye(rows.len());
+        let (weights, out) = (unit.view(), out.reversed_axes());
+        product::<O::Pairing<K>, f64, f64, f64, W>(self.isa, &self.options, &problem, weights, out);
+    }
+}
+
+impl<T: Element, K: Kernel, O: Orientation, const W: usize> Entries
+    for KernelOperator<'_, T, K, O, W>
+{
+    fn compute_diagonal(&self, out: &mut [f64]) -> Result<(), OperatorError> {
+        let n = self.len();
+        if out.len() != n {
+            return Err(format!("a matrix of {n} rows has no diagonal of {}", out.len()).into());
+        }
+        diagonal::<O::Pairing<K>>(&self.problem, out);
+        Ok(())
+    }
+
+    fn compute_rows(
+        &self,
+        rows: &[usize],
+        mut out: ArrayViewMut2<'_, f64>,
+    ) -> Result<(), OperatorError> {
+        let n = self.len();
+        if rows.iter().any(|&row| row >= n) || out.dim() != (rows.len(), n) {
+            let (count, out) = (rows.len(), out.dim());
+            return Err(format!("{count} rows of a matrix of {n} do not fit into {out:?}").into());
+        }
+        let out: Vec<_> = out.axis_chunks_iter_mut(Axis(0), Self::TOGETHER).collect();
+        out.into_par_iter()
+            .zip(rows.par_chunks(Self::TOGETHER))
+            .for_each(|(out, rows)| self.few_rows(rows, out));
+        Ok(())
+    }
+
+    fn cost(&self) -> f64 {
+        (K::COST * size_of::<T::Compute>() / size_of::<f64>()).max(1) as f64
+    }
+}
+
+/// Rows that are computed together where the number of right-hand sides is not known while compiling.
+const SEVERAL: usize = 4;
 
 /// The matrix of a matrix-valued kernel, whose formula contains the vector that it is applied to. It couples the
 /// components of the unknown.

@@ -161,7 +161,8 @@ impl<'a, T: Element> System<'a, T> {
         self
     }
 
-    /// The preconditioner.
+    /// The preconditioner; [`Preconditioner::Auto`] if not set, which is made of entries of the matrix where that pays. A matrix-valued
+    /// kernel has none but the caller's own.
     pub fn preconditioner(mut self, preconditioner: Preconditioner<'a>) -> Self {
         self.solver.preconditioner = preconditioner;
         self

@@ -5,6 +5,7 @@
 //! these and runs all its rows over them ([`tile`]). Memory is a few tiles per thread, whatever the number of points.
 
 mod dense;
+mod diagonal;
 mod job;
 mod pack;
 mod pairing;
@@ -13,6 +14,7 @@ mod task;
 mod tile;
 
 pub(crate) use dense::dense;
+pub(crate) use diagonal::diagonal;
 pub(crate) use job::Job;
 pub(crate) use pack::Points;
 pub(crate) use pairing::{Pairing, RowsI, RowsJ, Weighted};

@@ -5,7 +5,7 @@ use crate::input::{Element, Input};
 use crate::kernel::Features;
 use crate::lanes::{scalars, scalars_mut, single_lanes_mut};
 use crate::simd::{Real, Simd};
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 
 /// The arrays of one side of the pairs, in the order of their variables.
 #[derive(Clone, Debug)]
@@ -55,6 +55,17 @@ impl<'a> Points<'a> {
         self.components
     }
 
+    /// Some of the points, below [`Points::count`], in double precision.
+    pub(crate) fn select(&self, chosen: &[usize]) -> Selection {
+        let arrays = self
+            .arrays
+            .iter()
+            .map(|(array, components)| (array.select(chosen), *components))
+            .collect();
+        let count = chosen.len();
+        Selection { arrays, count }
+    }
+
     /// The raw components of `LANES` points from `first` on, by component, then by lane. Lanes beyond the last point
     /// repeat it.
     #[inline(always)]
@@ -70,6 +81,23 @@ impl<'a> Points<'a> {
             }
             from = to;
         }
+    }
+}
+
+/// Points that were taken out of others.
+pub(crate) struct Selection {
+    arrays: Vec<(Array2<f64>, usize)>,
+    count: usize,
+}
+
+impl Selection {
+    /// The points, as one side of pairs.
+    pub(crate) fn points(&self) -> Points<'_> {
+        let mut points = Points::new(self.count);
+        for (array, components) in &self.arrays {
+            points.push(Input::F64(array.view()), *components);
+        }
+        points
     }
 }
 

@@ -11,7 +11,7 @@ pub use scalar::{Scalar, scalar};
 use crate::cpu::Job;
 use crate::reduce::{Candidate, CandidateSink, RowSink};
 use crate::simd::Real;
-use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2};
+use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis};
 
 mod sealed {
     pub trait Sealed {}
@@ -120,6 +120,14 @@ impl<'a> Input<'a> {
         match self {
             Input::F32(a) => a.mapv(f64::from),
             Input::F64(a) => a.to_owned(),
+        }
+    }
+
+    /// Some of the points, in double precision.
+    pub(crate) fn select(&self, chosen: &[usize]) -> Array2<f64> {
+        match self {
+            Input::F32(a) => a.select(Axis(0), chosen).mapv(f64::from),
+            Input::F64(a) => a.select(Axis(0), chosen),
         }
     }
 

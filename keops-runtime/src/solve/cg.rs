@@ -36,9 +36,10 @@ use std::time::Instant;
 
 use super::block::{Block, column_sums};
 use super::operator::{LinearOperator, OperatorError, Precision};
-use super::options::{IterationState, Precondition, SolveOptions};
+use super::options::{IterationState, Precondition, Preconditioner, SolveOptions};
+use super::precondition::{Choice, Request, build};
 use super::product::{Matrix, norms, view, view_mut};
-use super::report::{Failure, Part, Products};
+use super::report::{Failure, Part, PreconditionerReport, Products};
 use super::system::{Outcome, System};
 
 const DOUBLE_ROUNDOFF: f64 = f64::EPSILON / 2.0;
@@ -46,7 +47,8 @@ const DOUBLE_ROUNDOFF: f64 = f64::EPSILON / 2.0;
 /// The state of a solve. All blocks have one column for each system in `systems`, in that order.
 pub(super) struct Cg<'a> {
     pub(super) matrix: Matrix<'a>,
-    preconditioner: Option<&'a dyn Precondition>,
+    preconditioner: Option<Box<dyn Precondition + 'a>>,
+    pub(super) preconditioner_report: Option<PreconditionerReport>,
     precision: Precision,
     systems: Vec<System>,
     b: Block,
@@ -74,7 +76,6 @@ impl<'a> Cg<'a> {
     pub(super) fn new(
         operator: &'a dyn LinearOperator,
         alpha: f64,
-        preconditioner: Option<&'a dyn Precondition>,
         systems: Vec<System>,
         b: Block,
         started: Instant,
@@ -91,7 +92,8 @@ impl<'a> Cg<'a> {
                 alpha,
                 products: Products::default(),
             },
-            preconditioner,
+            preconditioner: None,
+            preconditioner_report: None,
             precision: if working {
                 Precision::Working
             } else {
@@ -101,11 +103,7 @@ impl<'a> Cg<'a> {
             r: b.clone(),
             p: zeros(),
             ap: zeros(),
-            z: if preconditioner.is_some() {
-                zeros()
-            } else {
-                Block::zeros(0, 0)
-            },
+            z: Block::zeros(0, 0),
             best: zeros(),
             proven: zeros(),
             scale: 0.0,
@@ -122,7 +120,7 @@ impl<'a> Cg<'a> {
     pub(super) fn run(
         &mut self,
         guess: Option<Block>,
-        options: &mut SolveOptions<'_>,
+        options: &mut SolveOptions<'a>,
         limit: usize,
     ) -> Result<(), Failure> {
         let result = self
@@ -162,10 +160,49 @@ impl<'a> Cg<'a> {
         Ok(())
     }
 
-    fn iterate(&mut self, options: &mut SolveOptions<'_>, limit: usize) -> Result<(), Failure> {
+    /// Makes the preconditioner, for the systems that are left.
+    fn precondition(&mut self, options: &SolveOptions<'a>) -> Result<(), Failure> {
+        let choice = match options.preconditioner {
+            Preconditioner::None => return Ok(()),
+            Preconditioner::Custom(preconditioner) => {
+                self.preconditioner = Some(Box::new(preconditioner));
+                return Ok(());
+            }
+            Preconditioner::Auto => Choice::Auto,
+            Preconditioner::Cholesky { rank } => Choice::Random(rank),
+            Preconditioner::Greedy { rank } => Choice::Greedy(rank),
+        };
+        let Some(entries) = self.matrix.operator.entries() else {
+            return Ok(());
+        };
+        let ratios = self.systems.iter().map(|s| s.norm / s.tolerance);
+        let started = self.started;
+        let in_time = || {
+            options
+                .time_limit
+                .is_none_or(|limit| started.elapsed() < limit)
+        };
+        let request = Request {
+            n: self.matrix.operator.len(),
+            columns: self.systems.len(),
+            alpha: self.matrix.alpha,
+            reduction: ratios.fold(1.0, f64::max).min(1.0 / DOUBLE_ROUNDOFF),
+            go_on: &in_time,
+        };
+        let (preconditioner, report) =
+            build(entries, choice, &request).map_err(|error| self.failed(Part::Operator, error))?;
+        self.preconditioner = preconditioner;
+        self.preconditioner_report = Some(report);
+        Ok(())
+    }
+
+    fn iterate(&mut self, options: &mut SolveOptions<'a>, limit: usize) -> Result<(), Failure> {
         self.record();
         self.retire();
         self.call_back(options)?;
+        if !self.systems.is_empty() && limit > 0 {
+            self.precondition(options)?;
+        }
         while !self.systems.is_empty() {
             if self.iteration >= limit {
                 return Err(Failure::IterationLimit { limit });
@@ -188,7 +225,7 @@ impl<'a> Cg<'a> {
 
     /// Chooses the next directions, `p = z + (r'z / previous r'z) p`.
     fn turn(&mut self) -> Result<(), Failure> {
-        if let Some(preconditioner) = self.preconditioner {
+        if let Some(preconditioner) = &self.preconditioner {
             self.z.reshape_like(&self.r);
             let n = self.matrix.operator.len();
             let applied =

@@ -1,15 +1,20 @@
 //! Solves `(alpha Id + K) a = b` for a symmetric positive semidefinite operator `K`, by conjugate gradients.
 //!
-//! [`solve`](solve()) needs products of `K` with vectors and nothing else ([`LinearOperator`]); it knows of no formula and of no
-//! points, and serves any operator.
+//! [`solve`](solve()) needs products of `K` with vectors ([`LinearOperator`]) and nothing else; it knows of no formula and of no
+//! points, and serves any operator. Where it can have entries of `K` too, it makes a preconditioner of them ([`Preconditioner`]).
 //!
 //! ```
-//! use keops_runtime::solve::{SolveOptions, Tolerance, solve};
+//! use keops_runtime::solve::{Preconditioner, SolveOptions, Tolerance, solve};
 //! use ndarray::array;
 //!
 //! let k = array![[2.0, 1.0], [1.0, 2.0]];
 //! let b = array![[4.0, 0.0], [5.0, 0.0]];
-//! let options = SolveOptions { alpha: 0.0, tolerance: Tolerance::Relative(1e-12), ..Default::default() };
+//! let options = SolveOptions {
+//!     alpha: 0.0,
+//!     tolerance: Tolerance::Relative(1e-12),
+//!     preconditioner: Preconditioner::None,
+//!     ..Default::default()
+//! };
 //! let solution = solve(&k, b.view(), None, options)?;
 //! assert!((&solution.values - &array![[1.0, 0.0], [2.0, 0.0]]).iter().all(|error| f64::abs(*error) < 1e-11));
 //! assert_eq!((solution.columns[0].iterations, solution.columns[1].iterations), (2, 0));
@@ -20,6 +25,7 @@ mod block;
 mod cg;
 mod operator;
 mod options;
+mod precondition;
 mod product;
 mod report;
 mod system;
@@ -30,12 +36,14 @@ use ndarray::{Array2, ArrayView2};
 
 use self::block::Block;
 use self::cg::Cg;
-pub use self::operator::{FnOperator, LinearOperator, OperatorError, Precision};
+pub use self::operator::{Entries, FnOperator, LinearOperator, OperatorError, Precision};
 pub use self::options::{
     IterationState, OnIteration, Precondition, Preconditioner, SolveOptions, Tolerance,
 };
 use self::product::{Matrix, norms};
-pub use self::report::{ColumnReport, Failure, Part, Products, Solution, SolveError, Unconverged};
+pub use self::report::{
+    ColumnReport, Failure, Part, PreconditionerReport, Products, Solution, SolveError, Unconverged,
+};
 use self::system::{Outcome, System};
 use crate::Error;
 use crate::input::Element;
@@ -53,7 +61,7 @@ use crate::input::Element;
 /// power of two (and an absolute tolerance with it) multiplies the solution by it and changes nothing else: inside, every
 /// column is scaled to a largest entry between 1 and 2.
 ///
-/// Memory: about 8 blocks of the size of `b` in double precision.
+/// Memory: about 8 blocks of the size of `b` in double precision, and what the [`Preconditioner`] takes.
 ///
 /// # Errors
 ///
@@ -80,15 +88,24 @@ pub fn solve<T: Element, O: LinearOperator + ?Sized>(
 
 /// As [`solve`](solve()), for elements that `round` to the nearest value of their type. Nothing in here is generic, so that it is compiled once
 /// and not again in each crate that solves.
-fn solve_in_double(
-    operator: &dyn LinearOperator,
+fn solve_in_double<'a>(
+    operator: &'a dyn LinearOperator,
     b: Array2<f64>,
     guess: Option<ArrayView2<'_, f64>>,
-    mut options: SolveOptions<'_>,
+    mut options: SolveOptions<'a>,
     round: fn(f64) -> f64,
 ) -> Result<Solution<f64>, SolveError<f64>> {
     let started = Instant::now();
     options.check()?;
+    if let Preconditioner::Cholesky { .. } | Preconditioner::Greedy { .. } = options.preconditioner
+        && operator.entries().is_none()
+    {
+        return Err(SolveError::Input(Error::Option {
+            option: "preconditioner",
+            expected: "Auto, None or Custom for an operator whose entries are not available",
+            found: format!("{:?}", options.preconditioner),
+        }));
+    }
     let (n, columns) = b.dim();
     check_array("the right-hand side", b.view(), operator.len(), None)?;
     if let Some(guess) = guess {
@@ -117,14 +134,10 @@ fn solve_in_double(
             };
             System::new(c, unit, tolerance, b_norm)
         });
-    let preconditioner = match options.preconditioner {
-        Preconditioner::Auto | Preconditioner::None => None,
-        Preconditioner::Custom(preconditioner) => Some(preconditioner),
-    };
     let limit = options.iteration_limit(n.saturating_mul(columns));
     let guess = guess.map(|guess| scales.to_units(guess));
     let (alpha, systems) = (options.alpha, systems.collect());
-    let mut cg = Cg::new(operator, alpha, preconditioner, systems, b.clone(), started);
+    let mut cg = Cg::new(operator, alpha, systems, b.clone(), started);
     let result = cg.run(guess, &mut options, limit);
 
     let outcomes: Vec<Outcome> = cg.outcomes.into_iter().flatten().collect();
@@ -154,6 +167,7 @@ fn solve_in_double(
         columns: reports.collect(),
         history: cg.history,
         products: cg.matrix.products,
+        preconditioner: cg.preconditioner_report,
         elapsed: started.elapsed(),
     };
     match result {

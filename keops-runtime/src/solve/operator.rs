@@ -1,9 +1,9 @@
-//! What the solver needs to know of a matrix: how to multiply it with vectors.
+//! What the solver needs to know of a matrix: how to multiply it with vectors, and, to precondition it, its entries.
 
 use std::error::Error as StdError;
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{ArrayBase, ArrayView2, ArrayViewMut2, Data, Ix2};
+use ndarray::{ArrayBase, ArrayView2, ArrayViewMut2, Axis, Data, Ix2};
 
 /// What an operator returns when it cannot do its work; the solver hands it on unchanged.
 pub type OperatorError = Box<dyn StdError + Send + Sync + 'static>;
@@ -66,6 +66,41 @@ pub trait LinearOperator: Sync {
     fn couples_columns(&self) -> bool {
         false
     }
+
+    /// The entries of the matrix, where they can be computed one by one; `None` (the default) where only products can.
+    ///
+    /// The preconditioners of the solver are made of them. An operator that couples its columns has none to offer.
+    fn entries(&self) -> Option<&dyn Entries> {
+        None
+    }
+}
+
+/// Entries of a symmetric matrix `K` of `n` rows, in double precision: those that products in [`Precision::Double`] use.
+pub trait Entries: Sync {
+    /// Computes the diagonal, `out[i] = K_ii`; `out` has length `n`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the operator says; the solve ends and returns that error.
+    fn compute_diagonal(&self, out: &mut [f64]) -> Result<(), OperatorError>;
+
+    /// Computes rows of the matrix, `out[[k, i]] = K_(rows[k], i)`. `out` has shape `(rows.len(), n)`, and is contiguous and
+    /// row-major.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Entries::compute_diagonal`].
+    fn compute_rows(
+        &self,
+        rows: &[usize],
+        out: ArrayViewMut2<'_, f64>,
+    ) -> Result<(), OperatorError>;
+
+    /// What an entry costs within a product in working precision, in multiply-adds of double precision: 1 (the default) for
+    /// stored entries. From it the solver estimates what it may spend on a preconditioner.
+    fn cost(&self) -> f64 {
+        1.0
+    }
 }
 
 impl<O: LinearOperator + ?Sized> LinearOperator for &O {
@@ -88,6 +123,10 @@ impl<O: LinearOperator + ?Sized> LinearOperator for &O {
 
     fn couples_columns(&self) -> bool {
         (**self).couples_columns()
+    }
+
+    fn entries(&self) -> Option<&dyn Entries> {
+        (**self).entries()
     }
 }
 
@@ -114,6 +153,30 @@ impl<S: Data<Elem = f64> + Sync> LinearOperator for ArrayBase<S, Ix2> {
             return Err(format!("a matrix of {rows} rows cannot map {v:?} to {out:?}").into());
         }
         general_mat_mul(1.0, self, &v, 0.0, &mut out);
+        Ok(())
+    }
+
+    fn entries(&self) -> Option<&dyn Entries> {
+        if self.is_square() { Some(self) } else { None }
+    }
+}
+
+impl<S: Data<Elem = f64> + Sync> Entries for ArrayBase<S, Ix2> {
+    fn compute_diagonal(&self, out: &mut [f64]) -> Result<(), OperatorError> {
+        for (out, value) in out.iter_mut().zip(self.diag()) {
+            *out = *value;
+        }
+        Ok(())
+    }
+
+    fn compute_rows(
+        &self,
+        rows: &[usize],
+        mut out: ArrayViewMut2<'_, f64>,
+    ) -> Result<(), OperatorError> {
+        for (mut out, &row) in out.rows_mut().into_iter().zip(rows) {
+            out.assign(&self.index_axis(Axis(0), row));
+        }
         Ok(())
     }
 }

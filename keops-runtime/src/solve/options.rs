@@ -41,27 +41,61 @@ pub trait Precondition: Sync {
     -> Result<(), OperatorError>;
 }
 
+impl<P: Precondition + ?Sized> Precondition for &P {
+    fn apply(
+        &self,
+        r: ArrayView2<'_, f64>,
+        z: ArrayViewMut2<'_, f64>,
+    ) -> Result<(), OperatorError> {
+        (**self).apply(r, z)
+    }
+}
+
 /// How a system is preconditioned.
+///
+/// The solver's own preconditioners are partial Cholesky factorisations of the operator with pivots: `K = F F' + R` with `F` of
+/// `rank` columns, and `P = F F' + alpha Id`. They cost the diagonal and `rank` rows of `K`, about `2 n rank^2` operations, and
+/// the memory of `rank` vectors in double precision. They need the entries of the operator
+/// ([`LinearOperator::entries`](super::LinearOperator::entries)), which dense matrices and scalar kernels have. The report is in
+/// [`Solution::preconditioner`](super::Solution::preconditioner).
+///
+/// Sources: M. Diaz, E. N. Epperly, Z. Frangella, J. A. Tropp, R. J. Webber, *Robust, randomized preconditioning for kernel ridge regression*
+/// (arXiv:2304.12465); E. N. Epperly, J. A. Tropp, R. J. Webber, *Embrace rejection: kernel matrix approximation by accelerated randomly pivoted
+/// Cholesky* (arXiv:2410.03969, 2024).
 #[derive(Clone, Copy, Default)]
 #[non_exhaustive]
 pub enum Preconditioner<'a> {
-    /// The best that the solver can make of what the operator offers. An operator that offers products alone, as all
-    /// do in this version, is solved without a preconditioner.
+    /// [`Preconditioner::Cholesky`] of the rank that is predicted to solve the system fastest, from a model of the costs and from how
+    /// fast the factorisation converges; none where that does not pay, or where the operator offers no entries. The factorisation
+    /// takes at most 1 GiB of memory. The choice depends on the system alone, not on the machine.
     #[default]
     Auto,
     /// Plain conjugate gradients.
     None,
+    /// Pivots drawn at random, with probabilities proportional to the diagonal of the residual (RPCholesky, with a fixed seed).
+    Cholesky {
+        /// The number of pivots. Fewer are used if the operator has a lower numerical rank.
+        rank: usize,
+    },
+    /// The largest entry of the diagonal of the residual as the next pivot, always. Not as good as random pivots where there are
+    /// outliers among the points, and slower to compute.
+    Greedy {
+        /// The number of pivots. Fewer are used if the operator has a lower numerical rank.
+        rank: usize,
+    },
     /// The caller's own.
     Custom(&'a dyn Precondition),
 }
 
 impl fmt::Debug for Preconditioner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Auto => "Auto",
-            Self::None => "None",
-            Self::Custom(_) => "Custom(..)",
-        })
+        match self {
+            Self::Auto => f.write_str("Auto"),
+            Self::None => f.write_str("None"),
+            Self::Cholesky { rank } => write!(f, "Cholesky {{ rank: {rank} }}"),
+            Self::Greedy { rank } => write!(f, "Greedy {{ rank: {rank} }}"),
+            Self::Custom(_) => f.write_str("Custom(..)"),
+        }
     }
 }
 

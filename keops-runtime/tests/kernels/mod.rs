@@ -116,6 +116,52 @@ impl Kernel for ScalarCauchy {
     }
 }
 
+/// The Gaussian kernel `exp(-g |x - y|^2)` in two dimensions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gaussian;
+
+pub(crate) static GAUSSIAN: Signature = Signature {
+    formula: "Exp(-g*SqDist(x,y))",
+    aliases: &[alias!("x", I, 2), alias!("y", J, 2), alias!("g", Param, 1)],
+    out_dim: 1,
+};
+
+impl Kernel for Gaussian {
+    type Params<V: Copy> = [V; 1];
+    type I<V: Copy> = [V; 2];
+    type J<V: Copy> = [V; 2];
+    type Out<V: Copy> = [V; 1];
+    const COST: usize = 16;
+    const LIVE: usize = 4;
+    const SYMMETRIC: Option<&'static [(usize, usize)]> = Some(&[(0, 1)]);
+
+    #[inline(always)]
+    fn hoist_params<S: Simd>(s: S, raw: &[S::V], out: &mut [S::V]) {
+        out[0] = s.sub(s.splat(S::T::ZERO), raw[0]);
+    }
+    #[inline(always)]
+    fn hoist_i<S: Simd>(_: S, _: &[S::T; 1], raw: &[S::V], out: &mut [S::V]) {
+        out.copy_from_slice(&raw[..2]);
+    }
+    #[inline(always)]
+    fn hoist_j<S: Simd>(_: S, _: &[S::T; 1], raw: &[S::V], out: &mut [S::V]) {
+        out.copy_from_slice(&raw[..2]);
+    }
+    #[inline(always)]
+    fn pair<S: Simd, I: Fetch<S>, J: Fetch<S>, A: Accumulator<S>>(
+        s: S,
+        p: &[S::T; 1],
+        i: &I,
+        j: &J,
+        out: &mut A,
+    ) {
+        let d0 = s.sub(i.get(s, 0), j.get(s, 0));
+        let d1 = s.sub(i.get(s, 1), j.get(s, 1));
+        let r = s.fma(d0, d0, s.mul(d1, d1));
+        out.push(s, 0, s.exp(s.mul(s.splat(p[0]), r)));
+    }
+}
+
 /// `Square(w) * (SqNorm2(x) - SqNorm2(y) + c)`: everything but a multiplication and two additions is hoisted. `c` is a
 /// captured scalar.
 #[derive(Clone, Copy, Debug)]

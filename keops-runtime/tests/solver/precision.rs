@@ -1,7 +1,8 @@
 //! Operators that are evaluated in single precision: refinement, honesty about residuals, promotion to double.
 
 use keops_runtime::solve::{
-    FnOperator, LinearOperator, OperatorError, Precision, SolveOptions, Tolerance, solve,
+    FnOperator, LinearOperator, OperatorError, Precision, Preconditioner, SolveOptions, Tolerance,
+    solve,
 };
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis};
 
@@ -11,6 +12,7 @@ fn options(alpha: f64, tolerance: Tolerance) -> SolveOptions<'static> {
     SolveOptions {
         alpha,
         tolerance,
+        preconditioner: Preconditioner::None,
         ..Default::default()
     }
 }

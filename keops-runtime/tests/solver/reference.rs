@@ -1,6 +1,8 @@
 //! Problems from other libraries' tests and from textbooks, with the numbers given there.
 
-use keops_runtime::solve::{Failure, LinearOperator, SolveOptions, Tolerance, solve};
+use keops_runtime::solve::{
+    Failure, LinearOperator, Preconditioner, SolveOptions, Tolerance, solve,
+};
 use ndarray::{Array1, Array2};
 
 use crate::operators::*;
@@ -10,6 +12,7 @@ fn options(alpha: f64, relative: f64) -> SolveOptions<'static> {
     SolveOptions {
         alpha,
         tolerance,
+        preconditioner: Preconditioner::None,
         ..Default::default()
     }
 }

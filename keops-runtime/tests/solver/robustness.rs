@@ -19,6 +19,7 @@ fn options(alpha: f64, relative: f64) -> SolveOptions<'static> {
     SolveOptions {
         alpha,
         tolerance,
+        preconditioner: Preconditioner::None,
         ..Default::default()
     }
 }

@@ -1,0 +1,298 @@
+//! Partial Cholesky factorisations `K ~ F F'` with pivots.
+
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use rayon::prelude::*;
+
+use super::super::operator::{Entries, OperatorError};
+use super::random::Random;
+
+/// Residual variances and pivots below this multiple of the largest diagonal entry are rounding errors.
+const ROUNDING: f64 = 64.0 * f64::EPSILON;
+/// Residual variances below minus this multiple of the largest diagonal entry are none: the matrix is not semidefinite.
+const INDEFINITE: f64 = 1e-10;
+/// Number of points that are eliminated together: a block of rows of so many entries stays in the second level cache.
+const CHUNK: usize = 256;
+
+/// A partial Cholesky factorisation `K = F F' + R` of a positive semidefinite matrix of `n` rows, grown pivot by pivot. The
+/// residual `R` is positive semidefinite too, and zero in the rows of the pivots.
+pub(super) struct Factor {
+    /// The columns of `F`, one after the other.
+    columns: Vec<f64>,
+    rank: usize,
+    /// The diagonal of `R`; what is lost in rounding errors is 0.
+    residual: Vec<f64>,
+    /// The largest entry of the diagonal of `K`.
+    largest: f64,
+    /// The number of entries of `K` that were computed.
+    pub(super) entries: usize,
+}
+
+/// Candidates for pivots.
+pub(super) struct Candidates {
+    /// Different points.
+    points: Vec<usize>,
+    /// The order in which they were drawn, as places in `points`. What was drawn again stands there again: a candidate that was
+    /// rejected gets another chance.
+    order: Vec<usize>,
+}
+
+#[cfg(test)]
+impl Candidates {
+    pub(super) fn parts(&self) -> (&[usize], &[usize]) {
+        (&self.points, &self.order)
+    }
+}
+
+/// What became of the candidates for pivots.
+pub(super) struct Growth {
+    /// How many were accepted.
+    pub(super) accepted: usize,
+    /// An estimate of the largest eigenvalue of the residual before they were eliminated, as a fraction of its trace.
+    pub(super) concentration: f64,
+}
+
+impl Factor {
+    /// The factorisation of rank 0. `None` if the diagonal is not that of a semidefinite matrix.
+    pub(super) fn new(entries: &dyn Entries, n: usize) -> Result<Option<Self>, OperatorError> {
+        let mut residual = vec![0.0; n];
+        entries.compute_diagonal(&mut residual)?;
+        if !residual.iter().all(|&d| d >= 0.0 && d.is_finite()) {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            columns: Vec::new(),
+            rank: 0,
+            largest: residual.iter().copied().fold(0.0, f64::max),
+            residual,
+            entries: n,
+        }))
+    }
+
+    /// The number of columns of `F`.
+    pub(super) fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// The trace of the residual, up to rounding errors.
+    pub(super) fn trace(&self) -> f64 {
+        self.residual.iter().sum()
+    }
+
+    /// An upper bound of the trace of the residual, and with it of all its eigenvalues.
+    pub(super) fn trace_bound(&self) -> f64 {
+        let zeros = self.residual.iter().filter(|&&d| d == 0.0).count();
+        let lost = zeros.saturating_sub(self.rank) as f64;
+        self.trace() + lost * ROUNDING * self.largest
+    }
+
+    /// The largest entry of the diagonal of the residual.
+    pub(super) fn largest_residual(&self) -> f64 {
+        self.residual.iter().copied().fold(0.0, f64::max)
+    }
+
+    /// `F'`, and its end.
+    pub(super) fn into_transposed(self) -> Result<Array2<f64>, OperatorError> {
+        let shape = (self.rank, self.residual.len());
+        Ok(Array2::from_shape_vec(shape, self.columns)?)
+    }
+
+    /// Points that are drawn independently of each other, with probabilities proportional to the diagonal of the residual; `None` if
+    /// that is zero.
+    pub(super) fn draw(&self, count: usize, random: &mut Random) -> Option<Candidates> {
+        let mut sum = 0.0;
+        let add = |d: &f64| {
+            sum += d;
+            sum
+        };
+        let sums: Vec<f64> = self.residual.iter().map(add).collect();
+        let mut points: Vec<usize> = Vec::with_capacity(count);
+        let mut order = Vec::with_capacity(count);
+        for _ in 0..count {
+            let mark = random.uniform() * sum;
+            let point = sums.partition_point(|&sum| sum <= mark);
+            if !self.residual.get(point).is_some_and(|&d| d > 0.0) {
+                continue;
+            }
+            let place = points.iter().position(|&other| other == point);
+            order.push(place.unwrap_or(points.len()));
+            if place.is_none() {
+                points.push(point);
+            }
+        }
+        (!points.is_empty()).then_some(Candidates { points, order })
+    }
+
+    /// The first point of largest residual; `None` if the residual is zero.
+    pub(super) fn largest_point(&self) -> Option<Candidates> {
+        let largest = self.largest_residual();
+        let point = self.residual.iter().position(|&d| d == largest)?;
+        (largest > 0.0).then(|| Candidates {
+            points: vec![point],
+            order: vec![0],
+        })
+    }
+
+    /// Eliminates some of the candidates.
+    ///
+    /// A candidate is accepted with the probability to which those accepted before it have left its residual, of what it was
+    /// when it was drawn. This rejection makes the accepted pivots those that one would have drawn one by one, each from the residual
+    /// that the ones before it leave (Epperly, Tropp and Webber 2024). Without random numbers all are accepted.
+    ///
+    /// `None` if the matrix turns out not to be semidefinite, or there is no memory left; the factorisation is of no use then.
+    pub(super) fn grow(
+        &mut self,
+        entries: &dyn Entries,
+        candidates: &Candidates,
+        random: Option<&mut Random>,
+    ) -> Result<Option<Growth>, OperatorError> {
+        let n = self.residual.len();
+        let points = &candidates.points;
+        let (Some(block), true) = (
+            zeros(points.len() * n),
+            self.columns.try_reserve_exact(points.len() * n).is_ok(),
+        ) else {
+            return Ok(None);
+        };
+        let mut rows = Array2::from_shape_vec((points.len(), n), block)?;
+        entries.compute_rows(points, rows.view_mut())?;
+        self.entries += rows.len();
+
+        let old = ArrayView2::from_shape((self.rank, n), &self.columns)?;
+        let at_candidates = old.select(Axis(1), points);
+        let mut among = rows.select(Axis(1), points);
+        general_mat_mul(-1.0, &at_candidates.t(), &at_candidates, 1.0, &mut among);
+        if !among.iter().all(|entry| entry.is_finite()) {
+            return Ok(None);
+        }
+        let concentration = concentration(&among);
+        let least = self.largest * ROUNDING;
+        let (accepted, lower) = eliminate(among, &candidates.order, least, random);
+        if accepted.is_empty() {
+            // What looked like a residual was rounding errors.
+            for &point in points {
+                self.residual[point] = 0.0;
+            }
+        }
+        let at_pivots = at_candidates.select(Axis(1), &accepted);
+
+        // The rows of the pivots become the new columns of F.
+        let mut new = rows.select(Axis(0), &accepted);
+        drop(rows);
+        let tasks: Vec<_> = new
+            .axis_chunks_iter_mut(Axis(1), CHUNK)
+            .zip(old.axis_chunks_iter(Axis(1), CHUNK))
+            .zip(self.residual.chunks_mut(CHUNK))
+            .collect();
+        let semidefinite: Vec<bool> = tasks
+            .into_par_iter()
+            .map(|((mut new, old), residual)| {
+                general_mat_mul(-1.0, &at_pivots.t(), &old, 1.0, &mut new);
+                substitute(&lower, &mut new);
+                for column in new.rows() {
+                    for (residual, f) in residual.iter_mut().zip(column) {
+                        *residual -= f * f;
+                    }
+                }
+                residual.iter().all(|&d| d >= -INDEFINITE * self.largest)
+            })
+            .collect();
+        if semidefinite.contains(&false) {
+            return Ok(None);
+        }
+        for &k in &accepted {
+            self.residual[points[k]] = 0.0;
+        }
+        for residual in &mut self.residual {
+            if *residual <= ROUNDING * self.largest {
+                *residual = 0.0;
+            }
+        }
+        self.rank += accepted.len();
+        self.columns.extend(new.iter());
+        Ok(Some(Growth {
+            accepted: accepted.len(),
+            concentration,
+        }))
+    }
+}
+
+/// So many zeros; `None` if there is not the memory for them.
+fn zeros(length: usize) -> Option<Vec<f64>> {
+    let mut zeros = Vec::new();
+    zeros.try_reserve_exact(length).ok()?;
+    zeros.resize(length, 0.0);
+    Some(zeros)
+}
+
+/// Cholesky elimination of candidates in an order, with rejection; see [`Factor::grow`]. `a` holds the residual among them. Returns the
+/// accepted ones, and the lower triangular Cholesky factor of the residual among these.
+pub(super) fn eliminate(
+    mut a: Array2<f64>,
+    order: &[usize],
+    least: f64,
+    mut random: Option<&mut Random>,
+) -> (Vec<usize>, Array2<f64>) {
+    let count = a.nrows();
+    let before = a.diag().to_owned();
+    let mut accepted = Vec::with_capacity(count);
+    let mut lower = Array2::zeros((count, count));
+    for &j in order {
+        let pivot = a[[j, j]];
+        // The first is accepted always, as uniform numbers are below 1. One that has been accepted leaves a zero.
+        let mark = random.as_mut().map_or(0.0, |random| random.uniform());
+        if pivot <= least || mark * before[j] >= pivot || accepted.contains(&j) {
+            continue;
+        }
+        let column = &a.column(j) / pivot.sqrt();
+        for (mut row, &factor) in a.rows_mut().into_iter().zip(&column) {
+            row.scaled_add(-factor, &column);
+        }
+        lower.column_mut(accepted.len()).assign(&column);
+        accepted.push(j);
+    }
+    let lower = lower.select(Axis(0), &accepted);
+    (accepted, lower)
+}
+
+/// Overwrites `x` with the solution of `L X = x` for a lower triangular `L`.
+fn substitute(lower: &Array2<f64>, x: &mut ArrayViewMut2<'_, f64>) {
+    for i in 0..lower.nrows() {
+        let (done, mut rest) = x.view_mut().split_at(Axis(0), i);
+        let mut row = rest.row_mut(0);
+        for (k, done) in done.rows().into_iter().enumerate() {
+            row.scaled_add(-lower[[i, k]], &done);
+        }
+        row /= lower[[i, i]];
+    }
+}
+
+/// An estimate of `|R| / trace R` from the entries of `R` among points that were drawn with probabilities proportional to its
+/// diagonal.
+///
+/// Scaled to a unit diagonal, these are `m` samples of an integral operator of trace 1 with the eigenvalues of `R / trace R`, which the
+/// eigenvalues of the matrix of samples, divided by `m`, approach. What its own diagonal adds to the largest, 1 of `m`, is
+/// taken off: it says nothing of `R`.
+pub(super) fn concentration(a: &Array2<f64>) -> f64 {
+    let m = a.nrows();
+    let scale = a
+        .diag()
+        .mapv(|d| if d > 0.0 { d.sqrt().recip() } else { 0.0 });
+    let scaled = Array2::from_shape_fn((m, m), |(i, j)| scale[i] * a[[i, j]] * scale[j]);
+    let mut v = scale.mapv(|s| f64::from(s > 0.0));
+    let mut largest = 0.0;
+    for _ in 0..POWER_STEPS {
+        let norm = v.dot(&v).sqrt();
+        if norm == 0.0 {
+            return 0.0;
+        }
+        v /= norm;
+        let next = scaled.dot(&v);
+        largest = v.dot(&next);
+        v = next;
+    }
+    ((largest - 1.0) / (m as f64 - 1.0).max(1.0)).clamp(0.0, 1.0)
+}
+
+/// Steps of the power method for [`concentration`], of which one digit is enough.
+const POWER_STEPS: usize = 10;
