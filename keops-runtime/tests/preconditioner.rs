@@ -317,6 +317,21 @@ fn auto_does_not_cost_more_than_it_saves() {
     }
 }
 
+#[test]
+fn scaling_changes_nothing() {
+    let k = gaussian(&uniform(200, 2, 23), 50.0);
+    let b = uniform(200, 1, 24);
+    for preconditioner in [Preconditioner::Auto, CHOLESKY(50)] {
+        let plain = solved(&k, &b, 0.01, 1e-6, preconditioner);
+        for scale in [2.0_f64.powi(400), 2.0_f64.powi(-400)] {
+            let found = solved(&(scale * &k), &b, scale * 0.01, 1e-6, preconditioner);
+            assert_eq!(found.iterations, plain.iterations);
+            assert_eq!(found.preconditioner, plain.preconditioner);
+            assert_eq!(found.values * scale, plain.values);
+        }
+    }
+}
+
 /// An operator that offers no entries is solved without a preconditioner, unless one was asked for.
 #[test]
 fn operators_without_entries() {

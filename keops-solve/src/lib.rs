@@ -61,6 +61,12 @@
 //! A solve has converged when the residual, **recomputed in double precision from the data**, meets the tolerance, whatever
 //! the element type. Everything else is a [`SolveError`] that says what happened and holds the best iterate and the same report.
 //!
+//! # Few iterations
+//!
+//! A solve with a scalar kernel makes a preconditioner of a few rows of its matrix, as many as pay ([`Preconditioner::Auto`]): for 5000
+//! points in the unit square and a Gaussian kernel of width 0.1, `alpha = 0.01`, about five iterations take the place of some 500. The choice depends on the
+//! system alone, and [`Solution::preconditioner`] tells it.
+//!
 //! # Speed
 //!
 //! Kernels use the best instruction set of the processor that they run on (AVX-512, AVX2 with FMA, or portable vectors), and

@@ -163,6 +163,10 @@ impl<S: Data<Elem = f64> + Sync> LinearOperator for ArrayBase<S, Ix2> {
 
 impl<S: Data<Elem = f64> + Sync> Entries for ArrayBase<S, Ix2> {
     fn compute_diagonal(&self, out: &mut [f64]) -> Result<(), OperatorError> {
+        if out.len() != self.nrows() {
+            let (rows, length) = (self.nrows(), out.len());
+            return Err(format!("a matrix of {rows} rows has no diagonal of {length}").into());
+        }
         for (out, value) in out.iter_mut().zip(self.diag()) {
             *out = *value;
         }
@@ -174,6 +178,13 @@ impl<S: Data<Elem = f64> + Sync> Entries for ArrayBase<S, Ix2> {
         rows: &[usize],
         mut out: ArrayViewMut2<'_, f64>,
     ) -> Result<(), OperatorError> {
+        let (n, shape) = (self.nrows(), out.dim());
+        if rows.iter().any(|&row| row >= n) || shape != (rows.len(), self.ncols()) {
+            let count = rows.len();
+            return Err(
+                format!("{count} rows of a matrix of {n} do not fit into {shape:?}").into(),
+            );
+        }
         for (mut out, &row) in out.rows_mut().into_iter().zip(rows) {
             out.assign(&self.index_axis(Axis(0), row));
         }

@@ -164,7 +164,7 @@ pub enum Failure {
     Apply {
         /// Which of the two.
         part: Part,
-        /// The iteration, from 1; 0 for the residual of the guess.
+        /// The iteration, from 1; 0 for the residual of the guess and the entries that a preconditioner is made of.
         iteration: usize,
         /// The error.
         error: OperatorError,

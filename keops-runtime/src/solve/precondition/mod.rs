@@ -91,7 +91,9 @@ pub(super) fn build(
         return Ok((None, report));
     };
     let alpha = request.alpha;
-    report.condition = (alpha + plain) / alpha;
+    if alpha > 0.0 {
+        report.condition = (alpha + plain) / alpha;
+    }
     if !used || factor.rank() == 0 {
         return Ok((None, report));
     }
@@ -100,7 +102,9 @@ pub(super) fn build(
         return Ok((None, report));
     };
     report.rank = rank;
-    report.condition = inverse.shift().max(alpha + residual) / alpha;
+    if alpha > 0.0 {
+        report.condition = inverse.shift().max(alpha + residual) / alpha;
+    }
     Ok((Some(Box::new(inverse)), report))
 }
 
