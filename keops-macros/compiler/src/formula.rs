@@ -45,6 +45,15 @@ pub struct SolveFormula {
     pub pairs: Vec<(usize, usize)>,
 }
 
+/// The text of a formula, with the names of captured scalars in the place of their numbers.
+fn named(expr: &Expr, captures: &[String]) -> String {
+    let mut text = expr.to_string();
+    for (number, name) in captures.iter().enumerate().rev() {
+        text = text.replace(&format!("${number}"), name);
+    }
+    text
+}
+
 impl Formula {
     /// Checks a formula over these aliases; `captures` names the scalars that a closure captured.
     pub fn new(expr: &Expr, aliases: &[Alias], captures: &[String]) -> Result<Formula, Error> {
@@ -56,7 +65,7 @@ impl Formula {
             dag,
             root,
             aliases: count,
-            text: expr.to_string(),
+            text: named(expr, captures),
         })
     }
 
@@ -79,7 +88,7 @@ impl Formula {
             dag,
             root,
             aliases: count,
-            text: expr.to_string(),
+            text: named(expr, captures),
         })
     }
 

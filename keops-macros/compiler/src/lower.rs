@@ -91,7 +91,12 @@ struct Lowering<'a> {
 impl<'a> Lowering<'a> {
     fn new(dag: &'a Dag, root: Node, unrolled: usize) -> Self {
         let mut users = HashMap::new();
+        let mut graph = Graph::new();
+        graph.hoists_divisors = true;
         for node in dag.reachable(&[root]) {
+            if let Kind::Apply(op, ..) = dag.kind(node) {
+                graph.hoists_divisors &= !op.jumps;
+            }
             let mut args = dag.args(node).to_vec();
             args.sort_unstable();
             args.dedup();
@@ -101,7 +106,7 @@ impl<'a> Lowering<'a> {
         }
         Lowering {
             dag,
-            graph: Graph::new(),
+            graph,
             unrolled,
             offsets: offsets(dag),
             users,

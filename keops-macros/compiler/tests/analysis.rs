@@ -197,3 +197,87 @@ fn a_scalar_meets_a_repeated_scalar() {
     };
     assert_eq!(interpret(&graph, &inputs), [30.0]);
 }
+
+/// A hoisted inverse rounds once more, and moved exact multiples below the jump.
+#[test]
+fn quotients_in_front_of_a_jump_are_exact() {
+    use keops_compiler::scalar::{Inputs, interpret};
+    for (text, value) in [
+        ("Mod(x-y,49,0)", 0.0),
+        ("Floor((x-y)/49)", 1.0),
+        ("Floor((x-y)/p)", 1.0),
+        ("Round(x-y,1)-49", 0.0),
+    ] {
+        let program = formula(text, "x:i1 y:j1 p:p1").program();
+        let inputs = Inputs {
+            i: vec![49.0],
+            j: vec![0.0],
+            params: vec![49.0],
+        };
+        assert_eq!(program.interpret(&inputs), [value], "{text}");
+        assert_eq!(
+            interpret(&formula(text, "x:i1 y:j1 p:p1").graph(), &inputs),
+            [value],
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn derivatives_of_powers_at_zero() {
+    use keops_compiler::scalar::{Inputs, interpret};
+    let inputs = Inputs {
+        i: vec![1.0, 2.0],
+        j: vec![1.0, 2.0],
+        params: vec![1.0],
+    };
+    for text in [
+        "Grad(Powf(SqNorm2(x-y),0.75),x,1)",
+        "Grad(Powf(Norm2(x-y),p),p,1)",
+        "Grad(Powf(Norm2(x-y),p/2),x,1)",
+    ] {
+        let values = interpret(&formula(text, "x:i2 y:j2 p:p1").graph(), &inputs);
+        assert!(
+            values.iter().all(|&value| value == 0.0),
+            "{text}: {values:?}"
+        );
+    }
+    let slope = interpret(
+        &formula("Grad(Powf(Elem(x-y,0),p),x,1)", "x:i2 y:j2 p:p1").graph(),
+        &inputs,
+    );
+    assert_eq!(slope, [1.0, 0.0]);
+}
+
+#[test]
+fn hypot_at_its_limits() {
+    use keops_compiler::scalar::{Inputs, interpret};
+    let at = |text: &str, x: f64, y: f64| {
+        let inputs = Inputs {
+            i: vec![x],
+            j: vec![y],
+            params: vec![],
+        };
+        interpret(&formula(text, "x:i1 y:j1").graph(), &inputs)[0]
+    };
+    assert_eq!(
+        at("Hypot(x,y)", f64::INFINITY, f64::INFINITY),
+        f64::INFINITY
+    );
+    assert!(at("Hypot(x,y)", f64::NAN, 1.0).is_nan() && at("Hypot(x,y)", 1.0, f64::NAN).is_nan());
+    assert!((at("Hypot(x,y)", 3e200, 4e200) / 5e200 - 1.0).abs() < 1e-15);
+    assert!((at("Grad(Hypot(x,y),x,1)", 1e200, 1e200) - 0.5f64.sqrt()).abs() < 1e-15);
+    assert_eq!(at("Grad(Hypot(x,y),x,1)", 0.0, 0.0), 0.0);
+}
+
+#[test]
+fn kernels_that_differ_far_out_are_not_symmetric() {
+    let asymmetric = |text: &str| {
+        matches!(
+            formula(text, "x:i1 y:j1").symmetry(),
+            Symmetry::Asymmetric(_)
+        )
+    };
+    assert!(asymmetric("Exp(-Abs(x-y)/100)*(1+ReLU(x-y-5))"));
+    assert!(asymmetric("Exp(-SqDist(x,y))*(1+1e-10*x)"));
+}

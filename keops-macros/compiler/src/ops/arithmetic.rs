@@ -1,7 +1,7 @@
 //! Arithmetic, constants, powers and roots.
 
 use super::helpers::{broadcast, elementwise, inner, int, matches, of_dim};
-use super::{Derivative, EXP, Linearity, Meaning, Op, Param};
+use super::{Derivative, Linearity, Meaning, Op, Param};
 use crate::dag::{Dag, Node};
 use crate::lower::Component;
 use crate::scalar::{Instruction, Value};
@@ -148,10 +148,6 @@ pub(crate) static MULT: Op = Op {
                 let product = dag.apply(&MULT, &[f, g]);
                 return Some(dag.apply(&MINUS, &[product]));
             }
-        }
-        if let (Some(a), Some(b)) = (inner(dag, f, &EXP), inner(dag, g, &EXP)) {
-            let sum = dag.apply(&ADD, &[a, b]);
-            return Some(dag.apply(&EXP, &[sum]));
         }
         (g < f).then(|| dag.apply(&MULT, &[g, f]))
     },
@@ -315,6 +311,15 @@ fn integer_power(c: &mut Component<'_, '_>, f: Value, n: i64) -> Value {
     power
 }
 
+/// `other` where `f` is not 0, and `at_zero` where it is.
+fn unless_zero(dag: &mut Dag, f: Node, other: Node, at_zero: Node) -> Node {
+    let zero = dag.zero(1);
+    let differs = dag.apply(&super::piecewise::NOT_EQUAL, &[f, zero]);
+    let half = dag.constant(0.5);
+    let sign = dag.apply(&SUBTRACT, &[differs, half]);
+    dag.apply(&super::piecewise::IF_ELSE, &[sign, other, at_zero])
+}
+
 /// f^g
 pub(crate) static POWF: Op = Op {
     name: "Powf",
@@ -322,15 +327,18 @@ pub(crate) static POWF: Op = Op {
     args: &["f", "g"],
     meaning: Meaning::Component(|c| elementwise(c, Instruction::Pow)),
     derivative: Derivative::Partials(|dag, args, _, value| {
-        let one = dag.constant(1.0);
+        let (one, zero) = (dag.constant(1.0), dag.zero(1));
         let less = dag.apply(&SUBTRACT, &[args[1], one]);
         let power = dag.apply(&POWF, &[args[0], less]);
+        let slope = dag.apply(&MULT, &[args[1], power]);
         let log = dag.apply(&super::transcendental::LOG, &[args[0]]);
-        let slopes = [
-            dag.apply(&MULT, &[args[1], power]),
-            dag.apply(&MULT, &[log, value]),
-        ];
-        slopes.map(Some).to_vec()
+        let growth = dag.apply(&MULT, &[log, value]);
+        // At a base of 0 the slope exists from an exponent of 1 on.
+        let slope_at_zero = dag.apply(&super::piecewise::IF_ELSE, &[less, slope, zero]);
+        vec![
+            Some(unless_zero(dag, args[0], slope, slope_at_zero)),
+            Some(unless_zero(dag, args[0], growth, zero)),
+        ]
     }),
     simplify: |dag, args, _| {
         let exponent = dag.as_constant(args[1])?;
@@ -346,7 +354,7 @@ pub(crate) static POWF: Op = Op {
         let integer = exponent.trunc() == exponent && exponent.abs() < 64.0;
         integer.then(|| dag.apply_with(&POW, &args[..1], &[Param::Int(exponent as i64)]))
     },
-    doc: "f^g as C's pow",
+    doc: "f^g as C's pow, but Sqrt(f) and Rsqrt(f) for the numbers 0.5 and -0.5; where f is 0 its derivatives are 0 unless g >= 1",
     ..Op::BASE
 };
 
@@ -409,18 +417,21 @@ pub(crate) static HYPOT: Op = Op {
         let sum = c.apply(Instruction::Add, &[one, square]);
         let root = c.apply(Instruction::Sqrt, &[sum]);
         let length = c.apply(Instruction::Mul, &[larger, root]);
-        c.apply(Instruction::SelectEq, &[larger, zero, zero, length])
+        let length = c.apply(Instruction::SelectEq, &[larger, zero, zero, length]);
+        let infinity = c.constant(f64::INFINITY);
+        let length = c.apply(Instruction::SelectEq, &[larger, infinity, infinity, length]);
+        // NaN differs from itself, in whichever operand it is.
+        let total = c.apply(Instruction::Add, &[f, g]);
+        c.apply(Instruction::SelectEq, &[total, total, length, total])
     }),
-    derivative: Derivative::Partials(|dag, args, _, _| {
-        let squares = [
-            dag.apply(&SQUARE, &args[..1]),
-            dag.apply(&SQUARE, &args[1..]),
-        ];
-        let sum = dag.apply(&ADD, &squares);
-        let inverse = dag.apply(&RSQRT, &[sum]);
-        args.iter()
-            .map(|&arg| Some(dag.apply(&MULT, &[arg, inverse])))
-            .collect()
+    derivative: Derivative::Partials(|dag, args, _, value| {
+        let zero = dag.zero(1);
+        let mut slopes = Vec::new();
+        for &arg in args {
+            let slope = dag.apply(&DIVIDE, &[arg, value]);
+            slopes.push(Some(unless_zero(dag, value, slope, zero)));
+        }
+        slopes
     }),
     doc: "sqrt(f^2 + g^2); its derivative at 0 is taken as 0",
     ..Op::BASE

@@ -214,6 +214,7 @@ pub(crate) static ONE_HOT: Op = Op {
         c.apply(Instruction::SelectEq, &[nearest, position, one, zero])
     }),
     derivative: Derivative::Zero,
+    jumps: true,
     doc: "The vector of dimension d that is 1 at the position nearest to f and 0 elsewhere",
     ..Op::BASE
 };

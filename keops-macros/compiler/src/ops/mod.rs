@@ -136,6 +136,8 @@ pub struct Op {
     pub derivative: Derivative,
     /// In what it is linear.
     pub linearity: Linearity,
+    /// Whether it jumps where an argument changes continuously, so that the last bit of an argument matters.
+    pub jumps: bool,
     /// A simpler node of the same value and dimension.
     pub simplify: fn(&mut Dag, &[Node], &[Param]) -> Option<Node>,
     /// What it computes, in one line.
@@ -154,6 +156,7 @@ impl Op {
         meaning: Meaning::Expand(|dag, _, _| dag.zero(1)),
         derivative: Derivative::Expanded,
         linearity: Linearity::None,
+        jumps: false,
         simplify: |_, _, _| None,
         doc: "",
     };

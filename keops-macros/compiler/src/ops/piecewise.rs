@@ -48,6 +48,7 @@ pub(crate) static SIGN: Op = Op {
         c.apply(Instruction::SelectLt, &[f, zero, minus, positive])
     }),
     derivative: Derivative::Zero,
+    jumps: true,
     doc: "-1, 0 or 1",
     ..Op::BASE
 };
@@ -61,6 +62,7 @@ pub(crate) static STEP: Op = Op {
         select(c, Instruction::SelectLt, f, zero, 0.0, 1.0)
     }),
     derivative: Derivative::Zero,
+    jumps: true,
     doc: "0 if f < 0, else 1",
     ..Op::BASE
 };
@@ -93,7 +95,7 @@ pub(crate) static MINIMUM: Op = Op {
         let second = dag.apply(&LESS_THAN, &[args[1], args[0]]);
         vec![Some(first), Some(second)]
     }),
-    doc: "The smaller of f and g; where they are equal, f takes the derivative",
+    doc: "f if f < g, else g (so g if either is NaN); where they are equal, f takes the derivative",
     ..Op::BASE
 };
 
@@ -107,7 +109,7 @@ pub(crate) static MAXIMUM: Op = Op {
         let second = dag.apply(&LESS_THAN, &[args[0], args[1]]);
         vec![Some(first), Some(second)]
     }),
-    doc: "The larger of f and g; where they are equal, f takes the derivative",
+    doc: "f if f > g, else g (so g if either is NaN); where they are equal, f takes the derivative",
     ..Op::BASE
 };
 
@@ -167,6 +169,14 @@ pub(crate) static IF_ELSE: Op = Op {
         vec![None, Some(chosen), Some(other)]
     }),
     linearity: Linearity::AfterFirst,
+    simplify: |dag, args, params| {
+        let condition = dag.as_constant(args[0])?;
+        let dims: Vec<usize> = args.iter().map(|&arg| dag.dim(arg)).collect();
+        let dim = super::helpers::broadcast(&dims, params).ok()?;
+        let chosen = if condition >= 0.0 { args[1] } else { args[2] };
+        super::helpers::of_dim(dag, chosen, dim)
+    },
+    jumps: true,
     doc: "a if c >= 0, else b",
     ..Op::BASE
 };
@@ -194,6 +204,7 @@ pub(crate) static MOD: Op = Op {
             None,
         ]
     }),
+    jumps: true,
     doc: "f - n floor((f - d) / n), in [d, d + n) for n > 0",
     ..Op::BASE
 };
@@ -204,6 +215,7 @@ pub(crate) static FLOOR: Op = Op {
     args: &["f"],
     meaning: Meaning::Component(|c| elementwise(c, Instruction::Floor)),
     derivative: Derivative::Zero,
+    jumps: true,
     doc: "Largest integer not above f",
     ..Op::BASE
 };
@@ -230,9 +242,16 @@ pub(crate) static ROUND: Op = Op {
         };
         let scaled = c.apply(up, &[f, power]);
         let rounded = c.apply(Instruction::Round, &[scaled]);
-        c.apply(down, &[rounded, power])
+        let value = c.apply(down, &[rounded, power]);
+        // From here on every number is an integer, and there is nothing to round; infinity among them.
+        let (size, integers) = (
+            c.apply(Instruction::Abs, &[scaled]),
+            c.constant(2f64.powi(53)),
+        );
+        c.apply(Instruction::SelectLt, &[size, integers, value, f])
     }),
     derivative: Derivative::Zero,
+    jumps: true,
     doc: "f rounded to d decimals, halves away from zero",
     ..Op::BASE
 };
@@ -256,6 +275,7 @@ pub(crate) static EQUAL: Op = Op {
     args: &["f", "g"],
     meaning: Meaning::Component(|c| truth(c, Instruction::SelectEq, 1.0, 0.0)),
     derivative: Derivative::Zero,
+    jumps: true,
     simplify: |dag, args, _: &[Param]| same(dag, args, 1.0),
     doc: "1 where f = g, else 0",
     ..Op::BASE
@@ -268,6 +288,7 @@ pub(crate) static NOT_EQUAL: Op = Op {
     args: &["f", "g"],
     meaning: Meaning::Component(|c| truth(c, Instruction::SelectEq, 0.0, 1.0)),
     derivative: Derivative::Zero,
+    jumps: true,
     simplify: |dag, args, _: &[Param]| same(dag, args, 0.0),
     doc: "1 where f differs from g, else 0",
     ..Op::BASE
@@ -280,6 +301,7 @@ pub(crate) static LESS_THAN: Op = Op {
     args: &["f", "g"],
     meaning: Meaning::Component(|c| truth(c, Instruction::SelectLt, 1.0, 0.0)),
     derivative: Derivative::Zero,
+    jumps: true,
     doc: "1 where f < g, else 0",
     ..Op::BASE
 };
@@ -291,6 +313,7 @@ pub(crate) static LESS_OR_EQUAL: Op = Op {
     args: &["f", "g"],
     meaning: Meaning::Component(|c| truth(c, Instruction::SelectLe, 1.0, 0.0)),
     derivative: Derivative::Zero,
+    jumps: true,
     doc: "1 where f <= g, else 0",
     ..Op::BASE
 };

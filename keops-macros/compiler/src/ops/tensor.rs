@@ -176,6 +176,7 @@ pub(crate) static TENSOR_DOT: Op = Op {
         zero.then(|| dag.zero(c.shape.iter().product()))
     },
     doc: "numpy.tensordot of tensors of shapes dimsf and dimsg over the axes contf and contg; kept axis n becomes axis permute[n]",
+    ..Op::BASE
 };
 
 /// The shape of a contraction.

@@ -138,6 +138,7 @@ pub(crate) static ARG_MIN: Op = Op {
     dim: to_scalar,
     meaning: Meaning::Component(|c| fold(c, FoldKind::ArgMin)),
     derivative: Derivative::Zero,
+    jumps: true,
     doc: "Position of the first smallest component, from 0",
     ..Op::BASE
 };
@@ -149,6 +150,7 @@ pub(crate) static ARG_MAX: Op = Op {
     dim: to_scalar,
     meaning: Meaning::Component(|c| fold(c, FoldKind::ArgMax)),
     derivative: Derivative::Zero,
+    jumps: true,
     doc: "Position of the first largest component, from 0",
     ..Op::BASE
 };

@@ -172,9 +172,28 @@ impl Graph {
         }
         factors[slot] = Some(match factors[slot] {
             None => value,
-            Some(other) if slot == PAIR => self.apply_exactly(Mul, vec![other, value]),
+            Some(other) if slot == PAIR => self.multiply_pairs(other, value),
             Some(other) => self.mul(other, value),
         });
+    }
+
+    /// A product of two values of a pair; two exponentials become one.
+    fn multiply_pairs(&mut self, a: Value, b: Value) -> Value {
+        if let (Some(x), Some(y)) = (self.binary_logarithm(a), self.binary_logarithm(b)) {
+            let sum = self.add(x, y);
+            return self.apply_exactly(Exp2, vec![sum]);
+        }
+        self.apply_exactly(Mul, vec![a, b])
+    }
+
+    /// The exponent, if the value is an exponential.
+    fn binary_logarithm(&mut self, value: Value) -> Option<Value> {
+        if let Some([x]) = self.operands_of(value, Exp2) {
+            return Some(x);
+        }
+        let [x] = self.operands_of(value, Exp)?;
+        let log2e = self.constant(std::f64::consts::LOG2_E);
+        Some(self.mul(log2e, x))
     }
 
     fn product(&mut self, mut factors: Factors) -> Value {
@@ -202,20 +221,16 @@ impl Graph {
         product.unwrap_or_else(|| self.constant(1.0))
     }
 
-    /// A division by something slower than the dividend is a multiplication by a hoisted inverse.
     fn div(&mut self, a: Value, b: Value) -> Value {
-        if self.is(b, 1.0) {
-            return a;
-        }
-        if self.is(a, 0.0) {
+        if self.is(b, 1.0) || self.is(a, 0.0) {
             return a;
         }
         if let Some([c]) = self.operands_of(a, Neg) {
             let quotient = self.div(c, b);
             return self.neg(quotient);
         }
-        let hoists = self.stage(a) == Stage::Pair && self.stage(b) < Stage::Pair;
-        if hoists {
+        let slow_divisor = self.stage(a) == Stage::Pair && self.stage(b) < Stage::Pair;
+        if self.hoists_divisors && slow_divisor {
             let one = self.constant(1.0);
             let inverse = self.apply(Div, &[one, b]);
             return self.mul(inverse, a);

@@ -198,6 +198,9 @@ pub struct Graph {
     known: HashMap<Expr, Value>,
     extents: HashMap<LoopVar, usize>,
     arrays: Vec<Array>,
+    /// Whether a division by something slower than the dividend becomes a multiplication by a hoisted inverse, which
+    /// rounds once more. Only for formulas that do not jump.
+    pub hoists_divisors: bool,
     /// The results, in ascending order of their index.
     pub outputs: Vec<Output>,
 }
