@@ -194,12 +194,13 @@ impl Definition<'_> {
         }
     }
 
-    /// The name of an argument of `bind`. In the documentation of an item it is the alias, unless Rust reserves that; elsewhere
-    /// nobody reads it, and an alias might have the name of a constant in the user's scope.
+    /// The name of an argument of `bind`: the alias, unless Rust reserves it, or it could be the name of a constant in the
+    /// user's scope, which Rust would take for a pattern.
     fn argument(&self, position: usize) -> Ident {
-        let alias = &self.aliases[position];
-        match syn::parse_str::<Ident>(&alias.name) {
-            Ok(name) if self.input.head.is_some() && alias.name != "_" => {
+        let alias = &self.aliases[position].name;
+        let is_constant = alias.starts_with(char::is_uppercase);
+        match syn::parse_str::<Ident>(alias) {
+            Ok(name) if !is_constant && alias != "_" => {
                 Ident::new(&name.to_string(), Span::mixed_site())
             }
             _ => format_ident!("argument{position}", span = Span::mixed_site()),

@@ -96,5 +96,17 @@ pub(crate) fn hoist_params<P: Pairing, T: Real>(raw: &[f64]) -> Vec<T> {
     let raw: Vec<[f64; 1]> = raw.iter().map(|&value| [value]).collect();
     let mut params = vec![[0.0]; P::Params::<f64>::LEN];
     P::hoist_params(s, &raw, &mut params);
-    params.iter().map(|&[value]| T::from_f64(value)).collect()
+    // A combination of parameters that only the smaller type cannot hold must not become infinite, since 0 times it is 0.
+    let largest = T::MAX.to_f64();
+    let held = |value: f64| {
+        if value.is_finite() {
+            value.clamp(-largest, largest)
+        } else {
+            value
+        }
+    };
+    params
+        .iter()
+        .map(|&[value]| T::from_f64(held(value)))
+        .collect()
 }
