@@ -166,7 +166,7 @@ fn a_matrix_and_its_operands() {
     let gaussian = lazy!(|x: Vi(3), y: Vj(3)| (-x.sqdist(y)).exp());
     let (x, y) = (points(5, 3, 1), points(7, 3, 2));
     let matrix = gaussian.bind(&x, &y);
-    assert_eq!((matrix.nrows().unwrap(), matrix.ncols().unwrap()), (5, 7));
+    assert_eq!((matrix.nrows(), matrix.ncols()), (5, 7));
     assert_eq!(
         message(matrix.dot(&Array1::zeros(5))),
         "the operand of dot: expected 7 rows, one per column of the matrix, got an array of shape (5,)"
