@@ -152,6 +152,14 @@ fn products_with_other_sizes_say_so() {
 }
 
 #[test]
+fn the_operator_of_two_sets_of_points_is_refused() {
+    let (x, y) = (points::<f64>(20, 3, 1), points::<f64>(20, 3, 2));
+    assert!(cauchy(&x, &x.clone(), 2.0).operator().is_ok());
+    let error = cauchy(&x, &y, 2.0).operator().unwrap_err();
+    assert!(matches!(error, Error::DifferentPoints { .. }), "{error}");
+}
+
+#[test]
 fn captured_scalars_reach_products() {
     let (x, y) = (points::<f64>(20, 2, 1), points::<f64>(30, 2, 2));
     let arguments = vec![

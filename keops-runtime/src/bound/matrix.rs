@@ -202,7 +202,7 @@ pub(super) const fn assert_scalar<K: Kernel>() {
 }
 
 /// That the formula is symmetric, checked while the user's crate is compiled.
-const fn assert_symmetric<K: Kernel>() {
+pub(super) const fn assert_symmetric<K: Kernel>() {
     assert!(
         K::SYMMETRIC.is_some(),
         "this symbolic matrix is not symmetric under the exchange of i and j: solving needs a symmetric one; write \
@@ -289,14 +289,13 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
         let (rows, columns) = (problem.rows.count(), problem.columns.count());
         let too_large = || Error::Shape {
             name: "to_dense".into(),
-            expected: "a matrix that can be addressed".into(),
+            expected: "a matrix that fits into memory".into(),
             shape: crate::error::shape(&[rows, columns]),
         };
-        let addressable = isize::MAX as usize / size_of::<T>();
-        let length = rows
-            .checked_mul(columns)
-            .filter(|&length| length <= addressable);
-        let mut out = vec![T::from_f64(0.0); length.ok_or_else(too_large)?];
+        let length = rows.checked_mul(columns).ok_or_else(too_large)?;
+        let mut out = Vec::new();
+        out.try_reserve_exact(length).map_err(|_| too_large())?;
+        out.resize(length, T::from_f64(0.0));
         dense::<O::Pairing<K>, T::Compute, T>(isa, &problem, &mut out);
         Array2::from_shape_vec((rows, columns), out).map_err(|_| too_large())
     }

@@ -1,6 +1,6 @@
 //! A symbolic matrix as the solver sees it.
 
-use super::matrix::product;
+use super::matrix::{assert_scalar, assert_symmetric, product};
 use super::operation::sum;
 use super::{BoundMatrix, Call, Orientation};
 use crate::Error;
@@ -29,12 +29,17 @@ pub struct KernelOperator<'a, T, K, O, const W: usize = 0> {
 }
 
 impl<'a, T: Element, K: Kernel, O: Orientation> BoundMatrix<'a, T, K, O> {
-    /// The matrix as an operator of the solver.
+    /// The matrix as an operator of the solver. For symmetric scalar formulas only.
     ///
     /// # Errors
-    /// [`Error::Shape`] if it is not square, and what [`SymbolicMatrix::dot`](super::SymbolicMatrix::dot) may return.
+    /// [`Error::DifferentPoints`] if its two sides are bound to different points, [`Error::Shape`] if it is not square, and
+    /// what [`SymbolicMatrix::dot`](super::SymbolicMatrix::dot) may return.
     pub fn operator(&self) -> Result<KernelOperator<'a, T, K, O>, Error> {
-        KernelOperator::new(&self.call, &self.options)
+        const { assert_scalar::<K>() }
+        const { assert_symmetric::<K>() }
+        let operator = KernelOperator::new(&self.call, &self.options)?;
+        self.call.check_symmetry::<K>()?;
+        Ok(operator)
     }
 }
 
@@ -93,7 +98,7 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> LinearOperator
         v: ArrayView2<'_, f64>,
         out: ArrayViewMut2<'_, f64>,
     ) -> Result<(), OperatorError> {
-        const { super::matrix::assert_scalar::<K>() }
+        const { assert_scalar::<K>() }
         let (n, columns) = (self.len(), v.ncols());
         if v.nrows() != n || out.dim() != (n, columns) {
             let (v, out) = (v.dim(), out.dim());

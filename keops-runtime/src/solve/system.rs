@@ -4,6 +4,9 @@ use super::operator::Precision;
 
 /// The number of checks without progress, in double precision, after which a system has stagnated.
 const STRIKES: usize = 3;
+/// The number of iterations within which the residual is expected to be halved in working precision. A check costs a
+/// product in double precision, so that checking as often as this adds no more than a few percent.
+const PATIENCE: usize = 128;
 
 /// Where a system stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +44,10 @@ pub(super) struct System {
     target: f64,
     /// The norm of the true residual at the last check.
     checked: f64,
+    /// The norm of the recursive residual when it was last halved, or checked.
+    milestone: f64,
+    /// The number of iterations since then.
+    idle: usize,
     /// The number of checks without progress since the last with progress.
     strikes: usize,
 }
@@ -60,6 +67,8 @@ impl System {
             restart: true,
             target: tolerance,
             checked: norm,
+            milestone: norm,
+            idle: 0,
             strikes: 0,
         };
         system.begin(norm);
@@ -69,6 +78,7 @@ impl System {
     /// Begins with an iterate whose true residual has the norm `norm`.
     pub(super) fn begin(&mut self, norm: f64) {
         (self.norm, self.best_norm, self.proven_norm, self.checked) = (norm, norm, norm, norm);
+        (self.milestone, self.idle) = (norm, 0);
         self.state = if norm <= self.tolerance {
             State::Converged
         } else {
@@ -76,10 +86,19 @@ impl System {
         };
     }
 
+    /// Takes note of an iteration, after which the recursive residual has the norm `norm`.
+    pub(super) fn advance(&mut self, norm: f64) {
+        (self.norm, self.idle) = (norm, self.idle + 1);
+        if norm <= 0.5 * self.milestone {
+            (self.milestone, self.idle) = (norm, 0);
+        }
+    }
+
     /// Whether it is time for a check, at the latest when the residual has been reduced to `gain` times that of the
-    /// last one.
-    pub(super) fn is_due(&self, gain: f64) -> bool {
-        self.norm <= self.target || self.norm <= gain * self.checked
+    /// last one, or, in working precision, has not been halved for long.
+    pub(super) fn is_due(&self, gain: f64, precision: Precision) -> bool {
+        let stalled = precision == Precision::Working && self.idle >= PATIENCE;
+        stalled || self.norm <= self.target || self.norm <= gain * self.checked
     }
 
     /// Draws the conclusions from a check: `norm` is the norm of the true residual, `drift` that of its difference from
@@ -94,6 +113,7 @@ impl System {
     ) -> bool {
         let progress = norm <= 0.5 * self.proven_norm;
         let honest = !broken && norm <= 2.0 * self.norm;
+        let stalled = self.idle >= PATIENCE;
         self.proven_norm = norm.min(self.proven_norm);
         self.checked = norm;
         if norm <= self.tolerance {
@@ -106,8 +126,9 @@ impl System {
         if broken || drift > 0.25 * self.tolerance {
             (self.restart, self.norm, self.best_norm) = (true, norm, norm);
         }
+        (self.milestone, self.idle) = (self.norm, 0);
         if precision == Precision::Working {
-            return broken || !progress && !honest;
+            return broken || !progress && (!honest || stalled);
         }
         if progress {
             self.strikes = 0;

@@ -86,6 +86,7 @@ impl Kernel for ScalarCauchy {
     type Out<V: Copy> = [V; 1];
     const COST: usize = 10;
     const LIVE: usize = 4;
+    const SYMMETRIC: Option<&'static [(usize, usize)]> = Some(&[(0, 1)]);
 
     #[inline(always)]
     fn hoist_params<S: Simd>(_: S, raw: &[S::V], out: &mut [S::V]) {

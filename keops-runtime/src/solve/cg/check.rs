@@ -16,7 +16,7 @@ impl Cg<'_> {
             Precision::Double => DOUBLE_ROUNDOFF,
         };
         let gain = (4.0 * roundoff.sqrt()).min(0.1);
-        let due = |&c: &usize| broken[c] || self.systems[c].is_due(gain);
+        let due = |&c: &usize| broken[c] || self.systems[c].is_due(gain, self.precision);
         let due: Vec<_> = (0..self.systems.len()).filter(due).collect();
         if due.is_empty() {
             return Ok(());
