@@ -59,7 +59,11 @@ fn options(arguments: Vec<OsString>) -> Result<Option<Options>, lexopt::Error> {
             Long("time-limit") => {
                 options.time_limit = Duration::from_secs(positive(&mut parser)? as u64);
             }
-            Long("directory") => options.directory = parser.value()?.into(),
+            Long("directory") => {
+                // PyKeOps compiles in a directory of its own, from where a relative path leads elsewhere.
+                let path = PathBuf::from(parser.value()?);
+                options.directory = std::path::absolute(&path).unwrap_or(path);
+            }
             Short('h') | Long("help") => {
                 println!("{HELP}");
                 return Ok(None);
