@@ -25,6 +25,7 @@ type MakeOperator<'a> = Box<dyn FnOnce(&CallOptions) -> Result<Operator<'a>, Err
 ///
 /// `K` is the matrix `K_ij = k(x_i, x_j)` of a kernel, or of blocks `M(x_i, x_j)` of a matrix-valued one; it is never
 /// stored. The columns of `b` are independent systems, except for a matrix-valued kernel, which couples them into one.
+/// Products inside a solve accumulate in double precision, whatever [`accumulate`](Self::accumulate) says.
 #[must_use = "a system is solved by `solve`"]
 pub struct System<'a, T> {
     operator: MakeOperator<'a>,
