@@ -48,6 +48,9 @@ fn a_solve() {
         g = Pm(1)
     );
     let (x, b) = (points(300, 2, 1), points(300, 2, 2));
+    let system = kinv.bind(&x, &x, &b, 50.0);
+    assert_eq!(system.formula(), kinv.formula());
+    assert!(format!("{system:?}").contains(kinv.formula()));
     let solution = kinv
         .bind(&x, &x, &b, 50.0)
         .alpha(0.01)

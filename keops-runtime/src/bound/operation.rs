@@ -29,18 +29,18 @@ pub trait Operation<T: Element>: Copy + Send + Sync + 'static {
     ) -> Result<Self::Output, Error>;
 }
 
-/// An array of this shape, if it can be addressed.
+/// An array of this shape, if there is memory for it.
 fn filled<A: Copy, D: Dimension>(shape: D, value: A) -> Result<Array<A, D>, Error> {
-    let mut lengths = shape.slice().iter().filter(|&&length| length != 0);
-    let bytes = lengths.try_fold(size_of::<A>(), |bytes, &length| bytes.checked_mul(length));
-    match bytes {
-        Some(bytes) if isize::try_from(bytes).is_ok() => Ok(Array::from_elem(shape, value)),
-        _ => Err(Error::Shape {
-            name: "the result".into(),
-            expected: "an array that can be addressed".into(),
-            shape: crate::error::shape(shape.slice()),
-        }),
-    }
+    let refused = || Error::Shape {
+        name: "the result".into(),
+        expected: "an array that fits into memory".into(),
+        shape: crate::error::shape(shape.slice()),
+    };
+    let length = shape.size_checked().ok_or_else(refused)?;
+    let mut elements = Vec::new();
+    elements.try_reserve_exact(length).map_err(|_| refused())?;
+    elements.resize(length, value);
+    Array::from_shape_vec(shape.clone(), elements).map_err(|_| refused())
 }
 
 /// The first `width` totals of every row.

@@ -1,5 +1,6 @@
 //! Linear systems of kernels, on their way to the solver.
 
+use core::fmt;
 use core::ops::ControlFlow;
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ type MakeOperator<'a> = Box<dyn FnOnce(&CallOptions) -> Result<Operator<'a>, Err
 #[must_use = "a system is solved by `solve`"]
 pub struct System<'a, T> {
     operator: MakeOperator<'a>,
+    formula: &'static str,
     /// What the right-hand side must look like.
     unknown: AliasInfo,
     rhs: Argument<'a>,
@@ -59,7 +61,12 @@ impl<'a, T: Element> System<'a, T> {
             call.check_symmetry::<K>()?;
             Ok(Box::new(KernelOperator::<T, K, O, W>::new(&call, options)?))
         };
-        Self::new(Box::new(operator), signature.aliases[unknown], rhs)
+        Self::new(
+            Box::new(operator),
+            signature.formula,
+            signature.aliases[unknown],
+            rhs,
+        )
     }
 
     /// For expansions: a formula `M(x_i, y_j) b` with a matrix-valued kernel; `K` is the formula.
@@ -81,7 +88,12 @@ impl<'a, T: Element> System<'a, T> {
             call.check_symmetry::<K>()?;
             Ok(Box::new(MatrixOperator::<T, K, O>::new(call, options)?))
         };
-        Self::new(Box::new(operator), signature.aliases[unknown], rhs)
+        Self::new(
+            Box::new(operator),
+            signature.formula,
+            signature.aliases[unknown],
+            rhs,
+        )
     }
 
     /// A symbolic matrix and a right-hand side.
@@ -90,6 +102,7 @@ impl<'a, T: Element> System<'a, T> {
         options: CallOptions,
         rhs: impl IntoPoints<'a, T>,
     ) -> Self {
+        let formula = call.signature.formula;
         let operator = move |options: &CallOptions| -> Result<Operator<'a>, Error> {
             call.check_symmetry::<K>()?;
             Ok(Box::new(KernelOperator::<T, K, O>::new(&call, options)?))
@@ -107,13 +120,19 @@ impl<'a, T: Element> System<'a, T> {
         };
         Self {
             options,
-            ..Self::new(Box::new(operator), unknown, rhs)
+            ..Self::new(Box::new(operator), formula, unknown, rhs)
         }
     }
 
-    fn new(operator: MakeOperator<'a>, unknown: AliasInfo, rhs: Argument<'a>) -> Self {
+    fn new(
+        operator: MakeOperator<'a>,
+        formula: &'static str,
+        unknown: AliasInfo,
+        rhs: Argument<'a>,
+    ) -> Self {
         Self {
             operator,
+            formula,
             unknown,
             rhs,
             guess: None,
@@ -124,6 +143,11 @@ impl<'a, T: Element> System<'a, T> {
     }
 
     option_methods!();
+
+    /// The formula as compiled.
+    pub fn formula(&self) -> &'static str {
+        self.formula
+    }
 
     /// The multiple `alpha >= 0` of the identity that is added to the matrix (ridge, nugget, noise variance); 1e-10 if
     /// not set.
@@ -207,6 +231,17 @@ impl<'a, T: Element> System<'a, T> {
             guess.as_ref().map(|guess| guess.view()),
             self.solver,
         )
+    }
+}
+
+impl<T> fmt::Debug for System<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("System")
+            .field("formula", &self.formula)
+            .field("unknown", &self.unknown.name)
+            .field("options", &self.options)
+            .field("solver", &self.solver)
+            .finish_non_exhaustive()
     }
 }
 

@@ -227,13 +227,15 @@ fn selections_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
-fn a_result_that_cannot_be_addressed_is_an_error() {
+fn a_result_beyond_memory_is_an_error() {
     let points = Points::<f64>::new(3, 5, 0);
-    let error = points.bind::<_, 1>(KMin(usize::MAX / 4)).run().unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .starts_with("the result: expected an array that can be addressed"),
-        "{error}"
-    );
+    for k in [1 << 44, usize::MAX / 4] {
+        let error = points.bind::<_, 1>(KMin(k)).run().unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("the result: expected an array that fits into memory"),
+            "{error}"
+        );
+    }
 }
