@@ -91,6 +91,12 @@ pub enum Error {
         /// The value that came.
         found: String,
     },
+    /// A preconditioner cannot be made.
+    #[error("the preconditioner cannot be made: {reason}")]
+    Preconditioner {
+        /// Why not.
+        reason: String,
+    },
     /// An array contains NaN or an infinity where finite numbers are needed.
     #[error("{name}: expected finite numbers, got {value} at row {row}, column {column}")]
     NotFinite {

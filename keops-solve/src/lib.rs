@@ -65,7 +65,8 @@
 //!
 //! A solve with a scalar kernel makes a preconditioner of a few rows of its matrix, as many as pay ([`Preconditioner::Auto`]): for 5000
 //! points in the unit square and a Gaussian kernel of width 0.1, `alpha = 0.01`, about five iterations take the place of some 500. The choice depends on the
-//! system alone, and [`Solution::preconditioner`] tells it.
+//! system alone, and [`Solution::preconditioner`] tells it. A preconditioner can be kept ([`LowRank`]): for other right-hand sides, another
+//! `alpha`, or, renewed, for other parameters of the kernel.
 //!
 //! # Speed
 //!
@@ -80,9 +81,9 @@
 //! ```
 
 pub use keops_runtime::solve::{
-    self, ColumnReport, Entries, Failure, FnOperator, IterationState, LinearOperator, Precision,
-    Preconditioner, PreconditionerReport, Solution, SolveError, SolveOptions, Tolerance,
-    Unconverged,
+    self, ColumnReport, Entries, Failure, FnOperator, IterationState, Landmarks, LinearOperator,
+    LowRank, Precision, Precondition, Preconditioner, PreconditionerReport, Solution, SolveError,
+    SolveOptions, Tolerance, Unconverged,
 };
 pub use keops_runtime::{
     Accumulate, Axis, Backend, BoundMatrix, BoundReduction, CallOptions, Element, Error,
@@ -266,8 +267,8 @@ macro_rules! lazy {
 /// The macros, the traits and the common types: `use keops_solve::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Accumulate, Backend, Element, Error, Failure, InstructionSet, LinearOperator,
-        Preconditioner, Solution, SolveError, SolveOptions, SumScheme, SymbolicMatrix, System,
-        Tolerance, genred, kernel_solve, lazy,
+        Accumulate, Backend, Element, Error, Failure, InstructionSet, Landmarks, LinearOperator,
+        LowRank, Preconditioner, Solution, SolveError, SolveOptions, SumScheme, SymbolicMatrix,
+        System, Tolerance, genred, kernel_solve, lazy,
     };
 }

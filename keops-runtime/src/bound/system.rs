@@ -14,8 +14,8 @@ use crate::kernel::Kernel;
 use crate::options::{CallOptions, option_methods};
 use crate::signature::{AliasInfo, Category, Signature};
 use crate::solve::{
-    IterationState, LinearOperator, Preconditioner, Solution, SolveError, SolveOptions, Tolerance,
-    solve,
+    IterationState, LinearOperator, LowRank, Preconditioner, Solution, SolveError, SolveOptions,
+    Tolerance, solve,
 };
 
 type Operator<'a> = Box<dyn LinearOperator + 'a>;
@@ -191,6 +191,32 @@ impl<'a, T: Element> System<'a, T> {
     pub fn preconditioner(mut self, preconditioner: Preconditioner<'a>) -> Self {
         self.solver.preconditioner = preconditioner;
         self
+    }
+
+    /// Has the solution hold the factorisation that it was preconditioned with, in [`Solution::low_rank`].
+    pub fn keep_preconditioner(mut self) -> Self {
+        self.solver.keep_preconditioner = true;
+        self
+    }
+
+    /// Makes the preconditioner of the matrix without solving, to be used for several systems by [`Preconditioner::Built`]; see
+    /// [`LowRank::new`] for what [`preconditioner`](Self::preconditioner) may be.
+    ///
+    /// # Errors
+    /// As for [`solve`](Self::solve) where arrays or options do not fit, and for [`LowRank::new`].
+    pub fn build_preconditioner(self) -> Result<LowRank, Error> {
+        let operator = (self.operator)(&self.options)?;
+        LowRank::new(&*operator, self.solver.alpha, self.solver.preconditioner)
+    }
+
+    /// Renews a preconditioner that was built for other parameters or other points, with the same pivots; see
+    /// [`LowRank::refreshed`].
+    ///
+    /// # Errors
+    /// As for [`build_preconditioner`](Self::build_preconditioner).
+    pub fn refresh_preconditioner(self, built: &LowRank) -> Result<LowRank, Error> {
+        let operator = (self.operator)(&self.options)?;
+        built.with_alpha(self.solver.alpha)?.refreshed(&*operator)
     }
 
     /// A function that is called before the first iteration and after each; [`ControlFlow::Break`] ends the solve.

@@ -40,7 +40,7 @@ use std::time::Instant;
 use super::block::{Block, column_sums};
 use super::operator::{LinearOperator, OperatorError, Precision};
 use super::options::{IterationState, Precondition, Preconditioner, SolveOptions};
-use super::precondition::{Choice, Request, build};
+use super::precondition::{Found, Jacobi, LowRank, Request};
 use super::product::{Matrix, norms, view, view_mut};
 use super::report::{Failure, Part, PreconditionerReport, Products};
 use super::system::{Outcome, System};
@@ -52,6 +52,8 @@ pub(super) struct Cg<'a> {
     pub(super) matrix: Matrix<'a>,
     preconditioner: Option<Box<dyn Precondition + 'a>>,
     pub(super) preconditioner_report: Option<PreconditionerReport>,
+    /// The preconditioner, if it is a factorisation.
+    pub(super) low_rank: Option<LowRank>,
     precision: Precision,
     systems: Vec<System>,
     b: Block,
@@ -97,6 +99,7 @@ impl<'a> Cg<'a> {
             },
             preconditioner: None,
             preconditioner_report: None,
+            low_rank: None,
             precision: if working {
                 Precision::Working
             } else {
@@ -165,17 +168,32 @@ impl<'a> Cg<'a> {
 
     /// Makes the preconditioner, for the systems that are left.
     fn precondition(&mut self, options: &SolveOptions<'a>) -> Result<(), Failure> {
-        let choice = match options.preconditioner {
-            Preconditioner::None => return Ok(()),
+        let (operator, alpha) = (self.matrix.operator, self.matrix.alpha);
+        let given = options.preconditioner;
+        let choice = match given {
             Preconditioner::Custom(preconditioner) => {
                 self.preconditioner = Some(Box::new(preconditioner));
                 return Ok(());
             }
-            Preconditioner::Auto => Choice::Auto,
-            Preconditioner::Cholesky { rank } => Choice::Random(rank),
-            Preconditioner::Greedy { rank } => Choice::Greedy(rank),
+            Preconditioner::Built(built) => {
+                let built = built
+                    .with_alpha(alpha)
+                    .map_err(|error| self.failed(Part::Preconditioner, Box::new(error)))?;
+                self.use_low_rank(built);
+                return Ok(());
+            }
+            _ => given.choice(operator.len()).ok().flatten(),
         };
-        let Some(entries) = self.matrix.operator.entries() else {
+        let Some(entries) = operator.entries() else {
+            return Ok(());
+        };
+        let Some(choice) = choice else {
+            if let Preconditioner::Jacobi = given {
+                let made = Jacobi::new(entries, operator.len(), alpha);
+                let (jacobi, report) = made.map_err(|error| self.failed(Part::Operator, error))?;
+                self.preconditioner = jacobi.map(|jacobi| Box::new(jacobi) as _);
+                self.preconditioner_report = Some(report);
+            }
             return Ok(());
         };
         let ratios = self.systems.iter().map(|s| s.norm / s.tolerance);
@@ -186,17 +204,27 @@ impl<'a> Cg<'a> {
                 .is_none_or(|limit| started.elapsed() < limit)
         };
         let request = Request {
-            n: self.matrix.operator.len(),
+            n: operator.len(),
             columns: self.systems.len(),
-            alpha: self.matrix.alpha,
+            alpha,
             reduction: ratios.fold(1.0, f64::max).min(1.0 / DOUBLE_ROUNDOFF),
             go_on: &in_time,
         };
-        let (preconditioner, report) =
-            build(entries, choice, &request).map_err(|error| self.failed(Part::Operator, error))?;
-        self.preconditioner = preconditioner;
-        self.preconditioner_report = Some(report);
+        let found = LowRank::find(entries, choice, &request);
+        match found.map_err(|error| self.failed(Part::Operator, error))? {
+            Found::Made(low_rank) => self.use_low_rank(low_rank),
+            Found::Impossible(report) => self.preconditioner_report = Some(report),
+        }
         Ok(())
+    }
+
+    /// Preconditions with a factorisation, unless it is of rank 0, which is a multiple of the identity.
+    fn use_low_rank(&mut self, low_rank: LowRank) {
+        self.preconditioner_report = Some(low_rank.report());
+        if low_rank.rank() > 0 {
+            self.preconditioner = Some(Box::new(low_rank.clone()));
+            self.low_rank = Some(low_rank);
+        }
     }
 
     fn iterate(&mut self, options: &mut SolveOptions<'a>, limit: usize) -> Result<(), Failure> {

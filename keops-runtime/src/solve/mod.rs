@@ -23,6 +23,7 @@
 
 mod block;
 mod cg;
+mod dense;
 mod operator;
 mod options;
 mod precondition;
@@ -38,8 +39,9 @@ use self::block::Block;
 use self::cg::Cg;
 pub use self::operator::{Entries, FnOperator, LinearOperator, OperatorError, Precision};
 pub use self::options::{
-    IterationState, OnIteration, Precondition, Preconditioner, SolveOptions, Tolerance,
+    IterationState, Landmarks, OnIteration, Precondition, Preconditioner, SolveOptions, Tolerance,
 };
+pub use self::precondition::LowRank;
 use self::product::{Matrix, norms};
 pub use self::report::{
     ColumnReport, Failure, Part, PreconditionerReport, Products, Solution, SolveError, Unconverged,
@@ -97,15 +99,7 @@ fn solve_in_double<'a>(
 ) -> Result<Solution<f64>, SolveError<f64>> {
     let started = Instant::now();
     options.check()?;
-    if let Preconditioner::Cholesky { .. } | Preconditioner::Greedy { .. } = options.preconditioner
-        && operator.entries().is_none()
-    {
-        return Err(SolveError::Input(Error::Option {
-            option: "preconditioner",
-            expected: "Auto, None or Custom for an operator whose entries are not available",
-            found: format!("{:?}", options.preconditioner),
-        }));
-    }
+    options.preconditioner.check(operator)?;
     let (n, columns) = b.dim();
     check_array("the right-hand side", b.view(), operator.len(), None)?;
     if let Some(guess) = guess {
@@ -168,6 +162,7 @@ fn solve_in_double<'a>(
         history: cg.history,
         products: cg.matrix.products,
         preconditioner: cg.preconditioner_report,
+        low_rank: cg.low_rank.filter(|_| options.keep_preconditioner),
         elapsed: started.elapsed(),
     };
     match result {

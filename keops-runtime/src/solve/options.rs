@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use super::operator::{OperatorError, Precision};
+use super::operator::{LinearOperator, OperatorError, Precision};
+use super::precondition::{Choice, LowRank};
 use crate::Error;
 
 /// When a column of the solution is good enough, in terms of its residual `r = b - (alpha a + K a)` of `n` entries.
@@ -39,6 +40,12 @@ pub trait Precondition: Sync {
     /// Whatever the preconditioner says; the solve ends and returns that error.
     fn apply(&self, r: ArrayView2<'_, f64>, z: ArrayViewMut2<'_, f64>)
     -> Result<(), OperatorError>;
+
+    /// A number `m >= 0` for which `alpha Id + K >= m P` is certain, so that no eigenvalue of `P^-1 (alpha Id + K)` is less. The default 0
+    /// says nothing. The bounds of the error of a solve follow from it.
+    fn lower_bound(&self, _alpha: f64) -> f64 {
+        0.0
+    }
 }
 
 impl<P: Precondition + ?Sized> Precondition for &P {
@@ -49,6 +56,19 @@ impl<P: Precondition + ?Sized> Precondition for &P {
     ) -> Result<(), OperatorError> {
         (**self).apply(r, z)
     }
+
+    fn lower_bound(&self, alpha: f64) -> f64 {
+        (**self).lower_bound(alpha)
+    }
+}
+
+/// The landmarks of [`Preconditioner::Nystrom`], rows of the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Landmarks<'a> {
+    /// So many different rows, drawn with equal probabilities (with a fixed seed).
+    Uniform(usize),
+    /// These.
+    Points(&'a [usize]),
 }
 
 /// How a system is preconditioned.
@@ -57,7 +77,8 @@ impl<P: Precondition + ?Sized> Precondition for &P {
 /// `rank` columns, and `P = F F' + alpha Id`. They cost the diagonal and `rank` rows of `K`, about `2 n rank^2` operations, and
 /// the memory of `rank` vectors in double precision. They need the entries of the operator
 /// ([`LinearOperator::entries`](super::LinearOperator::entries)), which dense matrices and scalar kernels have. The report is in
-/// [`Solution::preconditioner`](super::Solution::preconditioner).
+/// [`Solution::preconditioner`](super::Solution::preconditioner), and the preconditioner itself in
+/// [`Solution::low_rank`](super::Solution::low_rank) if [`SolveOptions::keep_preconditioner`] asks for it.
 ///
 /// Sources: M. Diaz, E. N. Epperly, Z. Frangella, J. A. Tropp, R. J. Webber, *Robust, randomized preconditioning for kernel ridge regression*
 /// (arXiv:2304.12465); E. N. Epperly, J. A. Tropp, R. J. Webber, *Embrace rejection: kernel matrix approximation by accelerated randomly pivoted
@@ -83,8 +104,53 @@ pub enum Preconditioner<'a> {
         /// The number of pivots. Fewer are used if the operator has a lower numerical rank.
         rank: usize,
     },
+    /// The approximation of Nystrom, `F F' = K_nS K_SS^-1 K_Sn` for a set `S` of landmarks: these are the pivots. Uniform landmarks do worse than
+    /// random pivots where points are clustered.
+    Nystrom(Landmarks<'a>),
+    /// `P = alpha Id + diag(K)`, for a diagonal that is not constant. (A constant one is only a scale.) It takes the diagonal of the operator.
+    Jacobi,
+    /// One that was made before, for the same operator or one like it, and is used with the `alpha` of the solve.
+    Built(&'a LowRank),
     /// The caller's own.
     Custom(&'a dyn Precondition),
+}
+
+impl<'a> Preconditioner<'a> {
+    /// Refuses what cannot be had for an operator.
+    pub(super) fn check(&self, operator: &dyn LinearOperator) -> Result<(), Error> {
+        let n = operator.len();
+        match self {
+            Self::Auto | Self::None | Self::Custom(_) => Ok(()),
+            Self::Built(built) => built.check_size(n),
+            _ if operator.entries().is_some() => self.choice(n).map(drop),
+            _ => Err(Error::Option {
+                option: "preconditioner",
+                expected: "Auto, None, Built or Custom for an operator whose entries are not available",
+                found: format!("{self:?}"),
+            }),
+        }
+    }
+
+    /// How pivots are to be chosen for a matrix of `n` rows, if they are.
+    pub(super) fn choice(&self, n: usize) -> Result<Option<Choice<'a>>, Error> {
+        Ok(Some(match *self {
+            Self::None | Self::Jacobi | Self::Built(_) | Self::Custom(_) => return Ok(None),
+            Self::Auto => Choice::Auto,
+            Self::Cholesky { rank } => Choice::Random(rank),
+            Self::Greedy { rank } => Choice::Greedy(rank),
+            Self::Nystrom(Landmarks::Uniform(rank)) => Choice::Uniform(rank),
+            Self::Nystrom(Landmarks::Points(points)) => {
+                if let Some(point) = points.iter().find(|&&point| point >= n) {
+                    return Err(Error::Option {
+                        option: "preconditioner",
+                        expected: "landmarks that are rows of the operator",
+                        found: format!("landmark {point} of {n} rows"),
+                    });
+                }
+                Choice::Given(points)
+            }
+        }))
+    }
 }
 
 impl fmt::Debug for Preconditioner<'_> {
@@ -94,6 +160,9 @@ impl fmt::Debug for Preconditioner<'_> {
             Self::None => f.write_str("None"),
             Self::Cholesky { rank } => write!(f, "Cholesky {{ rank: {rank} }}"),
             Self::Greedy { rank } => write!(f, "Greedy {{ rank: {rank} }}"),
+            Self::Nystrom(landmarks) => write!(f, "Nystrom({landmarks:?})"),
+            Self::Jacobi => f.write_str("Jacobi"),
+            Self::Built(built) => write!(f, "Built({built:?})"),
             Self::Custom(_) => f.write_str("Custom(..)"),
         }
     }
@@ -132,6 +201,9 @@ pub struct SolveOptions<'a> {
     pub time_limit: Option<Duration>,
     /// The preconditioner. Default [`Preconditioner::Auto`].
     pub preconditioner: Preconditioner<'a>,
+    /// Whether the solution is to hold the factorisation that the solve was preconditioned with, in
+    /// [`Solution::low_rank`](super::Solution::low_rank). Default `false`.
+    pub keep_preconditioner: bool,
     /// Called before the first iteration and after each; [`ControlFlow::Break`] ends the solve, unless no column is
     /// left in work. Default: none.
     pub on_iteration: Option<OnIteration<'a>>,
@@ -145,6 +217,7 @@ impl Default for SolveOptions<'_> {
             max_iterations: None,
             time_limit: None,
             preconditioner: Preconditioner::default(),
+            keep_preconditioner: false,
             on_iteration: None,
         }
     }
@@ -158,6 +231,7 @@ impl fmt::Debug for SolveOptions<'_> {
             .field("max_iterations", &self.max_iterations)
             .field("time_limit", &self.time_limit)
             .field("preconditioner", &self.preconditioner)
+            .field("keep_preconditioner", &self.keep_preconditioner)
             .field("on_iteration", &self.on_iteration.as_ref().map(|_| ".."))
             .finish()
     }

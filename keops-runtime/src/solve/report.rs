@@ -6,6 +6,7 @@ use std::time::Duration;
 use ndarray::Array2;
 
 use super::operator::OperatorError;
+use super::precondition::LowRank;
 use crate::Error;
 
 /// The solution `a` of `(alpha Id + K) a = b`, or the best approximation that was found, and how it came about.
@@ -28,6 +29,9 @@ pub struct Solution<T> {
     pub products: Products,
     /// What was done for a preconditioner of the solver's own; `None` if none was asked for, or nothing was left to solve.
     pub preconditioner: Option<PreconditionerReport>,
+    /// The factorisation that the solve was preconditioned with, if it used one and
+    /// [`SolveOptions::keep_preconditioner`](super::SolveOptions::keep_preconditioner) asks for it.
+    pub low_rank: Option<LowRank>,
     /// The time that the solve took.
     pub elapsed: Duration,
 }
@@ -53,14 +57,14 @@ pub struct ColumnReport {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PreconditionerReport {
-    /// The number of pivots; 0 if no preconditioner was used, because it would not have paid or because the operator
-    /// is not positive semidefinite.
+    /// The number of pivots; 0 for [`Preconditioner::Jacobi`](super::Preconditioner::Jacobi), and if no preconditioner was used, because
+    /// it would not have paid or because the operator is not positive semidefinite.
     pub rank: usize,
     /// An upper bound of the condition number of the preconditioned matrix, `1 + trace(R) / alpha` for the residual `R` of the
-    /// factorisation, or that of the matrix itself if no preconditioner was used. It holds for a positive semidefinite operator, up to
+    /// factorisation (at rank 0 of the matrix itself), and `n max_i(alpha + K_ii) / alpha` for Jacobi. It holds for a positive semidefinite operator, up to
     /// rounding errors, and is often 3 to 10 times too large. Infinite where nothing is known.
     pub condition: f64,
-    /// The number of entries of the operator that were computed. A product uses `n^2` of them.
+    /// The number of entries of the operator that it took, in this solve or when it was built. A product uses `n^2` of them.
     pub entries: usize,
 }
 
@@ -231,6 +235,7 @@ impl<T> Solution<T> {
             history: self.history,
             products: self.products,
             preconditioner: self.preconditioner,
+            low_rank: self.low_rank,
             elapsed: self.elapsed,
         }
     }

@@ -19,7 +19,8 @@ const CHUNK: usize = 256;
 pub(super) struct Factor {
     /// The columns of `F`, one after the other.
     columns: Vec<f64>,
-    rank: usize,
+    /// The pivots, in the order of the columns.
+    pivots: Vec<usize>,
     /// The diagonal of `R`; what is lost in rounding errors is 0.
     residual: Vec<f64>,
     /// The largest entry of the diagonal of `K`.
@@ -37,8 +38,20 @@ pub(super) struct Candidates {
     order: Vec<usize>,
 }
 
-#[cfg(test)]
 impl Candidates {
+    /// The given points among `n`, each once, in their order; `None` if there are none.
+    pub(super) fn given(given: &[usize], n: usize) -> Option<Self> {
+        let mut points: Vec<usize> = Vec::with_capacity(given.len());
+        for &point in given {
+            if point < n && !points.contains(&point) {
+                points.push(point);
+            }
+        }
+        let order = (0..points.len()).collect();
+        (!points.is_empty()).then_some(Self { points, order })
+    }
+
+    #[cfg(test)]
     pub(super) fn parts(&self) -> (&[usize], &[usize]) {
         (&self.points, &self.order)
     }
@@ -62,7 +75,7 @@ impl Factor {
         }
         Ok(Some(Self {
             columns: Vec::new(),
-            rank: 0,
+            pivots: Vec::new(),
             largest: residual.iter().copied().fold(0.0, f64::max),
             residual,
             entries: n,
@@ -71,7 +84,7 @@ impl Factor {
 
     /// The number of columns of `F`.
     pub(super) fn rank(&self) -> usize {
-        self.rank
+        self.pivots.len()
     }
 
     /// The trace of the residual, up to rounding errors.
@@ -82,7 +95,7 @@ impl Factor {
     /// An upper bound of the trace of the residual, and with it of all its eigenvalues.
     pub(super) fn trace_bound(&self) -> f64 {
         let zeros = self.residual.iter().filter(|&&d| d == 0.0).count();
-        let lost = zeros.saturating_sub(self.rank) as f64;
+        let lost = zeros.saturating_sub(self.rank()) as f64;
         self.trace() + lost * ROUNDING * self.largest
     }
 
@@ -91,10 +104,11 @@ impl Factor {
         self.residual.iter().copied().fold(0.0, f64::max)
     }
 
-    /// `F'`, and its end.
-    pub(super) fn into_transposed(self) -> Result<Array2<f64>, OperatorError> {
-        let shape = (self.rank, self.residual.len());
-        Ok(Array2::from_shape_vec(shape, self.columns)?)
+    /// `F'` and the pivots, and its end.
+    pub(super) fn into_parts(self) -> Result<(Array2<f64>, Vec<usize>), OperatorError> {
+        let shape = (self.rank(), self.residual.len());
+        let transposed = Array2::from_shape_vec(shape, self.columns)?;
+        Ok((transposed, self.pivots))
     }
 
     /// Points that are drawn independently of each other, with probabilities proportional to the diagonal of the residual; `None` if
@@ -158,7 +172,7 @@ impl Factor {
         entries.compute_rows(points, rows.view_mut())?;
         self.entries += rows.len();
 
-        let old = ArrayView2::from_shape((self.rank, n), &self.columns)?;
+        let old = ArrayView2::from_shape((self.rank(), n), &self.columns)?;
         let at_candidates = old.select(Axis(1), points);
         let mut among = rows.select(Axis(1), points);
         general_mat_mul(-1.0, &at_candidates.t(), &at_candidates, 1.0, &mut among);
@@ -208,7 +222,7 @@ impl Factor {
                 *residual = 0.0;
             }
         }
-        self.rank += accepted.len();
+        self.pivots.extend(accepted.iter().map(|&k| points[k]));
         self.columns.extend(new.iter());
         Ok(Some(Growth {
             accepted: accepted.len(),

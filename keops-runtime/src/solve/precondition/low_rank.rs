@@ -1,49 +1,302 @@
 //! The inverse of a low-rank matrix plus a multiple of the identity.
 
-use ndarray::linalg::general_mat_mul;
-use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, s};
+use std::fmt;
+use std::sync::Arc;
+
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 
-use super::super::operator::OperatorError;
-use super::super::options::Precondition;
+use super::super::dense::{factorize, gram, solve};
+use super::super::operator::{Entries, LinearOperator, OperatorError};
+use super::super::options::{Precondition, Preconditioner};
+use super::super::report::PreconditionerReport;
+use super::factor::Factor;
+use super::search::{Choice, Request, search};
+use crate::Error;
 
 /// Number of points that are worked on together.
 const CHUNK: usize = 1024;
-/// Number of rows of a block of the capacitance matrix.
-const BLOCK: usize = 64;
 /// The least shift, as a multiple of the largest eigenvalue of `F F'`, `2^-44`: rounding errors perturb the spectrum of `P^-1 P` by
 /// `2^-53` times the condition number of `P`, and this keeps it below a hundredth.
 const LEAST_SHIFT: f64 = 5.7e-14;
+/// The factor by which residuals are taken to be reduced where no solve says by how much.
+const REDUCTION: f64 = 1e6;
 
-/// `P = F F' + mu Id`, for `F` of `n` rows and `r` columns. Memory: `n r + r^2` numbers.
+/// A preconditioner `P = F F' + mu Id` of `alpha Id + K` that is kept: for other right-hand sides, other `alpha`, other parameters of the
+/// kernel, and for what else an approximate inverse and determinant serve.
 ///
-/// Its inverse is applied in `4 n r` operations per column, by the identity of Sherman, Morrison and Woodbury,
-/// `P^-1 = (Id - F (F'F + mu Id)^-1 F') / mu`.
-pub(super) struct LowRank {
+/// `F` of `n` rows and `r` columns is a partial Cholesky factorisation of `K` with pivots, which does not depend on `alpha`: `K = F F' + R`
+/// with `R` positive semidefinite, and zero in the rows of the `r` pivots. `mu` is `alpha`, or as little more as inverting in double
+/// precision takes. Copies share `F`.
+///
+/// `P^-1` is applied in `4 n r` operations per column, by the identity of Sherman, Morrison and Woodbury,
+/// `P^-1 = (Id - F (F'F + mu Id)^-1 F') / mu`. Memory: `n r + 2 r^2` numbers.
+///
+/// ```
+/// use keops_runtime::solve::{LowRank, Preconditioner, SolveOptions, solve};
+/// use ndarray::Array2;
+///
+/// let k = Array2::from_shape_fn((100, 100), |(i, j)| (-0.01 * (i as f64 - j as f64).powi(2)).exp());
+/// let p = LowRank::new(&k, 0.1, Preconditioner::Cholesky { rank: 30 })?;
+/// for c in 1..4 {
+///     let b = Array2::from_shape_fn((100, 1), |(i, _)| (i as f64 / c as f64).sin());
+///     let options = SolveOptions { alpha: 0.1, preconditioner: Preconditioner::Built(&p), ..Default::default() };
+///     assert!(solve(&k, b.view(), None, options)?.iterations < 10);
+/// }
+/// // Another alpha needs no entries, another matrix no search for pivots.
+/// let other = p.with_alpha(0.01)?;
+/// let refreshed = p.refreshed(&(2.0 * &k))?;
+/// assert_eq!(refreshed.pivots(), p.pivots());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct LowRank {
+    partial: Arc<Partial>,
+    alpha: f64,
+    shift: f64,
+    /// The lower Cholesky factor of the capacitance matrix `F'F + mu Id`.
+    lower: Arc<Array2<f64>>,
+}
+
+/// What does not depend on `alpha`.
+struct Partial {
     /// `F'`.
     transposed: Array2<f64>,
-    /// The lower Cholesky factor of the capacitance matrix `F'F + mu Id`.
-    lower: Array2<f64>,
-    shift: f64,
+    /// `F'F`.
+    gram: Array2<f64>,
+    pivots: Vec<usize>,
+    /// A bound of the trace of `R`.
+    residual: f64,
+    /// The number of entries that were computed.
+    entries: usize,
+}
+
+/// What came of the search for a preconditioner.
+pub(in super::super) enum Found {
+    /// One, of rank 0 if no other would pay.
+    Made(LowRank),
+    /// The matrix is not semidefinite, or its factorisation does not fit into memory.
+    Impossible(PreconditionerReport),
 }
 
 impl LowRank {
-    /// `F F' + mu Id` for `F'` and the least `mu >= alpha` that can be inverted in double precision.
-    pub(super) fn new(transposed: Array2<f64>, alpha: f64) -> Option<Self> {
-        let mut lower = gram(&transposed);
-        let row_sums = lower.rows().into_iter().map(|row| row.mapv(f64::abs).sum());
-        let shift = alpha.max(LEAST_SHIFT * row_sums.fold(0.0, f64::max));
-        lower.diag_mut().mapv_inplace(|entry| entry + shift);
-        factorize(&mut lower).then_some(Self {
-            transposed,
-            lower,
-            shift,
+    /// Makes the preconditioner of `alpha Id + K` that a solve would: one of [`Preconditioner::Auto`], whose rank is what pays for one
+    /// right-hand side and six digits, [`Cholesky`](Preconditioner::Cholesky), [`Greedy`](Preconditioner::Greedy) and
+    /// [`Nystrom`](Preconditioner::Nystrom). Where the rank is 0, `P = alpha Id`.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for an `alpha` out of range, a choice of another kind, landmarks that are no rows, and an operator without
+    /// [`entries`](LinearOperator::entries); [`Error::Preconditioner`] if the operator is not positive semidefinite or fails, or if
+    /// the factorisation does not fit into memory.
+    pub fn new<O: LinearOperator + ?Sized>(
+        operator: &O,
+        alpha: f64,
+        preconditioner: Preconditioner<'_>,
+    ) -> Result<Self, Error> {
+        let n = operator.len();
+        let choice = preconditioner.choice(n)?.ok_or_else(|| Error::Option {
+            option: "preconditioner",
+            expected: "Auto, Cholesky, Greedy or Nystrom",
+            found: format!("{preconditioner:?}"),
+        })?;
+        Self::build(operator.entries(), n, alpha, choice)
+    }
+
+    /// The preconditioner of `alpha Id + K` for another `alpha`, in `r^3 / 3` operations, without the operator.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for an `alpha` out of range.
+    pub fn with_alpha(&self, alpha: f64) -> Result<Self, Error> {
+        check_alpha(alpha)?;
+        Self::invert(Arc::clone(&self.partial), alpha).ok_or_else(not_semidefinite)
+    }
+
+    /// The preconditioner of another matrix of as many rows with the same pivots, for parameters or points that have changed a
+    /// little: no search, one pass over the rows of the pivots. Pivots that now depend on others are left out.
+    ///
+    /// # Errors
+    /// As for [`LowRank::new`], and [`Error::Shape`] for an operator of another size.
+    pub fn refreshed<O: LinearOperator + ?Sized>(&self, operator: &O) -> Result<Self, Error> {
+        self.check_size(operator.len())?;
+        let choice = Choice::Given(self.pivots());
+        Self::build(operator.entries(), operator.len(), self.alpha, choice)
+    }
+
+    /// The number of rows of the matrix.
+    pub fn len(&self) -> usize {
+        self.partial.transposed.ncols()
+    }
+
+    /// Whether the matrix has no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of columns of `F`.
+    pub fn rank(&self) -> usize {
+        self.partial.transposed.nrows()
+    }
+
+    /// The transpose of `F`, of shape `(rank, n)`.
+    pub fn factor(&self) -> ArrayView2<'_, f64> {
+        self.partial.transposed.view()
+    }
+
+    /// The rows that the pivots are in, in the order of the columns of `F`.
+    pub fn pivots(&self) -> &[usize] {
+        &self.partial.pivots
+    }
+
+    /// The `alpha` that it was made for.
+    pub fn alpha(&self) -> f64 {
+        self.alpha
+    }
+
+    /// The shift `mu >= alpha`.
+    pub fn shift(&self) -> f64 {
+        self.shift
+    }
+
+    /// An upper bound of the trace of `R = K - F F'`, sharp up to rounding errors, and with it of the norm of `R`.
+    pub fn residual_trace(&self) -> f64 {
+        self.partial.residual
+    }
+
+    /// `log det P = (n - r) log mu + log det (F'F + mu Id)`.
+    pub fn log_determinant(&self) -> f64 {
+        let rest = (self.len() - self.rank()) as f64;
+        let capacitance: f64 = self.lower.diag().iter().map(|d| 2.0 * d.ln()).sum();
+        let rest = if rest > 0.0 {
+            rest * self.shift.ln()
+        } else {
+            0.0
+        };
+        rest + capacitance
+    }
+
+    /// The rank, a bound of the condition number of `P^-1 (alpha Id + K)`, and what was computed.
+    pub fn report(&self) -> PreconditionerReport {
+        let condition = if self.alpha > 0.0 {
+            self.shift.max(self.alpha + self.partial.residual) / self.alpha
+        } else {
+            f64::INFINITY
+        };
+        PreconditionerReport {
+            rank: self.rank(),
+            condition,
+            entries: self.partial.entries,
+        }
+    }
+
+    /// Refuses to serve a matrix of another size.
+    pub(in super::super) fn check_size(&self, n: usize) -> Result<(), Error> {
+        if n == self.len() {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            name: "the preconditioner".to_owned(),
+            expected: format!("{n} rows, as many as the operator has"),
+            shape: crate::error::shape(&[self.len(), self.len()]),
         })
     }
 
-    /// The shift `mu`.
-    pub(super) fn shift(&self) -> f64 {
-        self.shift
+    fn build(
+        entries: Option<&dyn Entries>,
+        n: usize,
+        alpha: f64,
+        choice: Choice<'_>,
+    ) -> Result<Self, Error> {
+        check_alpha(alpha)?;
+        let entries = entries.ok_or(Error::Option {
+            option: "preconditioner",
+            expected: "an operator whose entries are available",
+            found: "one without".to_owned(),
+        })?;
+        let request = Request {
+            n,
+            columns: 1,
+            alpha,
+            reduction: REDUCTION,
+            go_on: &|| true,
+        };
+        let found = Self::find(entries, choice, &request);
+        let found = found.map_err(|error| Error::Preconditioner {
+            reason: error.to_string(),
+        })?;
+        match found {
+            Found::Made(found) => Ok(found),
+            Found::Impossible(_) => Err(not_semidefinite()),
+        }
+    }
+
+    /// Looks for a preconditioner as a solve wants it.
+    pub(in super::super) fn find(
+        entries: &dyn Entries,
+        choice: Choice<'_>,
+        request: &Request<'_>,
+    ) -> Result<Found, OperatorError> {
+        let impossible = |entries| {
+            Ok(Found::Impossible(PreconditionerReport {
+                rank: 0,
+                condition: f64::INFINITY,
+                entries,
+            }))
+        };
+        let Some(mut factor) = Factor::new(entries, request.n)? else {
+            return impossible(request.n);
+        };
+        let trace = factor.trace_bound();
+        // A matrix that is not semidefinite is left to the iterations, which prove it.
+        let Some(used) = search(&mut factor, entries, choice, request)? else {
+            return impossible(factor.entries);
+        };
+        let (entries, residual) = (factor.entries, factor.trace_bound());
+        let (transposed, pivots, residual) = if used {
+            let (transposed, pivots) = factor.into_parts()?;
+            (transposed, pivots, residual)
+        } else {
+            (Array2::zeros((0, request.n)), Vec::new(), trace)
+        };
+        let partial = Partial {
+            gram: gram(&transposed),
+            transposed,
+            pivots,
+            residual,
+            entries,
+        };
+        match Self::invert(Arc::new(partial), request.alpha) {
+            Some(found) => Ok(Found::Made(found)),
+            None => impossible(entries),
+        }
+    }
+
+    /// The preconditioner of a given `F'`.
+    #[cfg(test)]
+    pub(super) fn of_factor(transposed: Array2<f64>, alpha: f64) -> Option<Self> {
+        let partial = Partial {
+            gram: gram(&transposed),
+            pivots: (0..transposed.nrows()).collect(),
+            transposed,
+            residual: 0.0,
+            entries: 0,
+        };
+        Self::invert(Arc::new(partial), alpha)
+    }
+
+    /// `F F' + mu Id` for the least `mu >= alpha` that can be inverted in double precision.
+    fn invert(partial: Arc<Partial>, alpha: f64) -> Option<Self> {
+        let mut lower = partial.gram.clone();
+        let row_sums = lower.rows().into_iter().map(|row| row.mapv(f64::abs).sum());
+        let shift = alpha.max(LEAST_SHIFT * row_sums.fold(0.0, f64::max));
+        // Nothing at all is preconditioned by the identity.
+        let shift = if shift > 0.0 { shift } else { 1.0 };
+        lower.diag_mut().mapv_inplace(|entry| entry + shift);
+        factorize(&mut lower).then(|| Self {
+            partial,
+            alpha,
+            shift,
+            lower: Arc::new(lower),
+        })
     }
 
     /// `y = F' x` for the rows of `x`, of shape `(columns, n)`. The order of all sums is fixed.
@@ -51,10 +304,10 @@ impl LowRank {
         let partial = |(f, x): (ArrayView2<'_, f64>, ArrayView2<'_, f64>)| {
             Array2::from_shape_fn((f.nrows(), x.nrows()), |(k, c)| f.row(k).dot(&x.row(c)))
         };
-        let chunks = self.transposed.axis_chunks_iter(Axis(1), CHUNK);
+        let chunks = self.partial.transposed.axis_chunks_iter(Axis(1), CHUNK);
         let chunks: Vec<_> = chunks.zip(x.axis_chunks_iter(Axis(1), CHUNK)).collect();
         let partials: Vec<_> = chunks.into_par_iter().map(partial).collect();
-        let mut sum = Array2::zeros((self.transposed.nrows(), x.nrows()));
+        let mut sum = Array2::zeros((self.partial.transposed.nrows(), x.nrows()));
         for partial in &partials {
             sum += partial;
         }
@@ -63,7 +316,7 @@ impl LowRank {
 
     /// `(x - F y) / mu`, in place of the rows of `x`.
     fn complete(&self, y: &Array2<f64>, x: &mut Array2<f64>) {
-        let chunks = self.transposed.axis_chunks_iter(Axis(1), CHUNK);
+        let chunks = self.partial.transposed.axis_chunks_iter(Axis(1), CHUNK);
         let chunks: Vec<_> = chunks.zip(x.axis_chunks_iter_mut(Axis(1), CHUNK)).collect();
         chunks.into_par_iter().for_each(|(f, mut x)| {
             for (f, y) in f.rows().into_iter().zip(y.rows()) {
@@ -90,69 +343,35 @@ impl Precondition for LowRank {
         z.assign(&x.t());
         Ok(())
     }
-}
 
-/// `F'F`.
-fn gram(transposed: &Array2<f64>) -> Array2<f64> {
-    let rank = transposed.nrows();
-    let mut gram = Array2::zeros((rank, rank));
-    let blocks: Vec<_> = gram
-        .axis_chunks_iter_mut(Axis(0), BLOCK)
-        .enumerate()
-        .collect();
-    blocks.into_par_iter().for_each(|(index, mut block)| {
-        let rows = index * BLOCK..index * BLOCK + block.nrows();
-        let (left, up_to) = (transposed.slice(s![rows.clone(), ..]), rows.end);
-        let right = transposed.slice(s![..up_to, ..]);
-        general_mat_mul(
-            1.0,
-            &left,
-            &right.t(),
-            0.0,
-            &mut block.slice_mut(s![.., ..up_to]),
-        );
-    });
-    for i in 0..rank {
-        for j in i + 1..rank {
-            gram[[i, j]] = gram[[j, i]];
-        }
+    fn lower_bound(&self, alpha: f64) -> f64 {
+        (alpha / self.shift).min(1.0)
     }
-    gram
 }
 
-/// Overwrites the lower triangle of a matrix with its Cholesky factor. `false` if it is not positive definite.
-pub(super) fn factorize(a: &mut Array2<f64>) -> bool {
-    for i in 0..a.nrows() {
-        let (above, mut rest) = a.view_mut().split_at(Axis(0), i);
-        let mut row = rest.row_mut(0);
-        for (j, above) in above.rows().into_iter().enumerate() {
-            let sum = row.slice(s![..j]).dot(&above.slice(s![..j]));
-            row[j] = (row[j] - sum) / above[j];
-        }
-        let known = row.slice(s![..i]);
-        let pivot = row[i] - known.dot(&known);
-        if pivot <= 0.0 || !pivot.is_finite() {
-            return false;
-        }
-        row[i] = pivot.sqrt();
+impl fmt::Debug for LowRank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LowRank")
+            .field("n", &self.len())
+            .field("rank", &self.rank())
+            .field("alpha", &self.alpha)
+            .finish_non_exhaustive()
     }
-    true
 }
 
-/// Overwrites `y` with the solution of `L L' Y = y`.
-pub(super) fn solve(lower: &Array2<f64>, y: &mut Array2<f64>) {
-    for mut y in y.columns_mut() {
-        let mut x = Array1::zeros(y.len());
-        for i in 0..y.len() {
-            let sum = lower.slice(s![i, ..i]).dot(&x.slice(s![..i]));
-            x[i] = (y[i] - sum) / lower[[i, i]];
-        }
-        for i in (0..y.len()).rev() {
-            x[i] /= lower[[i, i]];
-            let known = x[i];
-            x.slice_mut(s![..i])
-                .scaled_add(-known, &lower.slice(s![i, ..i]));
-        }
-        y.assign(&x);
+fn check_alpha(alpha: f64) -> Result<(), Error> {
+    if alpha >= 0.0 && alpha.is_finite() {
+        return Ok(());
+    }
+    Err(Error::Option {
+        option: "alpha",
+        expected: "a finite number that is not negative",
+        found: alpha.to_string(),
+    })
+}
+
+fn not_semidefinite() -> Error {
+    Error::Preconditioner {
+        reason: "the operator is not positive semidefinite, or its factorisation does not fit into memory".to_owned(),
     }
 }

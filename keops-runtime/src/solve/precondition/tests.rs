@@ -1,9 +1,26 @@
 use ndarray::{Array2, Axis, s};
 
+use super::super::dense::{factorize, solve};
+use super::super::options::Precondition;
+use super::super::report::PreconditionerReport;
 use super::factor::{Factor, concentration, eliminate};
-use super::low_rank::{LowRank, factorize, solve};
 use super::random::Random;
-use super::{Choice, Precondition, Request, build};
+use super::{Choice, Found, LowRank, Request};
+
+/// What a solve would use, and the report on it.
+fn build(
+    k: &Array2<f64>,
+    choice: Choice<'_>,
+    request: &Request<'_>,
+) -> (Option<LowRank>, PreconditionerReport) {
+    match LowRank::find(k, choice, request).unwrap() {
+        Found::Made(found) => {
+            let report = found.report();
+            (Some(found).filter(|found| found.rank() > 0), report)
+        }
+        Found::Impossible(report) => (None, report),
+    }
+}
 
 fn numbers(rows: usize, columns: usize) -> Array2<f64> {
     let mut random = Random::default();
@@ -49,7 +66,7 @@ fn the_inverse_is_exact() {
         (2500, 70, 0.01),
     ] {
         let f = numbers(n, rank);
-        let inverse = LowRank::new(f.t().as_standard_layout().to_owned(), alpha).unwrap();
+        let inverse = LowRank::of_factor(f.t().as_standard_layout().to_owned(), alpha).unwrap();
         assert_eq!(inverse.shift(), alpha);
         for columns in [1, 3] {
             let z = numbers(n, columns);
@@ -66,7 +83,7 @@ fn the_inverse_is_exact() {
 #[test]
 fn a_shift_is_added_where_there_is_none() {
     let f = numbers(50, 60);
-    let inverse = LowRank::new(f.t().as_standard_layout().to_owned(), 0.0).unwrap();
+    let inverse = LowRank::of_factor(f.t().as_standard_layout().to_owned(), 0.0).unwrap();
     assert!(inverse.shift() > 0.0 && inverse.shift() < 1e-11);
     let r = numbers(50, 1);
     let mut z = Array2::zeros((50, 1));
@@ -86,7 +103,7 @@ fn residuals_are_those_of_the_factor() {
             factor.largest_residual(),
             factor.trace_bound(),
         );
-        let f = factor.into_transposed().unwrap();
+        let f = factor.into_parts().unwrap().0;
         let r = &k - &f.t().dot(&f);
         assert!((r.diag().sum() - trace).abs() < 1e-12 && r.diag().sum() <= bound + 1e-14);
         assert!((r.diag().fold(0.0, |most, &d| d.max(most)) - most).abs() < 1e-13);
@@ -111,7 +128,7 @@ fn duplicates_end_at_the_numerical_rank() {
             reduction: 1e6,
             go_on: &|| true,
         };
-        let (inverse, report) = build(&k, choice, &request).unwrap();
+        let (inverse, report) = build(&k, choice, &request);
         assert!(inverse.is_some());
         assert!(report.rank <= 40, "{report:?}");
         assert!(report.condition < 1.0 + 1e-9, "{report:?}");
@@ -186,7 +203,7 @@ fn the_bound_holds() {
                 reduction: 1e6,
                 go_on: &|| true,
             };
-            let (inverse, report) = build(&k, choice, &request).unwrap();
+            let (inverse, report) = build(&k, choice, &request);
             let inverse = inverse.expect("a preconditioner");
             // P^-1 A has the eigenvalues 1 / (those of A^-1 P), and both are above and below 1.
             let mut product = Array2::zeros((n, n));
@@ -239,7 +256,7 @@ fn what_is_not_semidefinite_is_left_alone() {
                 reduction: 1e6,
                 go_on: &|| true,
             };
-            let (inverse, report) = build(&k, choice, &request).unwrap();
+            let (inverse, report) = build(&k, choice, &request);
             assert!(inverse.is_none());
             assert_eq!((report.rank, report.condition), (0, f64::INFINITY));
         }
