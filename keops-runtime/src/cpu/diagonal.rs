@@ -1,10 +1,11 @@
 //! The values of a scalar formula at the pairs of each point with itself.
 
-use super::pack::{pack_columns, pack_rows, scratch_for_columns};
+use super::Problem;
+use super::code::hoist_params;
 use super::pairing::{Pairing, scalar_value};
-use super::{Problem, hoist_params};
 use crate::kernel::Features;
-use crate::simd::LaneArray;
+use crate::lanes::{single_lanes, single_lanes_mut};
+use crate::simd::{LaneArray, Scalar};
 use rayon::prelude::*;
 
 /// Number of points of a task.
@@ -27,12 +28,19 @@ fn fill<P: Pairing>(problem: &Problem<'_>, params: &[f64], first: usize, out: &m
     let params = P::Params::<f64>::from_slice(params);
     let mut row = vec![[0.0]; P::Row::<f64>::LEN];
     let mut column = vec![0.0; P::Column::<f64>::LEN];
-    let mut raw = vec![[0.0]; rows.components()];
-    let mut scratch =
-        vec![[0.0]; scratch_for_columns::<P, LaneArray<f64, 1>>(columns.components())];
+    let mut raw_row = vec![0.0; rows.components()];
+    let mut raw_column = vec![0.0; columns.components()];
     for (k, out) in out.iter_mut().enumerate() {
-        pack_rows::<P, _>(s, params, rows, first + k, &mut raw, &mut row);
-        pack_columns::<P, _>(s, params, columns, first + k, 1, &mut scratch, &mut column);
+        rows.gather(first + k, 1, &mut raw_row);
+        columns.gather(first + k, 1, &mut raw_column);
+        P::hoist_rows(s, params, single_lanes::<Scalar<f64>>(&raw_row), &mut row);
+        let features = single_lanes_mut::<Scalar<f64>>(&mut column);
+        P::hoist_columns(
+            s,
+            params,
+            single_lanes::<Scalar<f64>>(&raw_column),
+            features,
+        );
         let (row, column) = (P::Row::from_slice(&row), P::Column::from_slice(&column));
         [*out] = scalar_value::<P, LaneArray<f64, 1>>(s, params, row, column);
     }

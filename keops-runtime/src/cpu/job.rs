@@ -5,7 +5,7 @@
 use core::ops::Range;
 
 use super::plan::Plan;
-use crate::reduce::Sink;
+use crate::reduce::{Reduction, Sink};
 use rayon::prelude::*;
 
 /// What is done with a span of rows and an interval of columns: the totals, by row, then by slot.
@@ -19,10 +19,24 @@ pub struct Job<'a, Total> {
     /// Totals per row.
     pub(super) slots: usize,
     pub(super) part: Part<'a, Total>,
-    /// Adds the totals of other columns of a row to its totals.
-    pub(super) merge: &'a (dyn Fn(&mut [Total], &[Total]) + Sync),
+    pub(super) ends: &'a dyn Ends<Total>,
+}
+
+/// What a reduction does with the totals of a row in the end.
+pub(super) trait Ends<Total>: Sync {
+    /// Adds the totals of later columns of a row to its totals.
+    fn merge(&self, totals: &mut [Total], others: &[Total]);
     /// Ends a row.
-    pub(super) finish: &'a (dyn Fn(&mut [Total]) + Sync),
+    fn finish(&self, totals: &mut [Total]);
+}
+
+impl<R: Reduction> Ends<R::Total> for R {
+    fn merge(&self, totals: &mut [R::Total], others: &[R::Total]) {
+        Reduction::merge(*self, totals, others);
+    }
+    fn finish(&self, totals: &mut [R::Total]) {
+        Reduction::finish(*self, totals);
+    }
 }
 
 impl<Total: Copy + Send + Sync> Job<'_, Total> {
@@ -39,7 +53,7 @@ impl<Total: Copy + Send + Sync> Job<'_, Total> {
         if spans <= 1 {
             let mut totals = self.span(rows);
             for row in totals.chunks_exact_mut(self.slots) {
-                (self.finish)(row);
+                self.ends.finish(row);
             }
             return sink.take(self.slots, &totals);
         }
@@ -74,7 +88,7 @@ impl<Total: Copy + Send + Sync> Job<'_, Total> {
                 .chunks_exact_mut(self.slots)
                 .zip(others.chunks_exact(self.slots));
             for (totals, others) in rows {
-                (self.merge)(totals, others);
+                self.ends.merge(totals, others);
             }
         }
         totals

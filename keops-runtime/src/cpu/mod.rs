@@ -4,6 +4,7 @@
 //! rows and some intervals of columns: it packs the features of its rows once, then for each tile of columns packs
 //! these and runs all its rows over them ([`tile`]). Memory is a few tiles per thread, whatever the number of points.
 
+mod code;
 mod dense;
 mod diagonal;
 mod job;
@@ -18,15 +19,14 @@ pub(crate) use diagonal::diagonal;
 pub(crate) use job::Job;
 pub(crate) use pack::Points;
 pub(crate) use pairing::{Pairing, RowsI, RowsJ, Weighted};
+pub(crate) use task::{Task, Total};
 
 use crate::kernel::Features;
 use crate::reduce::Reduction;
-use crate::simd::{InstructionSet, Real, dispatch};
-use core::marker::PhantomData;
+use crate::simd::{InstructionSet, Real};
+use code::Compiled;
 use core::ops::Range;
-use core::slice;
 use plan::{Plan, Shape};
-use task::Task;
 
 /// A formula with its arrays, in one orientation.
 #[derive(Clone, Debug)]
@@ -57,8 +57,19 @@ pub(crate) fn reduce<P: Pairing, T: Real, R: Reduction>(
     reduction: R,
     run: impl FnOnce(&Job<'_, R::Total>),
 ) {
-    let components = P::Out::<T>::LEN;
-    let slots = reduction.slots(components);
+    let code = Compiled::<P, T, R>::new(isa, problem, reduction);
+    let slots = reduction.slots(P::Out::<T>::LEN);
+    let part = |rows: Range<usize>, interval: (usize, usize)| {
+        R::Total::run(&Task {
+            problem,
+            code: &code,
+            rows,
+            intervals: &[interval],
+            slots,
+            by_lane: R::BY_LANE,
+            longest_tile: reduction.longest_tile(),
+        })
+    };
     let shape = Shape {
         rows: problem.rows.count(),
         columns: problem.columns.count(),
@@ -66,47 +77,12 @@ pub(crate) fn reduce<P: Pairing, T: Real, R: Reduction>(
         cost: P::COST,
         row_bytes: P::Row::<T>::LEN * size_of::<T>() + slots * size_of::<R::Total>(),
     };
-    let params = hoist_params::<P, T>(&problem.params);
-    let part = |rows: Range<usize>, interval: (usize, usize)| {
-        let task = Task::<P, T, R> {
-            problem,
-            reduction,
-            params: &params,
-            rows,
-            intervals: slice::from_ref(&interval),
-            slots,
-            kernel: PhantomData,
-        };
-        dispatch(isa, task)
-    };
     run(&Job {
         rows: shape.rows,
         columns: shape.columns,
         plan: Plan::new(&shape),
         slots,
         part: &part,
-        merge: &|totals: &mut [R::Total], others: &[R::Total]| reduction.merge(totals, others),
-        finish: &|totals: &mut [R::Total]| reduction.finish(totals),
+        ends: &reduction,
     });
-}
-
-/// Computes the parameter features in double precision, whatever the type of the evaluation.
-pub(crate) fn hoist_params<P: Pairing, T: Real>(raw: &[f64]) -> Vec<T> {
-    let s = crate::simd::LaneArray::<f64, 1>::new();
-    let raw: Vec<[f64; 1]> = raw.iter().map(|&value| [value]).collect();
-    let mut params = vec![[0.0]; P::Params::<f64>::LEN];
-    P::hoist_params(s, &raw, &mut params);
-    // A combination of parameters that only the smaller type cannot hold must not become infinite, since 0 times it is 0.
-    let largest = T::MAX.to_f64();
-    let held = |value: f64| {
-        if value.is_finite() {
-            value.clamp(-largest, largest)
-        } else {
-            value
-        }
-    };
-    params
-        .iter()
-        .map(|&[value]| T::from_f64(held(value)))
-        .collect()
 }

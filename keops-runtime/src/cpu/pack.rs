@@ -1,10 +1,10 @@
 //! Packing: from arrays of any element type and strides to the features of tiles.
 
-use super::pairing::Pairing;
+use super::code::{Layout, Sides};
 use crate::input::{Element, Input};
-use crate::kernel::Features;
-use crate::lanes::{scalars, scalars_mut, single_lanes_mut};
-use crate::simd::{Real, Simd};
+use crate::lanes::Aligned;
+use crate::simd::Real;
+use core::ops::Range;
 use ndarray::{Array2, ArrayView2};
 
 /// The arrays of one side of the pairs, in the order of their variables.
@@ -66,20 +66,94 @@ impl<'a> Points<'a> {
         Selection { arrays, count }
     }
 
-    /// The raw components of `LANES` points from `first` on, by component, then by lane. Lanes beyond the last point
+    /// The features of rows, by vector, then by feature, then by lane.
+    pub(super) fn pack_rows<T: Real>(
+        &self,
+        sides: &dyn Sides<T>,
+        layout: &Layout,
+        rows: Range<usize>,
+    ) -> Aligned<T> {
+        let (lanes, length) = (layout.lanes, layout.row * layout.lanes);
+        let vectors = rows.len().div_ceil(lanes);
+        let mut features = Aligned::zeros(vectors * length);
+        if length > 0 {
+            let mut raw = Aligned::zeros(self.components * lanes);
+            for (v, features) in features.chunks_exact_mut(length).enumerate() {
+                self.gather(rows.start + v * lanes, lanes, &mut raw);
+                sides.hoist_rows(&raw, features);
+            }
+        }
+        features
+    }
+
+    /// What packs the features of columns.
+    pub(super) fn pack_columns<'b, T: Real>(
+        &'b self,
+        sides: &'b dyn Sides<T>,
+        layout: &Layout,
+    ) -> ColumnPacker<'b, 'a, T> {
+        let lanes = layout.column_lanes;
+        ColumnPacker {
+            points: self,
+            sides,
+            lanes,
+            length: layout.column,
+            raw: Aligned::zeros(self.components * lanes),
+            features: Aligned::zeros(layout.column * lanes),
+        }
+    }
+
+    /// The raw components of `lanes` points from `first` on, by component, then by lane. Lanes beyond the last point
     /// repeat it.
-    #[inline(always)]
-    fn gather<S: Simd>(&self, first: usize, raw: &mut [S::V]) {
-        let raw = scalars_mut::<S>(raw);
-        let valid = S::LANES.min(self.count - first);
+    pub(super) fn gather<T: Real>(&self, first: usize, lanes: usize, raw: &mut [T]) {
+        let valid = lanes.min(self.count - first);
         let mut from = 0;
         for (array, components) in &self.arrays {
-            let to = from + components * S::LANES;
+            let to = from + components * lanes;
             match array {
-                Input::F32(array) => copy(array, first, valid, S::LANES, &mut raw[from..to]),
-                Input::F64(array) => copy(array, first, valid, S::LANES, &mut raw[from..to]),
+                Input::F32(array) => copy(array, first, valid, lanes, &mut raw[from..to]),
+                Input::F64(array) => copy(array, first, valid, lanes, &mut raw[from..to]),
             }
             from = to;
+        }
+    }
+}
+
+/// Packs the features of columns, tile by tile.
+pub(super) struct ColumnPacker<'b, 'a, T> {
+    points: &'b Points<'a>,
+    sides: &'b dyn Sides<T>,
+    /// Columns that are hoisted together.
+    lanes: usize,
+    /// Features of a column.
+    length: usize,
+    raw: Aligned<T>,
+    features: Aligned<T>,
+}
+
+impl<T: Real> ColumnPacker<'_, '_, T> {
+    /// Computes the features of columns `first..first + count`, by column, then by feature.
+    pub(super) fn pack(&mut self, first: usize, count: usize, columns: &mut [T]) {
+        let Self { lanes, length, .. } = *self;
+        if length == 0 {
+            return;
+        }
+        for done in (0..count).step_by(lanes) {
+            self.points.gather(first + done, lanes, &mut self.raw);
+            if lanes == 1 {
+                let column = &mut columns[done * length..][..length];
+                self.sides.hoist_columns(&self.raw, column);
+                continue;
+            }
+            self.sides.hoist_columns(&self.raw, &mut self.features);
+            let points = lanes.min(count - done);
+            let columns = &mut columns[done * length..][..points * length];
+            for (k, features) in self.features.chunks_exact(lanes).enumerate() {
+                let column = columns[k..].iter_mut().step_by(length);
+                for (to, &from) in column.zip(features) {
+                    *to = from;
+                }
+            }
         }
     }
 }
@@ -101,8 +175,7 @@ impl Selection {
     }
 }
 
-/// Copies points `first..first + valid` to `raw`, by component, then by lane.
-#[inline(always)]
+/// Copies points `first..first + valid` to `raw`, by component, then by lane; lanes beyond them repeat the last one.
 fn copy<U: Element, T: Real>(
     array: &ArrayView2<'_, U>,
     first: usize,
@@ -111,103 +184,61 @@ fn copy<U: Element, T: Real>(
     raw: &mut [T],
 ) {
     let columns = array.ncols();
-    if let Some(values) = array.as_slice() {
-        let values = &values[first * columns..(first + valid) * columns];
-        for c in 0..columns {
-            for l in 0..valid {
-                raw[c * lanes + l] = T::from_f64(values[l * columns + c].to_f64());
+    let (raw, beyond) = raw.split_at_mut(columns * lanes);
+    let point = |l: usize| first + l.min(valid - 1);
+    match array.as_slice() {
+        Some(values) if valid == lanes => {
+            let values = &values[first * columns..(first + valid) * columns];
+            transpose(lanes, columns, values, raw, |value| {
+                T::from_f64(value.to_f64())
+            });
+        }
+        _ => {
+            for (c, raw) in raw.chunks_exact_mut(lanes).enumerate() {
+                for (l, raw) in raw.iter_mut().enumerate() {
+                    *raw = T::from_f64(array[(point(l), c)].to_f64());
+                }
             }
         }
-    } else {
-        for c in 0..columns {
-            for l in 0..valid {
-                raw[c * lanes + l] = T::from_f64(array[(first + l, c)].to_f64());
-            }
-        }
     }
-    for c in 0..columns {
-        let last = raw[c * lanes + valid - 1];
-        for l in valid..lanes {
-            raw[c * lanes + l] = last;
-        }
-    }
-    for value in &mut raw[columns * lanes..] {
-        *value = T::ZERO;
-    }
+    beyond.fill(T::ZERO);
 }
 
-/// Computes the features of `vectors` vectors of rows from row `first` on, by vector, then by feature.
+/// Writes the transpose of a matrix of `rows` rows and `columns` columns.
 #[inline(always)]
-pub(crate) fn pack_rows<P: Pairing, S: Simd>(
-    s: S,
-    params: &P::Params<S::T>,
-    points: &Points<'_>,
-    first: usize,
-    raw: &mut [S::V],
-    features: &mut [S::V],
+fn transpose<U: Copy, T>(
+    rows: usize,
+    columns: usize,
+    from: &[U],
+    to: &mut [T],
+    convert: impl Fn(U) -> T,
 ) {
-    let length = P::Row::<S::V>::LEN;
-    if length == 0 {
-        return;
-    }
-    for (v, features) in features.chunks_exact_mut(length).enumerate() {
-        points.gather::<S>(first + v * S::LANES, raw);
-        P::hoist_rows(s, params, raw, features);
-    }
-}
-
-/// Columns with more features than this are packed one by one: reading them in order is worth more than lanes.
-const WIDE: usize = 32;
-
-/// Number of vectors of scratch that [`pack_columns`] needs for points of `components` raw components.
-#[inline(always)]
-pub(crate) fn scratch_for_columns<P: Pairing, S: Simd>(components: usize) -> usize {
-    components + P::Column::<S::V>::LEN
-}
-
-/// Computes the features of columns `first..first + count`, by column, then by feature.
-#[inline(always)]
-pub(crate) fn pack_columns<P: Pairing, S: Simd>(
-    s: S,
-    params: &P::Params<S::T>,
-    points: &Points<'_>,
-    first: usize,
-    count: usize,
-    scratch: &mut [S::V],
-    columns: &mut [S::T],
-) {
-    let length = P::Column::<S::V>::LEN;
-    if length == 0 {
-        return;
-    }
-    if const { P::Column::<S::V>::LEN > WIDE } {
-        // SAFETY: vectors of one lane need no instruction set.
-        let single = unsafe { <S::T as Real>::Scalar::assume_available() };
-        let raw = &mut scalars_mut::<S>(scratch)[..points.components];
-        let raw = single_lanes_mut::<<S::T as Real>::Scalar>(raw);
-        for (c, features) in columns.chunks_exact_mut(length).take(count).enumerate() {
-            points.gather::<<S::T as Real>::Scalar>(first + c, raw);
-            P::hoist_columns(
-                single,
-                params,
-                raw,
-                single_lanes_mut::<<S::T as Real>::Scalar>(features),
-            );
-        }
-        return;
-    }
-    let (raw, features) = scratch.split_at_mut(points.components);
-    let mut done = 0;
-    while done < count {
-        points.gather::<S>(first + done, raw);
-        P::hoist_columns(s, params, raw, features);
-        let features = scalars::<S>(features);
-        for l in 0..S::LANES.min(count - done) {
-            let column = &mut columns[(done + l) * length..][..length];
-            for k in 0..length {
-                column[k] = features[k * S::LANES + l];
+    // Numbers of lanes, which the loops are unrolled for.
+    match rows {
+        16 => transpose_by::<16, U, T>(columns, from, to, convert),
+        8 => transpose_by::<8, U, T>(columns, from, to, convert),
+        4 => transpose_by::<4, U, T>(columns, from, to, convert),
+        _ => {
+            for (c, to) in to.chunks_exact_mut(rows).enumerate() {
+                for (r, to) in to.iter_mut().enumerate() {
+                    *to = convert(from[r * columns + c]);
+                }
             }
         }
-        done += S::LANES;
+    }
+}
+
+#[inline(always)]
+fn transpose_by<const R: usize, U: Copy, T>(
+    columns: usize,
+    from: &[U],
+    to: &mut [T],
+    convert: impl Fn(U) -> T,
+) {
+    let from = &from[..R * columns];
+    for (c, to) in to.as_chunks_mut::<R>().0.iter_mut().enumerate() {
+        for (r, to) in to.iter_mut().enumerate() {
+            *to = convert(from[r * columns + c]);
+        }
     }
 }

@@ -1,120 +1,101 @@
 //! One task: a span of rows over some intervals of columns, on one thread.
 
 use super::Problem;
-use super::pack::{pack_columns, pack_rows, scratch_for_columns};
-use super::pairing::Pairing;
-use super::tile::{Columns, rows_per_block, run_tile};
-use crate::kernel::Features;
-use crate::lanes::scalars_mut;
-use crate::reduce::{Reduction, TILE_COLUMNS};
-use crate::simd::{Real, Simd, WithSimd};
-use core::marker::PhantomData;
+use super::code::{Code, Layout, Sides};
+use super::tile::Columns;
+use crate::lanes::Aligned;
+use crate::reduce::{Candidate, TILE_COLUMNS};
+use crate::simd::Real;
 use core::ops::Range;
 
 /// The features of a tile of columns take at most this many bytes, unless already one vector of columns takes more.
 const TILE_BYTES: usize = 128 << 10;
 
-/// The reduction of the columns in `intervals` for the rows in `rows`. Its result are the totals, by row, then by slot.
-pub(super) struct Task<'a, 'b, P, T, R> {
+/// The reduction of the columns in `intervals` for the rows in `rows`.
+pub struct Task<'a, 'b, T, Total> {
     pub(super) problem: &'a Problem<'b>,
-    pub(super) reduction: R,
-    /// The parameter features.
-    pub(super) params: &'a [T],
+    pub(super) code: &'a dyn Code<T, Total>,
     pub(super) rows: Range<usize>,
     /// Intervals `from..to` of columns, one for a dense reduction.
     pub(super) intervals: &'a [(usize, usize)],
     /// Totals per row.
     pub(super) slots: usize,
-    pub(super) kernel: PhantomData<P>,
+    /// Whether totals of a vector of rows are stored by lane, then by slot.
+    pub(super) by_lane: bool,
+    /// The largest number of columns of a tile.
+    pub(super) longest_tile: usize,
+}
+
+/// One number of the state that is kept between tiles.
+pub(crate) trait Total: Copy + Send + Sync + 'static {
+    /// Runs a task; see [`Task::run`].
+    #[doc(hidden)]
+    fn run<T: Real>(task: &Task<'_, '_, T, Self>) -> Vec<Self>;
+}
+
+// Through methods of `Real`, which are compiled with this crate and not with each formula.
+impl Total for f64 {
+    fn run<T: Real>(task: &Task<'_, '_, T, Self>) -> Vec<Self> {
+        T::run_sums(task)
+    }
+}
+
+impl Total for Candidate {
+    fn run<T: Real>(task: &Task<'_, '_, T, Self>) -> Vec<Self> {
+        T::run_candidates(task)
+    }
 }
 
 /// The number of columns of a tile.
-pub(super) fn tile_columns<P: Pairing, S: Simd>(longest: usize) -> usize {
-    let bytes = P::Column::<S::T>::LEN * size_of::<S::T>();
-    let fitting = TILE_BYTES / bytes.max(1) / S::LANES * S::LANES;
-    fitting.clamp(S::LANES, TILE_COLUMNS).min(longest)
+pub(super) fn tile_columns<T>(layout: &Layout, longest: usize) -> usize {
+    let bytes = layout.column * size_of::<T>();
+    let fitting = TILE_BYTES / bytes.max(1) / layout.lanes * layout.lanes;
+    fitting.clamp(layout.lanes, TILE_COLUMNS).min(longest)
 }
 
-impl<P: Pairing, T: Real, R: Reduction> WithSimd<T> for Task<'_, '_, P, T, R> {
-    type Output = Vec<R::Total>;
+impl<T: Real, Totals: Copy> Task<'_, '_, T, Totals> {
+    /// The totals, by row, then by slot.
+    pub(crate) fn run(&self) -> Vec<Totals> {
+        let (code, slots) = (self.code, self.slots);
+        let layout = code.layout();
+        let sides: &dyn Sides<T> = code;
+        let (row_points, column_points) = (&self.problem.rows, &self.problem.columns);
+        let count = self.rows.len();
+        let rows = row_points.pack_rows(sides, &layout, self.rows.clone());
+        let vectors = count.div_ceil(layout.lanes);
 
-    #[inline(always)]
-    fn with<S: Simd<T = T>>(self, s: S) -> Vec<R::Total> {
-        let Self {
-            problem,
-            reduction,
-            rows,
-            intervals,
-            slots,
-            ..
-        } = self;
-        let (row_points, column_points) = (&problem.rows, &problem.columns);
-        let params = P::Params::<T>::from_slice(self.params);
-        let zero = s.splat(T::ZERO);
-        let vectors = rows.len().div_ceil(S::LANES);
-
-        let mut features = vec![zero; vectors * P::Row::<S::V>::LEN];
-        let raw = row_points.components();
-        let scratch_columns = scratch_for_columns::<P, S>(column_points.components());
-        let mut scratch = vec![zero; raw.max(scratch_columns)];
-        pack_rows::<P, S>(
-            s,
-            params,
-            row_points,
-            rows.start,
-            &mut scratch[..raw],
-            &mut features,
-        );
-
-        let components = P::Out::<S::V>::LEN;
-        let mut totals = Vec::with_capacity(vectors * slots * S::LANES);
-        for n in 0..vectors * slots * S::LANES {
-            let slot = if R::BY_LANE { n } else { n / S::LANES } % slots;
-            totals.push(reduction.neutral(slot, components));
+        let neutral: Vec<Totals> = (0..slots).map(|slot| code.neutral(slot)).collect();
+        let mut totals = Vec::with_capacity(vectors * slots * layout.lanes);
+        for n in 0..vectors * slots * layout.lanes {
+            totals.push(neutral[if self.by_lane { n } else { n / layout.lanes } % slots]);
         }
 
-        let longest = intervals
-            .iter()
-            .map(|&(from, to)| to - from)
-            .max()
-            .unwrap_or(0);
-        let tile = tile_columns::<P, S>(longest);
-        let mut columns = vec![zero; (tile * P::Column::<T>::LEN).div_ceil(S::LANES)];
-        let block = const { rows_per_block::<P, S, R>() };
-        let mut state = vec![zero; block * R::Tile::<S::V, P::Out<S::V>>::LEN];
-        for &(from, to) in intervals {
+        let longest = self.intervals.iter().map(|&(from, to)| to - from).max();
+        let tile = tile_columns::<T>(&layout, longest.unwrap_or(0));
+        let mut packed = Aligned::zeros(tile * layout.column);
+        let mut pack = column_points.pack_columns(sides, &layout);
+        let mut scratch = Aligned::zeros(layout.scratch * layout.lanes);
+        for &(from, to) in self.intervals {
             let mut first = from;
             while first < to {
                 let count = tile.min(to - first);
-                let packed = scalars_mut::<S>(&mut columns);
-                let scratch = &mut scratch[..scratch_columns];
-                pack_columns::<P, S>(s, params, column_points, first, count, scratch, packed);
-                let length = P::Column::<T>::LEN;
-                for offset in (0..count).step_by(reduction.longest_tile()) {
+                pack.pack(first, count, &mut packed);
+                for offset in (0..count).step_by(self.longest_tile) {
                     let columns = Columns {
                         first: first + offset,
-                        count: reduction.longest_tile().min(count - offset),
-                        features: &packed[offset * length..],
+                        count: self.longest_tile.min(count - offset),
+                        features: &packed[offset * layout.column..],
                     };
-                    run_tile::<P, S, R>(
-                        s,
-                        reduction,
-                        params,
-                        &features,
-                        &columns,
-                        &mut state,
-                        &mut totals,
-                        slots,
-                    );
+                    code.run_tile(&rows, &columns, &mut scratch, &mut totals, slots);
                 }
                 first += count;
             }
         }
-        if R::BY_LANE {
-            totals.truncate(rows.len() * slots);
+        if self.by_lane {
+            totals.truncate(count * slots);
             return totals;
         }
-        by_row(&totals, rows.len(), slots, S::LANES)
+        by_row(&totals, count, slots, layout.lanes)
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) use smallest::Smallest;
 pub(crate) use sum::{RowSink, Sum};
 pub(crate) use summation::Summation;
 
+use crate::cpu::Total;
 use crate::kernel::{Accumulator, Features};
 use crate::simd::Simd;
 
@@ -33,7 +34,7 @@ pub(crate) const TILE_COLUMNS: usize = 256;
 /// `totals[slot * LANES + lane]`, unless [`BY_LANE`](Reduction::BY_LANE); those of a single row by slot.
 pub(crate) trait Reduction: Copy + Send + Sync + 'static {
     /// One number of the state that is kept between tiles.
-    type Total: Copy + Send + Sync + 'static;
+    type Total: Total;
     /// The state while a tile is reduced, for one vector of rows; in registers if it is small.
     type Tile<V: Copy, O: Features<V>>: Features<V>;
     /// Takes the terms of one column.

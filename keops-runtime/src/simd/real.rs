@@ -2,6 +2,8 @@
 
 use super::Simd;
 use super::math::Coefficients;
+use crate::cpu::Task;
+use crate::reduce::Candidate;
 
 /// The element type of a vector: `f32` or `f64`.
 pub trait Real:
@@ -38,6 +40,16 @@ pub trait Real:
     fn from_f64(x: f64) -> Self;
     /// The same value in double precision.
     fn to_f64(self) -> f64;
+
+    /// Values in this type, a finite one as a finite one: the largest number takes the place of what is beyond it.
+    #[doc(hidden)]
+    fn held(values: &[f64]) -> Vec<Self>;
+    /// Runs a task with totals that are sums. It is a method here so that it is compiled with this crate.
+    #[doc(hidden)]
+    fn run_sums(task: &Task<'_, '_, Self, f64>) -> Vec<f64>;
+    /// Runs a task with totals that are candidates, likewise.
+    #[doc(hidden)]
+    fn run_candidates(task: &Task<'_, '_, Self, Candidate>) -> Vec<Candidate>;
 }
 
 macro_rules! real {
@@ -62,6 +74,17 @@ macro_rules! real {
             fn from_f64(x: f64) -> Self { x as $t }
             #[inline(always)]
             fn to_f64(self) -> f64 { f64::from(self) }
+
+            fn held(values: &[f64]) -> Vec<Self> {
+                let largest = f64::from(<$t>::MAX);
+                let held = |&value: &f64| match value.is_finite() {
+                    true => value.clamp(-largest, largest) as $t,
+                    false => value as $t,
+                };
+                values.iter().map(held).collect()
+            }
+            fn run_sums(task: &Task<'_, '_, Self, f64>) -> Vec<f64> { task.run() }
+            fn run_candidates(task: &Task<'_, '_, Self, Candidate>) -> Vec<Candidate> { task.run() }
         }
     )*};
 }

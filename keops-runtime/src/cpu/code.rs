@@ -1,0 +1,314 @@
+//! What is compiled for each formula: everything else of the driver is compiled once, with this crate.
+//!
+//! A formula costs its user's crate one hoist of each side and one loop over a tile, for each instruction set. The driver
+//! calls them through the traits here, once per vector of points and once per tile, so that the calls cost nothing.
+
+use super::Problem;
+use super::dense::Stored;
+use super::pairing::{Pairing, scalar_value};
+use super::tile::{Columns, rows_per_block, run_tile};
+use crate::kernel::Features;
+use crate::lanes::{single_lanes, single_lanes_mut, vectors, vectors_mut};
+use crate::reduce::Reduction;
+use crate::simd::{InstructionSet, Real, Simd, WithSimd, dispatch};
+use core::marker::PhantomData;
+
+/// Columns with more features than this are packed one by one: reading them in order is worth more than lanes.
+const WIDE: usize = 32;
+
+/// How the features of points lie in memory. Lengths are in vectors, or in elements for a single point.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    /// Rows of a vector.
+    pub(super) lanes: usize,
+    /// Columns that are hoisted together.
+    pub(super) column_lanes: usize,
+    /// Features of a row.
+    pub(super) row: usize,
+    /// Features of a column.
+    pub(super) column: usize,
+    /// Scratch of the loop over a tile.
+    pub(super) scratch: usize,
+}
+
+/// The sides of the pairs of a formula.
+pub(super) trait Sides<T>: Sync {
+    /// The lengths.
+    fn layout(&self) -> Layout;
+    /// Computes the features of a vector of rows, by feature, then by lane, from their raw coordinates in the same order.
+    fn hoist_rows(&self, raw: &[T], features: &mut [T]);
+    /// The same for columns, [`Layout::column_lanes`] of them.
+    fn hoist_columns(&self, raw: &[T], features: &mut [T]);
+}
+
+/// A formula with a reduction.
+pub(super) trait Code<T, Total>: Sides<T> {
+    /// The totals of no columns, for each slot.
+    fn neutral(&self, slot: usize) -> Total;
+    /// Reduces a tile of columns for all vectors of rows.
+    fn run_tile(
+        &self,
+        rows: &[T],
+        columns: &Columns<'_, T>,
+        scratch: &mut [T],
+        totals: &mut [Total],
+        slots: usize,
+    );
+}
+
+/// A formula with a store for its values.
+pub(super) trait Values<T>: Sides<T> {
+    /// Writes the values of a scalar formula for a vector of rows and a tile of columns, by column, then by lane.
+    fn values(&self, row: &[T], columns: &Columns<'_, T>, values: &mut [T]);
+}
+
+/// The formula `P`, with `R` saying what becomes of its terms.
+pub(super) struct Compiled<P, T, R> {
+    isa: InstructionSet,
+    params: Vec<T>,
+    pub(super) reduction: R,
+    kernel: PhantomData<P>,
+}
+
+impl<P: Pairing, T: Real, R> Compiled<P, T, R> {
+    /// The formula with the parameters of a problem.
+    pub(super) fn new(isa: InstructionSet, problem: &Problem<'_>, reduction: R) -> Self {
+        Self {
+            isa,
+            params: hoist_params::<P, T>(&problem.params),
+            reduction,
+            kernel: PhantomData,
+        }
+    }
+}
+
+/// Computes the parameter features in double precision, whatever the type of the evaluation.
+pub(super) fn hoist_params<P: Pairing, T: Real>(raw: &[f64]) -> Vec<T> {
+    let mut params = vec![0.0; P::Params::<f64>::LEN];
+    let s = crate::simd::LaneArray::<f64, 1>::new();
+    P::hoist_params(
+        s,
+        single_lanes::<crate::simd::Scalar<f64>>(raw),
+        single_lanes_mut::<crate::simd::Scalar<f64>>(&mut params),
+    );
+    T::held(&params)
+}
+
+/// What the reduction adds to the layout.
+pub(super) trait Scratch: Send + Sync {
+    /// Vectors of scratch of the loop over a tile.
+    fn scratch<P: Pairing, S: Simd>() -> usize;
+}
+
+impl<R: Reduction> Scratch for R {
+    fn scratch<P: Pairing, S: Simd>() -> usize {
+        const { rows_per_block::<P, S, R>() * R::Tile::<S::V, P::Out<S::V>>::LEN }
+    }
+}
+
+impl Scratch for Stored {
+    fn scratch<P: Pairing, S: Simd>() -> usize {
+        0
+    }
+}
+
+impl<P: Pairing, T: Real, R: Scratch> Sides<T> for Compiled<P, T, R> {
+    fn layout(&self) -> Layout {
+        dispatch::<T, _>(self.isa, Measure::<P, R>(PhantomData))
+    }
+
+    fn hoist_rows(&self, raw: &[T], features: &mut [T]) {
+        let params = &self.params;
+        dispatch(
+            self.isa,
+            HoistRows::<P, T> {
+                params,
+                raw,
+                features,
+                kernel: PhantomData,
+            },
+        );
+    }
+
+    fn hoist_columns(&self, raw: &[T], features: &mut [T]) {
+        let params = &self.params;
+        if const { P::Column::<T>::LEN > WIDE } {
+            // SAFETY: vectors of one lane need no instruction set.
+            let s = unsafe { T::Scalar::assume_available() };
+            let (raw, features) = (
+                single_lanes::<T::Scalar>(raw),
+                single_lanes_mut::<T::Scalar>(features),
+            );
+            return P::hoist_columns(s, P::Params::from_slice(params), raw, features);
+        }
+        dispatch(
+            self.isa,
+            HoistColumns::<P, T> {
+                params,
+                raw,
+                features,
+                kernel: PhantomData,
+            },
+        );
+    }
+}
+
+impl<P: Pairing, T: Real, R: Reduction> Code<T, R::Total> for Compiled<P, T, R> {
+    fn neutral(&self, slot: usize) -> R::Total {
+        self.reduction.neutral(slot, P::Out::<T>::LEN)
+    }
+
+    fn run_tile(
+        &self,
+        rows: &[T],
+        columns: &Columns<'_, T>,
+        scratch: &mut [T],
+        totals: &mut [R::Total],
+        slots: usize,
+    ) {
+        let (params, reduction) = (&self.params, self.reduction);
+        dispatch(
+            self.isa,
+            RunTile::<P, T, R> {
+                params,
+                reduction,
+                rows,
+                columns,
+                scratch,
+                totals,
+                slots,
+                kernel: PhantomData,
+            },
+        );
+    }
+}
+
+impl<P: Pairing, T: Real> Values<T> for Compiled<P, T, Stored> {
+    fn values(&self, row: &[T], columns: &Columns<'_, T>, values: &mut [T]) {
+        let params = &self.params;
+        dispatch(
+            self.isa,
+            Store::<P, T> {
+                params,
+                row,
+                columns,
+                values,
+                kernel: PhantomData,
+            },
+        );
+    }
+}
+
+struct Measure<P, R>(PhantomData<(P, R)>);
+
+impl<P: Pairing, T: Real, R: Scratch> WithSimd<T> for Measure<P, R> {
+    type Output = Layout;
+
+    #[inline(always)]
+    fn with<S: Simd<T = T>>(self, _: S) -> Layout {
+        let wide = P::Column::<T>::LEN > WIDE;
+        Layout {
+            lanes: S::LANES,
+            column_lanes: if wide { 1 } else { S::LANES },
+            row: P::Row::<T>::LEN,
+            column: P::Column::<T>::LEN,
+            scratch: R::scratch::<P, S>(),
+        }
+    }
+}
+
+struct HoistRows<'a, P, T> {
+    params: &'a [T],
+    raw: &'a [T],
+    features: &'a mut [T],
+    kernel: PhantomData<P>,
+}
+
+impl<P: Pairing, T: Real> WithSimd<T> for HoistRows<'_, P, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with<S: Simd<T = T>>(self, s: S) {
+        let params = P::Params::from_slice(self.params);
+        P::hoist_rows(
+            s,
+            params,
+            vectors::<S>(self.raw),
+            vectors_mut::<S>(self.features),
+        );
+    }
+}
+
+struct HoistColumns<'a, P, T> {
+    params: &'a [T],
+    raw: &'a [T],
+    features: &'a mut [T],
+    kernel: PhantomData<P>,
+}
+
+impl<P: Pairing, T: Real> WithSimd<T> for HoistColumns<'_, P, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with<S: Simd<T = T>>(self, s: S) {
+        let params = P::Params::from_slice(self.params);
+        P::hoist_columns(
+            s,
+            params,
+            vectors::<S>(self.raw),
+            vectors_mut::<S>(self.features),
+        );
+    }
+}
+
+struct RunTile<'a, 'b, P, T, R: Reduction> {
+    params: &'a [T],
+    reduction: R,
+    rows: &'a [T],
+    columns: &'a Columns<'b, T>,
+    scratch: &'a mut [T],
+    totals: &'a mut [R::Total],
+    slots: usize,
+    kernel: PhantomData<P>,
+}
+
+impl<P: Pairing, T: Real, R: Reduction> WithSimd<T> for RunTile<'_, '_, P, T, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with<S: Simd<T = T>>(self, s: S) {
+        run_tile::<P, S, R>(
+            s,
+            self.reduction,
+            P::Params::from_slice(self.params),
+            vectors::<S>(self.rows),
+            self.columns,
+            vectors_mut::<S>(self.scratch),
+            self.totals,
+            self.slots,
+        );
+    }
+}
+
+struct Store<'a, 'b, P, T> {
+    params: &'a [T],
+    row: &'a [T],
+    columns: &'a Columns<'b, T>,
+    values: &'a mut [T],
+    kernel: PhantomData<P>,
+}
+
+impl<P: Pairing, T: Real> WithSimd<T> for Store<'_, '_, P, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with<S: Simd<T = T>>(self, s: S) {
+        let params = P::Params::from_slice(self.params);
+        let row = P::Row::from_slice(vectors::<S>(self.row));
+        let columns = P::Column::many(self.columns.features, self.columns.count);
+        let values = vectors_mut::<S>(self.values);
+        for (value, column) in values.iter_mut().zip(columns) {
+            *value = scalar_value::<P, S>(s, params, row, column);
+        }
+    }
+}
