@@ -109,6 +109,16 @@ pub enum Error {
         /// Its column, from 0.
         column: usize,
     },
+    /// Ranges that are no block-sparse pattern, or that speak of points that there are not.
+    #[error("{entry}: expected {expected}, got {found}")]
+    Ranges {
+        /// The array and the position in it, such as `redranges_j[7]`.
+        entry: String,
+        /// What was expected there, in words.
+        expected: String,
+        /// What came.
+        found: String,
+    },
     /// An axis other than 0 and 1 was asked for.
     #[error("axis: expected 0 (reduce over i) or 1 (reduce over j), got {0}")]
     Axis(usize),

@@ -7,6 +7,7 @@ mod input;
 pub mod kernel;
 mod lanes;
 mod options;
+pub mod ranges;
 mod reduce;
 mod signature;
 pub mod simd;
@@ -19,4 +20,5 @@ pub use bound::{
 pub use error::Error;
 pub use input::{Argument, Element, IntoParams, IntoPoints, Scalar, scalar};
 pub use options::{Accumulate, Backend, CallOptions, SumScheme};
+pub use ranges::{IntoIntervals, Ranges};
 pub use signature::{AliasInfo, Category, Signature};

@@ -1,7 +1,10 @@
 //! How a reduction is to be carried out: the options between `bind` and `run`.
 
 use crate::Error;
+use crate::ranges::{Pattern, Ranges};
+use crate::signature::Sizes;
 use crate::simd::{InstructionSet, InstructionSetError};
+use std::sync::Arc;
 
 /// The hardware that evaluates the formula.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,7 +54,7 @@ pub enum SumScheme {
 }
 
 /// All options of a call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallOptions {
     /// The hardware.
@@ -63,9 +66,20 @@ pub struct CallOptions {
     /// The instruction set; `None` is the one that the environment variable `KEOPS_ISA` names (`avx512`, `avx2` or
     /// `portable`), or else the best that the processor has.
     pub instruction_set: Option<InstructionSet>,
+    /// The pairs that a block-sparse reduction takes; `None` are all.
+    pub ranges: Option<Ranges>,
 }
 
 impl CallOptions {
+    /// Which columns each row is reduced over, if not all.
+    ///
+    /// # Errors
+    /// [`Error::Ranges`] if the ranges speak of points that there are not.
+    pub(crate) fn pattern(&self, axis: usize, sizes: Sizes) -> Result<Option<Arc<Pattern>>, Error> {
+        let ranges = self.ranges.as_ref();
+        ranges.map(|ranges| ranges.half(axis, sizes)).transpose()
+    }
+
     /// The instruction set to use.
     ///
     /// # Errors
@@ -112,6 +126,12 @@ macro_rules! option_methods {
         /// Chooses the scheme of summation.
         pub fn sum_scheme(mut self, scheme: $crate::SumScheme) -> Self {
             self.options.sum_scheme = scheme;
+            self
+        }
+
+        /// Restricts reductions and products to some pairs of points.
+        pub fn ranges(mut self, ranges: &$crate::Ranges) -> Self {
+            self.options.ranges = Some(ranges.clone());
             self
         }
 

@@ -3,8 +3,8 @@
 mod kernels;
 
 use keops_runtime::simd::InstructionSet;
-use keops_runtime::solve::{LinearOperator, Precision};
-use keops_runtime::{BoundMatrix, Element, Error, IntoParams, IntoPoints, SymbolicMatrix};
+use keops_runtime::solve::{LinearOperator, Precision, Preconditioner};
+use keops_runtime::{BoundMatrix, Element, Error, IntoParams, IntoPoints, Ranges, SymbolicMatrix};
 use kernels::{HOISTED, Hoisted, SCALAR_CAUCHY, ScalarCauchy, numbers};
 use ndarray::{Array1, Array2, s};
 
@@ -204,4 +204,124 @@ fn the_operator_has_two_precisions() {
             .apply(Precision::Working, v.slice(s![1.., ..]), out.view_mut())
             .is_err()
     );
+}
+
+/// Clusters of 60 points, and which are neighbours: each cluster of itself but the last, which is on its own with the first.
+fn clusters() -> (Vec<[usize; 2]>, Array2<bool>) {
+    let ranges = vec![[0, 1], [1, 17], [20, 37], [37, 60]];
+    let neighbours = Array2::from_shape_fn((4, 4), |(k, l)| k == l && k < 3 || k.abs_diff(l) == 3);
+    (ranges, neighbours)
+}
+
+#[test]
+fn a_block_sparse_matrix_is_zero_outside_of_its_ranges() {
+    let (x, y) = (points::<f64>(60, 3, 1), points::<f64>(90, 3, 2));
+    let dense = written_out(&x, &y, 2.0);
+    let (rows, keep) = clusters();
+    let columns = [[50, 90], [0, 3], [10, 11], [11, 50]];
+    let blocks = Ranges::from_matrix(&rows, &columns, &keep).unwrap();
+    let mut in_blocks = Array2::zeros((60, 90));
+    for ((k, l), _) in keep.indexed_iter().filter(|(_, keep)| **keep) {
+        let ([from, to], [start, end]) = (rows[k], columns[l]);
+        in_blocks.slice_mut(s![from..to, start..end]).fill(1.0);
+    }
+    let twice = Ranges::from_rows(&[[3, 40]], &[2], &[[0, 60], [30, 90]]).unwrap();
+    let in_twice = Array2::from_shape_fn((60, 90), |(i, j)| {
+        let times = usize::from(j < 60) + usize::from(j >= 30);
+        if (3..40).contains(&i) {
+            times as f64
+        } else {
+            0.0
+        }
+    });
+    for (ranges, times) in [(blocks, in_blocks), (twice, in_twice)] {
+        let k = cauchy(&x, &y, 2.0).ranges(&ranges);
+        let masked = times * &dense;
+        assert_close(&k.to_dense().unwrap(), &masked, 1e-14);
+        assert_close(&k.t().to_dense().unwrap(), &masked.t().to_owned(), 1e-14);
+        for width in [1, 4, 5] {
+            let (v, w) = (points::<f64>(90, width, 3), points::<f64>(60, width, 4));
+            assert_close(&k.dot(&v).unwrap(), &masked.dot(&v), 1e-13);
+            assert_close(&k.t().dot(&w).unwrap(), &masked.t().dot(&w), 1e-13);
+        }
+        let sums = masked
+            .sum_axis(ndarray::Axis(0))
+            .insert_axis(ndarray::Axis(1));
+        assert_close(&k.sum(0).unwrap(), &sums, 1e-13);
+        assert_close(&k.t().sum(1).unwrap(), &sums, 1e-13);
+    }
+}
+
+#[test]
+fn the_operator_of_a_block_sparse_matrix_has_its_entries() {
+    let x = points::<f64>(60, 3, 1);
+    let (clusters, neighbours) = clusters();
+    let blocks = Ranges::from_matrix(&clusters, &clusters, &neighbours).unwrap();
+    let twice =
+        Ranges::from_rows(&[[3, 40], [40, 50]], &[2, 3], &[[3, 50], [3, 40], [3, 40]]).unwrap();
+    for ranges in [blocks, twice] {
+        let k = cauchy(&x, &x, 2.0).ranges(&ranges);
+        let masked = k.to_dense().unwrap();
+        assert_eq!(masked, masked.t());
+        let operator = k.operator().unwrap();
+        let v = points::<f64>(60, 3, 2);
+        let mut out = Array2::from_elem((60, 3), f64::NAN);
+        operator
+            .apply(Precision::Double, v.view(), out.view_mut())
+            .unwrap();
+        assert_close(&out, &masked.dot(&v), 1e-13);
+        let entries = operator.entries().unwrap();
+        let mut diagonal = vec![f64::NAN; 60];
+        entries.compute_diagonal(&mut diagonal).unwrap();
+        assert!(
+            diagonal
+                .iter()
+                .zip(masked.diag())
+                .all(|(got, expected)| got == expected)
+        );
+        let chosen = [0, 5, 18, 19, 36, 37, 59];
+        let mut rows = Array2::from_elem((chosen.len(), 60), f64::NAN);
+        entries.compute_rows(&chosen, rows.view_mut()).unwrap();
+        assert_close(&rows, &masked.select(ndarray::Axis(0), &chosen), 1e-15);
+        assert_eq!(entries.density(), ranges.pairs() as f64 / 3600.0);
+    }
+}
+
+#[test]
+fn block_sparse_systems_are_solved() {
+    let x = points::<f64>(600, 3, 1);
+    let b = points::<f64>(600, 2, 2);
+    // Blocks on the diagonal keep the matrix positive semidefinite.
+    let clusters: Vec<_> = (0..6).map(|k| [90 * k, 90 * k + 80]).collect();
+    let own = Array2::from_shape_fn((6, 6), |(k, l)| k == l);
+    let ranges = Ranges::from_matrix(&clusters, &clusters, &own).unwrap();
+    for preconditioner in [
+        Preconditioner::None,
+        Preconditioner::Auto,
+        Preconditioner::Cholesky { rank: 100 },
+    ] {
+        let k = cauchy(&x, &x, 2.0).ranges(&ranges);
+        let system = k
+            .rhs(&b)
+            .alpha(0.01)
+            .eps(1e-9)
+            .preconditioner(preconditioner);
+        let solution = system.solve().unwrap();
+        let back = k.to_dense().unwrap().dot(&solution.values) + 0.01 * &solution.values;
+        assert_close(&back, &b, 1e-7);
+        // Where there are no entries, all is alpha.
+        assert!((solution.values[(85, 1)] - 100.0 * b[(85, 1)]).abs() < 1e-6);
+    }
+    let uneven = Ranges::from_rows(&[[0, 10]], &[1], &[[0, 11]]).unwrap();
+    let k = cauchy(&x, &x, 2.0).ranges(&uneven);
+    let error = k.rhs(&b).alpha(0.01).solve().unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("ranges: expected with each pair (i, j) the pair (j, i)"),
+        "{error}"
+    );
+    assert!(k.operator().is_err());
+    let beyond = Ranges::dense(601, 601);
+    assert!(cauchy(&x, &x, 2.0).ranges(&beyond).operator().is_err());
 }

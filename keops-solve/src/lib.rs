@@ -56,6 +56,25 @@
 //! bare number where the dimension is 1). Elements are `f32` or `f64`, inferred from the arrays. `bind` itself
 //! checks and computes nothing; arrays that do not fit are an [`Error`] of `run` or `solve` that names the variable.
 //!
+//! # Block-sparse reductions
+//!
+//! Where far pairs of points contribute next to nothing, sort the points into clusters and let [`Ranges`] say which pairs of clusters
+//! count: the option `ranges` of reductions, symbolic matrices and systems takes no others.
+//!
+//! ```
+//! use keops_solve::ndarray::{Array2, array};
+//! use keops_solve::prelude::*;
+//!
+//! let x = Array2::from_shape_fn((6, 1), |(i, _)| (i / 3 * 1000 + i) as f64); // two clusters, of three points each
+//! let clusters = [[0, 3], [3, 6]];
+//! let near = Ranges::from_matrix(&clusters, &clusters, &array![[true, false], [false, true]])?;
+//!
+//! let gaussian = lazy!(|x: Vi(1), y: Vj(1)| (-x.sqdist(y)).exp());
+//! let sums = gaussian.bind(&x, &x).ranges(&near).sum(1)?; // 18 of 36 pairs
+//! assert_eq!(sums, gaussian.bind(&x, &x).sum(1)?);
+//! # Ok::<(), keops_solve::Error>(())
+//! ```
+//!
 //! # Honest results
 //!
 //! A solve has converged when the residual, **recomputed in double precision from the data**, meets the tolerance, whatever
@@ -87,7 +106,8 @@ pub use keops_runtime::solve::{
 };
 pub use keops_runtime::{
     Accumulate, Axis, Backend, BoundMatrix, BoundReduction, CallOptions, Element, Error,
-    IntoParams, IntoPoints, SumScheme, SymbolicMatrix, System, operation, simd::InstructionSet,
+    IntoIntervals, IntoParams, IntoPoints, Ranges, SumScheme, SymbolicMatrix, System, operation,
+    simd::InstructionSet,
 };
 pub use ndarray;
 
@@ -268,7 +288,7 @@ macro_rules! lazy {
 pub mod prelude {
     pub use crate::{
         Accumulate, Backend, Element, Error, Failure, InstructionSet, Landmarks, LinearOperator,
-        LowRank, Preconditioner, Solution, SolveError, SolveOptions, SumScheme, SymbolicMatrix,
-        System, Tolerance, genred, kernel_solve, lazy,
+        LowRank, Preconditioner, Ranges, Solution, SolveError, SolveOptions, SumScheme,
+        SymbolicMatrix, System, Tolerance, genred, kernel_solve, lazy,
     };
 }

@@ -5,7 +5,10 @@ use crate::Error;
 use crate::cpu::{Points, Problem};
 use crate::input::{Argument, Input, Mismatch};
 use crate::kernel::Kernel;
+use crate::options::CallOptions;
+use crate::ranges::Pattern;
 use crate::signature::{Category, Signature, Sizes};
+use std::sync::Arc;
 
 /// A formula's arrays and captured scalars, as they were bound.
 #[derive(Clone, Debug)]
@@ -51,18 +54,24 @@ impl<'a> Call<'a> {
         self.signature.check(&self.arguments)
     }
 
-    /// The arrays as the driver takes them, for a reduction in orientation `O`.
+    /// The arrays and ranges as the driver takes them, for a reduction in orientation `O`.
     ///
     /// # Errors
-    /// Those of [`Signature::check`].
-    pub(super) fn problem<O: Orientation>(&self) -> Result<Problem<'a>, Error> {
-        Ok(self.with_unknown::<O>(self.sizes()?, None))
+    /// Those of [`Signature::check`], and [`Error::Ranges`] if the ranges do not fit the points.
+    pub(super) fn problem<O: Orientation>(
+        &self,
+        options: &CallOptions,
+    ) -> Result<Problem<'a>, Error> {
+        let sizes = self.sizes()?;
+        let pattern = options.pattern(O::AXIS, sizes)?;
+        Ok(self.with_unknown::<O>(sizes, pattern, None))
     }
 
     /// The same with these values for the unknown, where the kernel reads it.
     pub(super) fn with_unknown<'b, O: Orientation>(
         &self,
         sizes: Sizes,
+        pattern: Option<Arc<Pattern>>,
         values: Option<Input<'b>>,
     ) -> Problem<'b>
     where
@@ -92,16 +101,20 @@ impl<'a> Call<'a> {
             rows,
             columns,
             params,
+            pattern,
         }
     }
 
     /// Whether the matrix of the kernel `K` is symmetric with these arrays: the variables that trade places when i and j
-    /// are exchanged hold the same points.
+    /// are exchanged hold the same points, and so do the ranges.
     ///
     /// # Errors
-    /// [`Error::DifferentPoints`] where they do not, and those of [`Signature::check`].
-    pub(super) fn check_symmetry<K: Kernel>(&self) -> Result<(), Error> {
+    /// [`Error::DifferentPoints`] or [`Error::Ranges`] where they do not, and those of [`Signature::check`].
+    pub(super) fn check_symmetry<K: Kernel>(&self, options: &CallOptions) -> Result<(), Error> {
         self.sizes()?;
+        if let Some(ranges) = &options.ranges {
+            ranges.check_symmetry()?;
+        }
         for &(i, j) in K::SYMMETRIC.unwrap_or_default() {
             let (Argument::Points(a), Argument::Points(b)) =
                 (&self.arguments[i], &self.arguments[j])

@@ -138,7 +138,7 @@ pub trait SymbolicMatrix<T: Element> {
     /// Nothing is computed or checked before [`System::solve`].
     fn rhs<'b>(&'b self, b: impl IntoPoints<'b, T>) -> System<'b, T>;
 
-    /// All entries, in an array of shape `(nrows, ncols)`. For scalar formulas only.
+    /// All entries, in an array of shape `(nrows, ncols)`; those outside of the ranges are 0. For scalar formulas only.
     ///
     /// # Errors
     /// As for [`dot`](Self::dot), and [`Error::Shape`] if the matrix is larger than any memory.
@@ -186,7 +186,7 @@ impl<T: Element, K: Kernel, O: Orientation> BoundMatrix<'_, T, K, O> {
 
     fn along<P: Orientation, Op: Operation<T>>(&self, operation: Op) -> Result<Op::Output, Error> {
         let isa = self.options.resolve()?;
-        let problem = self.call.problem::<P>()?;
+        let problem = self.call.problem::<P>(&self.options)?;
         let components = self.call.signature.out_dim;
         operation.evaluate::<P::Pairing<K>>(isa, &self.options, &problem, components)
     }
@@ -234,7 +234,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
     fn t(&self) -> Self::Transposed {
         BoundMatrix {
             call: self.call.clone(),
-            options: self.options,
+            options: self.options.clone(),
             kernel: PhantomData,
         }
     }
@@ -242,7 +242,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
     fn dot<V: Operand<T>>(&self, v: V) -> Result<Array<T, V::Dim>, Error> {
         const { assert_scalar::<K>() }
         let isa = self.options.resolve()?;
-        let problem = self.call.problem::<O>()?;
+        let problem = self.call.problem::<O>(&self.options)?;
         let array = v.array();
         let shape = array.shape().to_vec();
         let weights = V::Dim::columns(array);
@@ -279,13 +279,13 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
     fn rhs<'b>(&'b self, b: impl IntoPoints<'b, T>) -> System<'b, T> {
         const { assert_scalar::<K>() }
         const { assert_symmetric::<K>() }
-        System::of_matrix::<K, O>(self.call.reborrow(), self.options, b)
+        System::of_matrix::<K, O>(self.call.reborrow(), self.options.clone(), b)
     }
 
     fn to_dense(&self) -> Result<Array2<T>, Error> {
         const { assert_scalar::<K>() }
         let isa = self.options.resolve()?;
-        let problem = self.call.problem::<O>()?;
+        let problem = self.call.problem::<O>(&self.options)?;
         let (rows, columns) = (problem.rows.count(), problem.columns.count());
         let too_large = || Error::Shape {
             name: "to_dense".into(),

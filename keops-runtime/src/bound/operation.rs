@@ -242,7 +242,7 @@ macro_rules! smallest {
                 problem: &Problem<'_>,
                 components: usize,
             ) -> Result<Self::Output, Error> {
-                let reduction = Smallest::new(self.0, problem.columns.count());
+                let reduction = Smallest::new(self.0, problem.most_columns());
                 let ($values, $indices) = candidates::<P, T, _>(isa, problem, reduction, self.0, components)?;
                 Ok($result)
             }

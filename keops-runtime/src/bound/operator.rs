@@ -8,12 +8,15 @@ use crate::cpu::{Problem, diagonal};
 use crate::input::{Element, Input};
 use crate::kernel::Kernel;
 use crate::options::{Accumulate, CallOptions};
+use crate::ranges::Pattern;
 use crate::signature::Sizes;
 use crate::simd::InstructionSet;
 use crate::solve::{Entries, LinearOperator, OperatorError, Precision};
 use core::marker::PhantomData;
+use core::slice;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
+use std::sync::Arc;
 
 /// The matrix of a scalar kernel as a [`LinearOperator`].
 ///
@@ -32,13 +35,14 @@ impl<'a, T: Element, K: Kernel, O: Orientation> BoundMatrix<'a, T, K, O> {
     /// The matrix as an operator of the solver. For symmetric scalar formulas only.
     ///
     /// # Errors
-    /// [`Error::DifferentPoints`] if its two sides are bound to different points, [`Error::Shape`] if it is not square, and
+    /// [`Error::DifferentPoints`] if its two sides are bound to different points, [`Error::Shape`] if it is not square, [`Error::Ranges`] if
+    /// its ranges are not symmetric, and
     /// what [`SymbolicMatrix::dot`](super::SymbolicMatrix::dot) may return.
     pub fn operator(&self) -> Result<KernelOperator<'a, T, K, O>, Error> {
         const { assert_scalar::<K>() }
         const { assert_symmetric::<K>() }
         let operator = KernelOperator::new(&self.call, &self.options)?;
-        self.call.check_symmetry::<K>()?;
+        self.call.check_symmetry::<K>(&self.options)?;
         Ok(operator)
     }
 }
@@ -59,7 +63,7 @@ fn square(sizes: Sizes) -> Result<usize, Error> {
 fn in_solve(options: &CallOptions) -> CallOptions {
     CallOptions {
         accumulate: Accumulate::F64,
-        ..*options
+        ..options.clone()
     }
 }
 
@@ -77,7 +81,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'
     pub(super) fn new(call: &Call<'a>, options: &CallOptions) -> Result<Self, Error> {
         square(call.sizes()?)?;
         Ok(Self {
-            problem: call.problem::<O>()?,
+            problem: call.problem::<O>(options)?,
             isa: options.resolve()?,
             options: in_solve(options),
             kernel: PhantomData,
@@ -136,12 +140,31 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'_, T
 
     /// Writes the rows `rows`, at most [`Self::TOGETHER`] of them, to `out` of shape `(rows, n)`.
     ///
+    /// In a block-sparse matrix every row has entries of its own, so that they are computed one by one.
+    fn few_rows(&self, rows: &[usize], mut out: ArrayViewMut2<'_, f64>) {
+        let Some(pattern) = &self.problem.pattern else {
+            return self.rows_within(None, rows, out);
+        };
+        for (row, out) in rows.iter().zip(out.axis_chunks_iter_mut(Axis(0), 1)) {
+            let entries = Pattern::single_column(pattern.columns_of(*row));
+            self.rows_within(Some(Arc::new(entries)), slice::from_ref(row), out);
+        }
+    }
+
+    /// Writes the entries of rows that a pattern holds, of their columns with all points.
+    ///
     /// The matrix is symmetric, so these are columns: products of the kernel between all points and the chosen ones with
     /// unit vectors. They use the compiled loop of [`LinearOperator::apply`].
-    fn few_rows(&self, rows: &[usize], out: ArrayViewMut2<'_, f64>) {
+    fn rows_within(
+        &self,
+        pattern: Option<Arc<Pattern>>,
+        rows: &[usize],
+        out: ArrayViewMut2<'_, f64>,
+    ) {
         let chosen = self.problem.columns.select(rows);
         let problem = Problem {
             columns: chosen.points(),
+            pattern,
             ..self.problem.reborrow()
         };
         let unit = Array2::eye(rows.len());
@@ -182,6 +205,13 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> Entries
     fn cost(&self) -> f64 {
         (K::COST * size_of::<T::Compute>() / size_of::<f64>()).max(1) as f64
     }
+
+    fn density(&self) -> f64 {
+        match &self.problem.pattern {
+            None => 1.0,
+            Some(pattern) => pattern.pairs() as f64 / (self.len() as f64).powi(2).max(1.0),
+        }
+    }
 }
 
 /// Rows that are computed together where the number of right-hand sides is not known while compiling.
@@ -192,6 +222,7 @@ const SEVERAL: usize = 4;
 pub(super) struct MatrixOperator<'a, T, K, O> {
     call: Call<'a>,
     sizes: Sizes,
+    pattern: Option<Arc<Pattern>>,
     isa: InstructionSet,
     options: CallOptions,
     kernel: PhantomData<(T, K, O)>,
@@ -201,10 +232,12 @@ impl<'a, T: Element, K: Kernel, O: Orientation> MatrixOperator<'a, T, K, O> {
     pub(super) fn new(call: Call<'a>, options: &CallOptions) -> Result<Self, Error> {
         let sizes = call.sizes()?;
         square(sizes)?;
+        let pattern = options.pattern(O::AXIS, sizes)?;
         let (isa, options) = (options.resolve()?, in_solve(options));
         Ok(Self {
             call,
             sizes,
+            pattern,
             isa,
             options,
             kernel: PhantomData,
@@ -227,7 +260,10 @@ impl<T: Element, K: Kernel, O: Orientation> LinearOperator for MatrixOperator<'_
         v: ArrayView2<'_, f64>,
         out: ArrayViewMut2<'_, f64>,
     ) -> Result<(), OperatorError> {
-        let problem = self.call.with_unknown::<O>(self.sizes, Some(Input::F64(v)));
+        let unknown = Some(Input::F64(v));
+        let problem = self
+            .call
+            .with_unknown::<O>(self.sizes, self.pattern.clone(), unknown);
         match precision {
             Precision::Working => {
                 sum::<O::Pairing<K>, T::Compute, f64>(self.isa, &self.options, &problem, out)

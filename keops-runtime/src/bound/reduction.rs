@@ -55,11 +55,11 @@ impl<'a, T: Element, K: Kernel, Op: Operation<T>, O: Orientation> BoundReduction
     ///
     /// # Errors
     /// If the shape of an array does not fit its variable ([`Error::Columns`], [`Error::FlatLength`], [`Error::Rows`],
-    /// [`Error::Parameter`]), an option asks for what this machine or this version lacks ([`Error::Backend`],
-    /// [`Error::InstructionSet`]), or the result is larger than any memory ([`Error::Shape`]).
+    /// [`Error::Parameter`]), the ranges do not fit the points ([`Error::Ranges`]), an option asks for what this machine or this version
+    /// lacks ([`Error::Backend`], [`Error::InstructionSet`]), or the result is larger than any memory ([`Error::Shape`]).
     pub fn run(&self) -> Result<Op::Output, Error> {
         let isa = self.options.resolve()?;
-        let problem = self.call.problem::<O>()?;
+        let problem = self.call.problem::<O>(&self.options)?;
         let components = self.call.signature.out_dim;
         self.operation
             .evaluate::<O::Pairing<K>>(isa, &self.options, &problem, components)

@@ -58,7 +58,7 @@ impl<'a, T: Element> System<'a, T> {
             unknown: Some(unknown),
         };
         let operator = move |options: &CallOptions| -> Result<Operator<'a>, Error> {
-            call.check_symmetry::<K>()?;
+            call.check_symmetry::<K>(options)?;
             Ok(Box::new(KernelOperator::<T, K, O, W>::new(&call, options)?))
         };
         Self::new(
@@ -85,7 +85,7 @@ impl<'a, T: Element> System<'a, T> {
             unknown: Some(unknown),
         };
         let operator = move |options: &CallOptions| -> Result<Operator<'a>, Error> {
-            call.check_symmetry::<K>()?;
+            call.check_symmetry::<K>(options)?;
             Ok(Box::new(MatrixOperator::<T, K, O>::new(call, options)?))
         };
         Self::new(
@@ -104,7 +104,7 @@ impl<'a, T: Element> System<'a, T> {
     ) -> Self {
         let formula = call.signature.formula;
         let operator = move |options: &CallOptions| -> Result<Operator<'a>, Error> {
-            call.check_symmetry::<K>()?;
+            call.check_symmetry::<K>(options)?;
             Ok(Box::new(KernelOperator::<T, K, O>::new(&call, options)?))
         };
         let rhs = rhs.into_points(1);

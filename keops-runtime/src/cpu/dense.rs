@@ -3,30 +3,46 @@
 use super::Problem;
 use super::code::{Compiled, Values};
 use super::pairing::Pairing;
-use super::plan::{Plan, Shape};
+use super::plan::{Plan, Rows, Shape, Span};
 use super::task::tile_columns;
 use super::tile::Columns;
 use crate::input::Element;
 use crate::kernel::Features;
 use crate::lanes::Aligned;
+use crate::ranges::Interval;
 use crate::simd::{InstructionSet, Real};
-use rayon::prelude::*;
+use core::ops::Range;
 
-/// Writes the value of the scalar formula `P` for all pairs to `out`, row by row, evaluating in `T`.
+/// A part of the matrix.
+struct Entries<'a, U> {
+    entries: &'a mut [U],
+    width: usize,
+}
+
+impl<U: Send> Rows for Entries<'_, U> {
+    fn split_at(self, row: usize) -> (Self, Self) {
+        let width = self.width;
+        let (before, after) = self.entries.split_at_mut(row * width);
+        let part = |entries| Entries { entries, width };
+        (part(before), part(after))
+    }
+}
+
+/// Adds the value of the scalar formula `P` for all pairs of the problem to `out`, row by row, evaluating in `T`.
 pub(crate) fn dense<P: Pairing, T: Real, U: Element>(
     isa: InstructionSet,
     problem: &Problem<'_>,
     out: &mut [U],
 ) {
     let code = Compiled::<P, T, Stored>::new(isa, problem, Stored);
-    let plan = Plan::new(&Shape {
+    let shape = Shape {
         rows: problem.rows.count(),
         columns: problem.columns.count(),
         shortest_part: usize::MAX,
         cost: P::COST,
         row_bytes: P::Row::<T>::LEN * size_of::<T>(),
-    });
-    fill(&code, problem, &plan, out);
+    };
+    fill(&code, problem, &shape, out);
 }
 
 /// Values are stored: there is no reduction.
@@ -36,53 +52,58 @@ pub(super) struct Stored;
 fn fill<T: Real, U: Element>(
     code: &dyn Values<T>,
     problem: &Problem<'_>,
-    plan: &Plan,
+    shape: &Shape,
     out: &mut [U],
 ) {
-    if out.is_empty() {
-        return;
-    }
-    let spans = plan.span * problem.columns.count();
-    let task = |(index, out): (usize, &mut [U])| fill_span(code, problem, index * plan.span, out);
-    if plan.parallel {
-        out.par_chunks_mut(spans).enumerate().for_each(task);
-    } else {
-        out.chunks_mut(spans).enumerate().for_each(task);
-    }
+    let plan = Plan::new(shape, problem.pattern.as_deref());
+    let out = Entries {
+        entries: out,
+        width: shape.columns,
+    };
+    plan.run(out, &|span: &Span, out: Entries<'_, U>| {
+        let intervals = plan.intervals(span);
+        fill_span(code, problem, span.rows.clone(), intervals, out.entries);
+    });
 }
 
-/// Writes the values of the rows from `from` on.
+/// Adds the values of some rows in some intervals of columns.
 fn fill_span<T: Real, U: Element>(
     code: &dyn Values<T>,
     problem: &Problem<'_>,
-    from: usize,
+    rows: Range<usize>,
+    intervals: &[Interval],
     out: &mut [U],
 ) {
     let layout = code.layout();
     let lanes = layout.lanes;
     let width = problem.columns.count();
-    let rows = out.len() / width;
-    let features = problem.rows.pack_rows(code, &layout, from..from + rows);
+    let count = rows.len();
+    let features = problem.rows.pack_rows(code, &layout, rows);
 
-    let tile = tile_columns::<T>(&layout, width);
+    let longest = intervals.iter().map(|&(from, to)| to - from).max();
+    let tile = tile_columns::<T>(&layout, longest.unwrap_or(0));
     let mut pack = problem.columns.pack_columns(code, &layout);
     let mut packed = Aligned::zeros(tile * layout.column);
     let mut values = Aligned::zeros(tile * lanes);
-    for first in (0..width).step_by(tile) {
-        let count = tile.min(width - first);
-        pack.pack(first, count, &mut packed);
-        let columns = Columns {
+    let tiles = intervals.iter().filter(|&&(from, to)| from < to);
+    let tiles = tiles.flat_map(|&(from, to)| {
+        let firsts = (from..to).step_by(tile);
+        firsts.map(move |first| (first, tile.min(to - first)))
+    });
+    for (first, columns) in tiles {
+        pack.pack(first, columns, &mut packed);
+        let tile = Columns {
             first,
-            count,
+            count: columns,
             features: &packed,
         };
-        for v in 0..rows.div_ceil(lanes) {
+        for v in 0..count.div_ceil(lanes) {
             let row = &features[v * layout.row * lanes..][..layout.row * lanes];
-            code.values(row, &columns, &mut values);
-            for l in 0..lanes.min(rows - v * lanes) {
-                let row = &mut out[(v * lanes + l) * width + first..][..count];
+            code.values(row, &tile, &mut values);
+            for l in 0..lanes.min(count - v * lanes) {
+                let row = &mut out[(v * lanes + l) * width + first..][..columns];
                 for (c, out) in row.iter_mut().enumerate() {
-                    *out = U::from_f64(values[c * lanes + l].to_f64());
+                    *out = U::from_f64(out.to_f64() + values[c * lanes + l].to_f64());
                 }
             }
         }

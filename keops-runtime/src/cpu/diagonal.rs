@@ -43,5 +43,12 @@ fn fill<P: Pairing>(problem: &Problem<'_>, params: &[f64], first: usize, out: &m
         );
         let (row, column) = (P::Row::from_slice(&row), P::Column::from_slice(&column));
         [*out] = scalar_value::<P, LaneArray<f64, 1>>(s, params, row, column);
+        if let Some(pattern) = &problem.pattern {
+            // Not a product, which would make an infinity outside of the pattern NaN.
+            *out = match pattern.count(first + k, first + k) {
+                0 => 0.0,
+                times => *out * times as f64,
+            };
+        }
     }
 }

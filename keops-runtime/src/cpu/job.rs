@@ -4,18 +4,17 @@
 
 use core::ops::Range;
 
-use super::plan::Plan;
+use super::plan::{Plan, Span};
+use crate::ranges::Interval;
 use crate::reduce::{Reduction, Sink};
 use rayon::prelude::*;
 
-/// What is done with a span of rows and an interval of columns: the totals, by row, then by slot.
-pub(super) type Part<'a, Total> = &'a (dyn Fn(Range<usize>, (usize, usize)) -> Vec<Total> + Sync);
+/// What is done with some rows and intervals of columns: the totals, by row, then by slot.
+pub(super) type Part<'a, Total> = &'a (dyn Fn(Range<usize>, &[Interval]) -> Vec<Total> + Sync);
 
 /// A reduction, cut into tasks.
 pub struct Job<'a, Total> {
-    pub(super) rows: usize,
-    pub(super) columns: usize,
-    pub(super) plan: Plan,
+    pub(super) plan: Plan<'a>,
     /// Totals per row.
     pub(super) slots: usize,
     pub(super) part: Part<'a, Total>,
@@ -41,45 +40,24 @@ impl<R: Reduction> Ends<R::Total> for R {
 
 impl<Total: Copy + Send + Sync> Job<'_, Total> {
     /// Computes all rows and hands them to `sink`.
-    pub(crate) fn run(&self, sink: impl Sink<Total>) {
-        if self.rows > 0 {
-            self.range(0..self.rows, sink);
-        }
-    }
-
-    /// Computes a range of rows that starts at the border of a span.
-    fn range<W: Sink<Total>>(&self, rows: Range<usize>, sink: W) {
-        let spans = rows.len().div_ceil(self.plan.span);
-        if spans <= 1 {
-            let mut totals = self.span(rows);
+    pub(crate) fn run<W: Sink<Total>>(&self, sink: W) {
+        self.plan.run(sink, &|span: &Span, sink: W| {
+            let mut totals = self.span(span);
             for row in totals.chunks_exact_mut(self.slots) {
                 self.ends.finish(row);
             }
-            return sink.take(self.slots, &totals);
-        }
-        let half = spans / 2 * self.plan.span;
-        let (before, after) = (rows.start..rows.start + half, rows.start + half..rows.end);
-        let (sink_before, sink_after) = sink.split_at(half);
-        if self.plan.parallel {
-            rayon::join(
-                || self.range(before, sink_before),
-                || self.range(after, sink_after),
-            );
-        } else {
-            self.range(before, sink_before);
-            self.range(after, sink_after);
-        }
+            sink.take(self.slots, &totals);
+        });
     }
 
     /// The totals of the rows of one span, by row, then by slot. The totals of parts are merged in their order.
-    fn span(&self, rows: Range<usize>) -> Vec<Total> {
-        let interval = |part| self.plan.part(self.columns, part);
-        if self.plan.parts == 1 {
-            return (self.part)(rows, interval(0));
+    fn span(&self, span: &Span) -> Vec<Total> {
+        if span.parts == 1 {
+            return (self.part)(span.rows.clone(), self.plan.intervals(span));
         }
-        let parts: Vec<Vec<Total>> = (0..self.plan.parts)
+        let parts: Vec<Vec<Total>> = (0..span.parts)
             .into_par_iter()
-            .map(|part| (self.part)(rows.clone(), interval(part)))
+            .map(|part| (self.part)(span.rows.clone(), &self.plan.part(span, part)))
             .collect();
         let mut parts = parts.into_iter();
         let mut totals = parts.next().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The driver for processors.
 //!
 //! Rows are spread over the lanes of vectors and keep their results, columns are broadcast. A *task* takes a span of
-//! rows and some intervals of columns: it packs the features of its rows once, then for each tile of columns packs
+//! rows and some intervals of columns, all or those of a block-sparse pattern: it packs the features of its rows once, then for each tile of columns packs
 //! these and runs all its rows over them ([`tile`]). Memory is a few tiles per thread, whatever the number of points.
 
 mod code;
@@ -19,14 +19,17 @@ pub(crate) use diagonal::diagonal;
 pub(crate) use job::Job;
 pub(crate) use pack::Points;
 pub(crate) use pairing::{Pairing, RowsI, RowsJ, Weighted};
+pub(crate) use plan::Rows;
 pub(crate) use task::{Task, Total};
 
 use crate::kernel::Features;
+use crate::ranges::{Interval, Pattern};
 use crate::reduce::Reduction;
 use crate::simd::{InstructionSet, Real};
 use code::Compiled;
 use core::ops::Range;
 use plan::{Plan, Shape};
+use std::sync::Arc;
 
 /// A formula with its arrays, in one orientation.
 #[derive(Clone, Debug)]
@@ -37,6 +40,8 @@ pub struct Problem<'a> {
     pub(crate) columns: Points<'a>,
     /// The raw parameters.
     pub(crate) params: Vec<f64>,
+    /// Which columns each row is reduced over; `None` are all. It fits the points.
+    pub(crate) pattern: Option<Arc<Pattern>>,
 }
 
 impl Problem<'_> {
@@ -46,6 +51,15 @@ impl Problem<'_> {
             rows: self.rows.reborrow(),
             columns: self.columns.reborrow(),
             params: self.params.clone(),
+            pattern: self.pattern.clone(),
+        }
+    }
+
+    /// The number of columns that a row is reduced over at most.
+    pub(crate) fn most_columns(&self) -> usize {
+        match &self.pattern {
+            None => self.columns.count(),
+            Some(pattern) => pattern.most_columns(),
         }
     }
 }
@@ -59,12 +73,12 @@ pub(crate) fn reduce<P: Pairing, T: Real, R: Reduction>(
 ) {
     let code = Compiled::<P, T, R>::new(isa, problem, reduction);
     let slots = reduction.slots(P::Out::<T>::LEN);
-    let part = |rows: Range<usize>, interval: (usize, usize)| {
+    let part = |rows: Range<usize>, intervals: &[Interval]| {
         R::Total::run(&Task {
             problem,
             code: &code,
             rows,
-            intervals: &[interval],
+            intervals,
             slots,
             by_lane: R::BY_LANE,
             longest_tile: reduction.longest_tile(),
@@ -78,9 +92,7 @@ pub(crate) fn reduce<P: Pairing, T: Real, R: Reduction>(
         row_bytes: P::Row::<T>::LEN * size_of::<T>() + slots * size_of::<R::Total>(),
     };
     run(&Job {
-        rows: shape.rows,
-        columns: shape.columns,
-        plan: Plan::new(&shape),
+        plan: Plan::new(&shape, problem.pattern.as_deref()),
         slots,
         part: &part,
         ends: &reduction,

@@ -1,6 +1,10 @@
 //! How a reduction is cut into tasks: by its shape alone, never by the number of threads, so that results do not depend
 //! on it.
 
+use crate::ranges::{Interval, Pattern};
+use core::ops::Range;
+use core::slice;
+
 /// The sizes that decide how a reduction is cut.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
@@ -16,15 +20,31 @@ pub(crate) struct Shape {
     pub(crate) row_bytes: usize,
 }
 
-/// Spans of rows, each of which may be cut into parts by columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Plan {
-    /// Rows of a span; the last one may have fewer.
-    pub(crate) span: usize,
-    /// Number of parts into which the columns of each span are cut.
+/// Some neighbouring rows that are reduced over the same columns by one task, or by several that share the columns.
+#[derive(Clone, Debug)]
+pub(crate) struct Span {
+    pub(crate) rows: Range<usize>,
+    /// The intervals of columns of the pattern, if there is one.
+    intervals: Range<usize>,
+    /// Number of parts into which the columns are cut.
     pub(crate) parts: usize,
-    /// Whether the work is worth more than one thread.
-    pub(crate) parallel: bool,
+    /// Work before this span and including it, in instructions per pair.
+    work: Range<u64>,
+}
+
+/// All rows, cut into spans.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    spans: Vec<Span>,
+    pattern: Option<&'a Pattern>,
+    /// The columns of all rows, if there is no pattern.
+    all: Interval,
+}
+
+/// What belongs to consecutive rows and can be cut between them.
+pub(crate) trait Rows: Send + Sized {
+    /// What belongs to the rows before `row`, and to those from it on.
+    fn split_at(self, row: usize) -> (Self, Self);
 }
 
 /// Spans are multiples of this: the rows of a block in the widest instruction set.
@@ -38,72 +58,200 @@ const SPAN_BYTES: usize = 512 << 10;
 /// There are at most about this many tasks because of parts: enough for balance on many cores.
 const TASKS: usize = 64;
 /// Work of fewer instructions (per pair, not per vector of pairs) than this takes some ten microseconds and is done by
-/// the calling thread.
-const SERIAL_WORK: usize = 1 << 21;
-
-impl Plan {
-    /// The plan for a shape.
-    pub(crate) fn new(shape: &Shape) -> Self {
-        let Shape {
-            rows,
-            columns,
-            shortest_part,
-            cost,
-            row_bytes,
-        } = *shape;
-        let longest = (SPAN_BYTES / row_bytes.max(1)).clamp(BLOCK, LONGEST_SPAN);
-        let wanted = (rows / 16).clamp(SHORTEST_SPAN, LONGEST_SPAN);
-        let span = (wanted.min(longest) / BLOCK * BLOCK).min(rows.max(1));
-        let parallel = cost.saturating_mul(rows).saturating_mul(columns) >= SERIAL_WORK;
-        let parts = if parallel {
-            (columns / shortest_part.max(1))
-                .min(TASKS.div_ceil(rows.div_ceil(span).max(1)))
-                .max(1)
-        } else {
-            1
+/// one thread.
+const SERIAL_WORK: u64 = 1 << 21;
+impl<'a> Plan<'a> {
+    /// The plan for a shape; `pattern`, which must fit it, says which columns each row is reduced over.
+    pub(crate) fn new(shape: &Shape, pattern: Option<&'a Pattern>) -> Self {
+        let mut plan = Self {
+            spans: Vec::new(),
+            pattern,
+            all: (0, shape.columns),
         };
-        Self {
-            span,
-            parts,
-            parallel,
+        match pattern {
+            None => plan.push(shape, 0..shape.rows, 0..0, shape.columns),
+            Some(pattern) => {
+                let mut done = 0;
+                for block in pattern.blocks() {
+                    // Rows between blocks are reduced over nothing.
+                    plan.push(shape, done..block.rows.start, 0..0, 0);
+                    plan.push(
+                        shape,
+                        block.rows.clone(),
+                        block.intervals.clone(),
+                        block.columns,
+                    );
+                    done = block.rows.end;
+                }
+                plan.push(shape, done..shape.rows, 0..0, 0);
+            }
+        }
+        let work = plan.spans.last().map_or(0, |span| span.work.end);
+        if work >= SERIAL_WORK {
+            for span in &mut plan.spans {
+                let columns = match pattern {
+                    None => shape.columns,
+                    Some(pattern) => length(pattern.intervals(&span.intervals)),
+                };
+                let share = u128::from(span.work.end - span.work.start);
+                let tasks = (share * TASKS as u128).div_ceil(u128::from(work)) as usize;
+                span.parts = (columns / shape.shortest_part.max(1)).min(tasks).max(1);
+            }
+        }
+        plan
+    }
+
+    /// Cuts `rows`, which are all reduced over `columns` columns, into spans.
+    fn push(&mut self, shape: &Shape, rows: Range<usize>, intervals: Range<usize>, columns: usize) {
+        let longest = (SPAN_BYTES / shape.row_bytes.max(1)).clamp(BLOCK, LONGEST_SPAN);
+        let wanted = (rows.len() / 16).clamp(SHORTEST_SPAN, LONGEST_SPAN);
+        let span = wanted.min(longest) / BLOCK * BLOCK;
+        let row_work = shape.cost.saturating_mul(columns).saturating_add(1);
+        let mut start = rows.start;
+        while start < rows.end {
+            let end = rows.end.min(start.saturating_add(span));
+            let before = self.spans.last().map_or(0, |span| span.work.end);
+            let work = (end - start).saturating_mul(row_work);
+            self.spans.push(Span {
+                rows: start..end,
+                intervals: intervals.clone(),
+                parts: 1,
+                work: before..before.saturating_add(work as u64),
+            });
+            start = end;
         }
     }
 
-    /// Columns `from..to` of part `part`.
-    pub(crate) fn part(&self, columns: usize, part: usize) -> (usize, usize) {
-        // In 128 bits, as the product may exceed 64.
-        let cut = |part: usize| (columns as u128 * part as u128 / self.parts as u128) as usize;
-        (cut(part), cut(part + 1))
+    /// The columns that the rows of a span are reduced over.
+    pub(crate) fn intervals(&self, span: &Span) -> &[Interval] {
+        match self.pattern {
+            None => slice::from_ref(&self.all),
+            Some(pattern) => pattern.intervals(&span.intervals),
+        }
     }
+
+    /// Those of part `part` of the columns.
+    pub(crate) fn part(&self, span: &Span, part: usize) -> Vec<Interval> {
+        let intervals = self.intervals(span);
+        let columns = length(intervals);
+        // In 128 bits, as the product may exceed 64.
+        let cut = |part: usize| (columns as u128 * part as u128 / span.parts as u128) as usize;
+        let (from, to) = (cut(part), cut(part + 1));
+        let mut before = 0;
+        let mut chosen = Vec::new();
+        for &(start, end) in intervals {
+            let first = from.saturating_sub(before).min(end - start);
+            let last = to.saturating_sub(before).min(end - start);
+            if first < last {
+                chosen.push((start + first, start + last));
+            }
+            before += end - start;
+        }
+        chosen
+    }
+
+    /// Does `work` for every span, with what belongs to its rows, in as many threads as it is worth.
+    pub(crate) fn run<W: Rows>(&self, rows: W, work: &(dyn Fn(&Span, W) + Sync)) {
+        run_spans(&self.spans, rows, work);
+    }
+}
+
+fn run_spans<W: Rows>(spans: &[Span], rows: W, work: &(dyn Fn(&Span, W) + Sync)) {
+    let (first, last) = match spans {
+        [] => return,
+        [span] => return work(span, rows),
+        [first, .., last] => (first, last),
+    };
+    let (start, end) = (first.work.start, last.work.end);
+    let middle = start + (end - start) / 2;
+    let half = spans.partition_point(|span| span.work.end <= middle);
+    let (before, after) = spans.split_at(half.clamp(1, spans.len() - 1));
+    let (rows_before, rows_after) = rows.split_at(after[0].rows.start - first.rows.start);
+    if end - start >= SERIAL_WORK {
+        rayon::join(
+            || run_spans(before, rows_before, work),
+            || run_spans(after, rows_after, work),
+        );
+    } else {
+        run_spans(before, rows_before, work);
+        run_spans(after, rows_after, work);
+    }
+}
+
+/// Number of columns of intervals.
+fn length(intervals: &[Interval]) -> usize {
+    intervals.iter().map(|&(from, to)| to - from).sum()
 }
 
 #[cfg(test)]
 mod tests {
     use super::{LONGEST_SPAN, Plan, SPAN_BYTES, Shape};
+    use crate::ranges::Pattern;
 
     #[test]
     fn parts_cover_all_columns_and_spans_stay_in_the_cache() {
-        for rows in [1, 63, 64, 65, 1000, 20_000, 1 << 40] {
+        for rows in [1, 63, 64, 65, 1000, 20_000, 1 << 20] {
             for columns in [0, 1, 511, 512, 5000, 1 << 40] {
                 for row_bytes in [0, 16, 4096, 1 << 20] {
-                    let plan = Plan::new(&Shape {
+                    let shape = Shape {
                         rows,
                         columns,
                         shortest_part: 512,
                         cost: 20,
                         row_bytes,
-                    });
-                    assert!((1..=LONGEST_SPAN).contains(&plan.span) && plan.parts >= 1);
-                    assert!(plan.span <= 64 || plan.span * row_bytes <= SPAN_BYTES);
+                    };
+                    let plan = Plan::new(&shape, None);
+                    let mut done = 0;
+                    for span in &plan.spans {
+                        let length = span.rows.len();
+                        assert!((1..=LONGEST_SPAN).contains(&length) && span.parts >= 1);
+                        assert!(length <= 64 || length * row_bytes <= SPAN_BYTES);
+                        assert_eq!(span.rows.start, done);
+                        done = span.rows.end;
+                    }
+                    assert_eq!(done, rows);
+                    let Some(span) = plan.spans.first() else {
+                        continue;
+                    };
                     let mut covered = 0;
-                    for part in 0..plan.parts {
-                        let (from, to) = plan.part(columns, part);
-                        assert!(from == covered && to >= from);
-                        covered = to;
+                    for part in 0..span.parts {
+                        for (from, to) in plan.part(span, part) {
+                            assert!(from == covered && to > from);
+                            covered = to;
+                        }
                     }
                     assert_eq!(covered, columns);
                 }
             }
         }
+    }
+
+    #[test]
+    fn parts_of_a_pattern_are_cut_from_its_intervals() {
+        let intervals = [[7, 5000], [6000, 6001], [6002, 20_000]];
+        let pattern = Pattern::of_rows(&[[3, 80], [90, 91]], &[3, 3], &intervals);
+        let shape = Shape {
+            rows: 100,
+            columns: 20_000,
+            shortest_part: 512,
+            cost: 20,
+            row_bytes: 16,
+        };
+        let plan = Plan::new(&shape, Some(&pattern));
+        let rows: Vec<_> = plan.spans.iter().map(|span| span.rows.clone()).collect();
+        assert_eq!(rows, [0..3, 3..80, 80..90, 90..91, 91..100]);
+        let span = &plan.spans[1];
+        assert!(span.parts > 10);
+        let mut columns = Vec::new();
+        for part in 0..span.parts {
+            columns.extend(
+                plan.part(span, part)
+                    .into_iter()
+                    .flat_map(|(from, to)| from..to),
+            );
+        }
+        let expected = intervals.into_iter().flat_map(|[from, to]| from..to);
+        assert!(columns.into_iter().eq(expected));
+        assert!(plan.intervals(&plan.spans[2]).is_empty());
     }
 }

@@ -4,6 +4,7 @@ use super::Problem;
 use super::code::{Code, Layout, Sides};
 use super::tile::Columns;
 use crate::lanes::Aligned;
+use crate::ranges::Interval;
 use crate::reduce::{Candidate, TILE_COLUMNS};
 use crate::simd::Real;
 use core::ops::Range;
@@ -16,8 +17,8 @@ pub struct Task<'a, 'b, T, Total> {
     pub(super) problem: &'a Problem<'b>,
     pub(super) code: &'a dyn Code<T, Total>,
     pub(super) rows: Range<usize>,
-    /// Intervals `from..to` of columns, one for a dense reduction.
-    pub(super) intervals: &'a [(usize, usize)],
+    /// The columns, one interval for a dense reduction.
+    pub(super) intervals: &'a [Interval],
     /// Totals per row.
     pub(super) slots: usize,
     /// Whether totals of a vector of rows are stored by lane, then by slot.

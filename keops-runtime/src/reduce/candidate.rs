@@ -1,6 +1,7 @@
 //! Values with the columns that they come from.
 
 use super::Sink;
+use crate::cpu::Rows;
 use crate::input::Element;
 use core::cmp::Ordering;
 use ndarray::{ArrayViewMut3, Axis};
@@ -39,7 +40,7 @@ pub(crate) struct CandidateSink<'a, T> {
     pub(crate) indices: ArrayViewMut3<'a, usize>,
 }
 
-impl<T: Element> Sink<Candidate> for CandidateSink<'_, T> {
+impl<T: Element> Rows for CandidateSink<'_, T> {
     fn split_at(self, row: usize) -> (Self, Self) {
         let (values_before, values) = self.values.split_at(Axis(0), row);
         let (indices_before, indices) = self.indices.split_at(Axis(0), row);
@@ -49,7 +50,9 @@ impl<T: Element> Sink<Candidate> for CandidateSink<'_, T> {
         };
         (before, Self { values, indices })
     }
+}
 
+impl<T: Element> Sink<Candidate> for CandidateSink<'_, T> {
     fn take(mut self, slots: usize, totals: &[Candidate]) {
         let block = slots / self.values.len_of(Axis(2)).max(1);
         let values = self.values.outer_iter_mut();

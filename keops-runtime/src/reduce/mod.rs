@@ -21,7 +21,7 @@ pub(crate) use smallest::Smallest;
 pub(crate) use sum::{RowSink, Sum};
 pub(crate) use summation::Summation;
 
-use crate::cpu::Total;
+use crate::cpu::{Rows, Total};
 use crate::kernel::{Accumulator, Features};
 use crate::simd::Simd;
 
@@ -78,9 +78,7 @@ pub(crate) trait Reduction: Copy + Send + Sync + 'static {
 }
 
 /// Where finished rows go.
-pub(crate) trait Sink<Total>: Send + Sized {
-    /// The rows before `row` and those from it on.
-    fn split_at(self, row: usize) -> (Self, Self);
+pub(crate) trait Sink<Total>: Rows {
     /// Takes all its rows, each with `slots` totals.
     fn take(self, slots: usize, totals: &[Total]);
 }

@@ -1,6 +1,7 @@
 //! Sums.
 
 use super::{Reduction, Sink, Summation};
+use crate::cpu::Rows;
 use crate::input::Element;
 use crate::kernel::{Accumulator, Features};
 use crate::lanes::{scalars, scalars_mut};
@@ -83,12 +84,14 @@ impl Reduction for Sum {
 /// dropped.
 pub(crate) struct RowSink<'a, T>(pub(crate) ArrayViewMut2<'a, T>);
 
-impl<T: Element> Sink<f64> for RowSink<'_, T> {
+impl<T: Element> Rows for RowSink<'_, T> {
     fn split_at(self, row: usize) -> (Self, Self) {
         let (before, after) = self.0.split_at(Axis(0), row);
         (Self(before), Self(after))
     }
+}
 
+impl<T: Element> Sink<f64> for RowSink<'_, T> {
     fn take(mut self, slots: usize, totals: &[f64]) {
         for (mut row, totals) in self
             .0

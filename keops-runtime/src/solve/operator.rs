@@ -102,6 +102,11 @@ pub trait Entries: Sync {
     fn cost(&self) -> f64 {
         1.0
     }
+
+    /// The part of the entries that are computed: 1 (the default) for a dense matrix, less for a block-sparse one.
+    fn density(&self) -> f64 {
+        1.0
+    }
 }
 
 impl<O: LinearOperator + ?Sized> LinearOperator for &O {

@@ -8,7 +8,7 @@ use ndarray::Array2;
 use crate::data::{Points, in_pool};
 
 /// `log sum_j exp(f_j) g_j` and `sum_j exp(f_j) g_j / sum_j exp(f_j)`, relative to the maximum.
-fn truth(exponents: &[f64], weights: impl Iterator<Item = f64>) -> (f64, f64) {
+pub(crate) fn truth(exponents: &[f64], weights: impl Iterator<Item = f64>) -> (f64, f64) {
     let maximum = exponents.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let maximum = maximum.clamp(-f64::MAX, f64::MAX);
     let (mut sum, mut weighted) = (0.0, 0.0);
@@ -21,7 +21,7 @@ fn truth(exponents: &[f64], weights: impl Iterator<Item = f64>) -> (f64, f64) {
 }
 
 /// That numbers differ by rounding errors, or are the same infinity, or both NaN.
-fn assert_close<T: Element>(what: &str, got: T, expected: f64) {
+pub(crate) fn assert_close<T: Element>(what: &str, got: T, expected: f64) {
     let tolerance = if size_of::<T>() == 4 { 2e-6 } else { 1e-14 };
     let got = got.to_f64();
     let close = (got - expected).abs() <= tolerance * (1.0 + expected.abs());

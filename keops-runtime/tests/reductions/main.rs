@@ -5,4 +5,5 @@ mod data;
 mod exponentials;
 #[path = "../kernels/mod.rs"]
 mod kernels;
+mod ranges;
 mod selection;

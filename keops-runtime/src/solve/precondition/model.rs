@@ -26,6 +26,8 @@ pub(super) struct Model {
     pub(super) columns: usize,
     /// [`Entries::cost`](super::super::operator::Entries::cost).
     pub(super) entry: f64,
+    /// [`Entries::density`](super::super::operator::Entries::density).
+    pub(super) density: f64,
     /// The multiple of the identity.
     pub(super) alpha: f64,
     /// The factor by which residuals must be reduced.
@@ -76,7 +78,7 @@ impl Model {
     pub(super) fn remaining(&self, residual: &Residual) -> f64 {
         let (n, rank) = (self.n as f64, residual.rank as f64);
         let columns = self.columns as f64;
-        let product = START + n * n * (self.entry + columns);
+        let product = START + self.density * n * n * (self.entry + columns);
         let application = 2.0 * n * rank * READ.max(2.0 * columns);
         let inverse = MULTIPLY * rank * rank * (n / 2.0 + rank / 6.0);
         inverse + self.iterations(residual.norm()) * (product + application)
@@ -86,7 +88,7 @@ impl Model {
     pub(super) fn growth(&self, from: usize, to: usize) -> f64 {
         let (n, added) = (self.n as f64, (to - from) as f64);
         let mean = 0.5 * (from + to) as f64;
-        START_BLOCK + n * added * (ENTRY * self.entry + MULTIPLY * mean)
+        START_BLOCK + n * added * (ENTRY * self.density * self.entry + MULTIPLY * mean)
     }
 
     /// Whether it pays to grow a factorisation by `block`, or to begin with that and go further, up to rank `most`, if `decay` is
@@ -113,6 +115,7 @@ mod tests {
         n: 5000,
         columns: 1,
         entry: 8.0,
+        density: 1.0,
         alpha: 0.01,
         reduction: 1e6,
         limit: 20_000,

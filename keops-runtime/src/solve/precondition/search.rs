@@ -70,6 +70,7 @@ fn auto(
         n,
         columns: request.columns,
         entry: entries.cost(),
+        density: entries.density(),
         alpha: request.alpha.max(LEAST_ALPHA * trace),
         reduction: request.reduction,
         // What a solve is allowed by default, and about what it takes where rounding errors rule.
