@@ -1,6 +1,7 @@
 //! From a macro call to its expansion.
 
 mod definition;
+mod gradients;
 
 use keops_compiler::alias;
 use keops_compiler::error::Error;
@@ -15,6 +16,7 @@ use quote::quote;
 use crate::closure::{Captures, Operations};
 use crate::input::{Axis, Formula, Input, Macro};
 use definition::{Bind, Definition};
+use gradients::Gradients;
 
 /// The expansion of a call of `called`; in place of errors, calls of `compile_error!`.
 pub(crate) fn expand(called: Macro, tokens: TokenStream) -> TokenStream {
@@ -50,14 +52,6 @@ struct Source {
 
 impl Source {
     fn read(input: &Input) -> syn::Result<Source> {
-        if let Some(grad) = &input.options.grad {
-            let at = grad
-                .first()
-                .map_or_else(Span::call_site, proc_macro2::Ident::span);
-            let message = "pullbacks (`grad = [..]`) are not part of this version; \
-                           write the gradient of a formula as `Grad(F, v, e)`";
-            return Err(syn::Error::new(at, message));
-        }
         let mut captures = Captures::default();
         let formula = input.read_formula(&mut captures, &Table)?;
         let weights = input.read_weights(&mut captures, &Table)?;
@@ -133,6 +127,30 @@ impl Source {
         Ok(weighted)
     }
 
+    /// The gradients of a reduction of the formula, if they are asked for. That by the unknown of a system needs no formula.
+    fn gradients(
+        &self,
+        input: &Input,
+        compiled: &Compiled,
+        reduction: Reduction,
+        over_j: bool,
+        unknown: Option<usize>,
+    ) -> syn::Result<Option<Gradients>> {
+        if input.options.grad.is_none() {
+            return Ok(None);
+        }
+        let variables = input.differentiated()?;
+        let known = variables.iter().copied();
+        let known: Vec<usize> = known.filter(|&v| Some(v) != unknown).collect();
+        let formulas = compiled
+            .gradients(reduction, over_j, &known)
+            .map_err(|message| self.formula.locate(&Error::new(self.span(), message)))?;
+        Ok(Some(Gradients {
+            variables,
+            formulas,
+        }))
+    }
+
     /// The place of the formula as a whole.
     fn span(&self) -> FormulaSpan {
         self.formula.tree.span
@@ -154,7 +172,16 @@ fn genred(input: &Input) -> syn::Result<TokenStream> {
         .unwrap_or((Reduction::Sum, Span::call_site()));
     let operation = operation(reduction, source.weights.is_some())
         .map_err(|message| syn::Error::new(at, message))?;
+    if let (Some(_), Some(instead)) = (&input.options.grad, reduction.with_values()) {
+        let message = format!(
+            "{} gives indices, which have no gradient\n  help: {} gives the values too, which have one",
+            reduction.name(),
+            instead.name()
+        );
+        return Err(syn::Error::new(at, message));
+    }
     let compiled = source.compile_for(reduction)?;
+    let gradients = source.gradients(input, &compiled, reduction, axis == Axis::J, None)?;
     let axis = match axis {
         Axis::I => 0,
         Axis::J => 1,
@@ -171,6 +198,7 @@ fn genred(input: &Input) -> syn::Result<TokenStream> {
             operation,
             count: reduction.count(),
         },
+        gradients,
     }
     .expand())
 }
@@ -194,6 +222,7 @@ fn operation(reduction: Reduction, weighted: bool) -> Result<&'static str, Strin
 fn kernel_solve(input: &Input) -> syn::Result<TokenStream> {
     let mut source = Source::read(input)?;
     let compiled = source.compile()?;
+    let whole = compiled.clone();
     let text = compiled.text().to_owned();
     let variable = input.options.variable.as_ref();
     let name = variable.map(ToString::to_string);
@@ -226,6 +255,8 @@ fn kernel_solve(input: &Input) -> syn::Result<TokenStream> {
         );
         return Err(syn::Error::new(at, message));
     }
+    let (sum, unknown) = (Reduction::Sum, Some(solve.unknown));
+    let gradients = source.gradients(input, &whole, sum, solve.over_j, unknown)?;
     let pairs = if assumed {
         Vec::new()
     } else {
@@ -243,6 +274,7 @@ fn kernel_solve(input: &Input) -> syn::Result<TokenStream> {
             unknown: solve.unknown,
             matrix: solve.shape == Shape::Matrix,
         },
+        gradients,
     }
     .expand())
 }
@@ -264,6 +296,7 @@ fn lazy(input: &Input) -> syn::Result<TokenStream> {
         text: compiled.text(),
         symmetry: pairs.as_deref(),
         bind: Bind::Matrix,
+        gradients: None,
     }
     .expand())
 }

@@ -136,6 +136,12 @@ impl Input {
         })
     }
 
+    /// The places of the variables that `grad = [..]` names, none if it was not written.
+    pub(crate) fn differentiated(&self) -> syn::Result<Vec<usize>> {
+        let names = self.options.grad.iter().flatten();
+        names.map(|name| self.index_of(name)).collect()
+    }
+
     /// The syntax tree of the formula.
     pub(crate) fn read_formula(
         &self,

@@ -14,8 +14,9 @@ pub mod simd;
 pub mod solve;
 
 pub use bound::{
-    Axis, BoundMatrix, BoundReduction, KernelOperator, Operand, Operation, Orientation,
-    SymbolicMatrix, System, operation,
+    Adjoint, Axis, BoundMatrix, BoundReduction, Differentiable, DifferentiableOperation, Forward,
+    ForwardSolve, GradientFormulas, KernelOperator, Operand, Operation, Orientation,
+    SymbolicMatrix, System, SystemGradients, operation,
 };
 pub use error::Error;
 pub use input::{Argument, Element, IntoParams, IntoPoints, Scalar, scalar};

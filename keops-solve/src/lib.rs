@@ -105,8 +105,9 @@ pub use keops_runtime::solve::{
     SolveOptions, Tolerance, Unconverged,
 };
 pub use keops_runtime::{
-    Accumulate, Axis, Backend, BoundMatrix, BoundReduction, CallOptions, Element, Error,
-    IntoIntervals, IntoParams, IntoPoints, Ranges, SumScheme, SymbolicMatrix, System, operation,
+    Accumulate, Adjoint, Axis, Backend, BoundMatrix, BoundReduction, CallOptions, Differentiable,
+    DifferentiableOperation, Element, Error, Forward, ForwardSolve, IntoIntervals, IntoParams,
+    IntoPoints, Ranges, SumScheme, SymbolicMatrix, System, SystemGradients, operation,
     simd::InstructionSet,
 };
 pub use ndarray;
@@ -121,8 +122,8 @@ pub mod __private {
     pub use keops_runtime::kernel::{Accumulator, Fetch, Kernel};
     pub use keops_runtime::simd::{Real, Simd};
     pub use keops_runtime::{
-        AliasInfo, Axis, BoundMatrix, BoundReduction, Category, Element, IntoParams, IntoPoints,
-        Signature, System, operation, scalar,
+        Adjoint, AliasInfo, Axis, BoundMatrix, BoundReduction, Category, Differentiable, Element,
+        Error, GradientFormulas, IntoParams, IntoPoints, Signature, System, operation, scalar,
     };
     pub use std::vec;
     pub use std::vec::Vec;

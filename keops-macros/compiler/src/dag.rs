@@ -37,7 +37,7 @@ pub enum Kind {
 }
 
 /// A typed formula; see the [module documentation](self).
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Dag {
     nodes: Vec<(Kind, usize)>,
     known: HashMap<(Kind, usize), Node>,

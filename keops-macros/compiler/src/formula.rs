@@ -14,9 +14,12 @@ use crate::stages::{Program, split};
 use crate::symmetry::{Symmetry, symmetry};
 
 /// A checked formula.
+#[derive(Clone)]
 pub struct Formula {
     dag: Dag,
     root: Node,
+    /// The exponent and the weights, where the root is both.
+    weighted: Option<(Node, Node)>,
     /// Number of variables that are aliases; captured scalars follow.
     aliases: usize,
     text: String,
@@ -64,6 +67,7 @@ impl Formula {
         Ok(Formula {
             dag,
             root,
+            weighted: None,
             aliases: count,
             text: named(expr, captures),
         })
@@ -87,9 +91,25 @@ impl Formula {
         Ok(Formula {
             dag,
             root,
+            weighted: Some(parts.into()),
             aliases: count,
             text: named(expr, captures),
         })
+    }
+
+    /// The graph that the formula is a node of.
+    pub(crate) fn dag(&self) -> &Dag {
+        &self.dag
+    }
+
+    /// The node that the formula is.
+    pub(crate) fn root(&self) -> Node {
+        self.root
+    }
+
+    /// The exponent and the weights of a formula [with weights](Self::with_weights).
+    pub(crate) fn weighted(&self) -> Option<(Node, Node)> {
+        self.weighted
     }
 
     /// Number of components.

@@ -6,6 +6,7 @@
 //! |---|---|---|---|
 //! | [`parse`] | text | [`ast::Expr`] | well-formed, with spans |
 //! | [`check`](check::check) | [`ast::Expr`] | [`dag::Dag`] | names, arities, parameters and dimensions fit; derived operations and derivatives are expanded; simplified |
+//! | [`gradients`] | [`dag::Dag`] | formulas | what the gradients of a reduction are sums of |
 //! | [`linearity`], [`symmetry`] | [`dag::Dag`] | facts | what a solver may rely on |
 //! | [`lower`](lower::lower) | [`dag::Dag`] | [`scalar::Graph`] | core instructions alone |
 //! | [`split`](stages::split) | [`scalar::Graph`] | [`stages::Program`] | nothing is computed more often than it changes |
@@ -23,6 +24,7 @@ pub mod differentiate;
 pub mod emit;
 pub mod error;
 pub mod formula;
+pub mod gradients;
 pub mod linearity;
 pub mod lower;
 pub mod ops;

@@ -83,6 +83,34 @@ impl Reduction {
         }
     }
 
+    /// Whether its values are those of the formula at certain pairs.
+    pub const fn selects(self) -> bool {
+        match self {
+            Self::Min
+            | Self::Max
+            | Self::MinArgMin
+            | Self::MaxArgMax
+            | Self::KMin(_)
+            | Self::KMinArgKMin(_) => true,
+            Self::Sum
+            | Self::LogSumExp
+            | Self::SumSoftMaxWeight
+            | Self::ArgMin
+            | Self::ArgMax
+            | Self::ArgKMin(_) => false,
+        }
+    }
+
+    /// The reduction that gives the values too, for one that gives indices alone, which have no gradient.
+    pub const fn with_values(self) -> Option<Self> {
+        match self {
+            Self::ArgMin => Some(Self::MinArgMin),
+            Self::ArgMax => Some(Self::MaxArgMax),
+            Self::ArgKMin(k) => Some(Self::KMinArgKMin(k)),
+            _ => None,
+        }
+    }
+
     /// The same reduction for K values; one that has no K is left as it is.
     #[must_use]
     pub const fn with_count(self, k: usize) -> Self {

@@ -6,6 +6,7 @@ use keops_compiler::formula::Formula as Compiled;
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
 
+use super::gradients::Gradients;
 use super::runtime;
 use crate::closure::Captures;
 use crate::input::Input;
@@ -45,6 +46,8 @@ pub(super) struct Definition<'a> {
     /// Pairs of aliases that trade places when i and j are exchanged, if the kernel is symmetric.
     pub(super) symmetry: Option<&'a [(usize, usize)]>,
     pub(super) bind: Bind,
+    /// The gradients that `grad = [..]` asks for.
+    pub(super) gradients: Option<Gradients>,
 }
 
 impl Definition<'_> {
@@ -94,9 +97,14 @@ impl Definition<'_> {
             }
         });
         let kernel = emit::kernel(&self.kernel.program(), name, &runtime, symmetry);
+        let gradients = self
+            .gradients
+            .as_ref()
+            .map(|gradients| gradients.expand(name, &runtime));
         let methods = self.methods();
         quote! {
             #kernel
+            #gradients
             #[allow(clippy::all, clippy::pedantic)]
             impl #name {
                 #methods
@@ -160,19 +168,36 @@ impl Definition<'_> {
                 matrix,
             } => {
                 let axis = Literal::usize_unsuffixed(axis);
+                let axis = quote!(#runtime::Axis<#axis>);
                 let width = Literal::usize_unsuffixed(width(self.aliases[unknown].dim));
                 let unknown = Literal::usize_unsuffixed(unknown);
                 let make = if matrix {
-                    quote!(of_matrix_kernel::<Self, #runtime::Axis<#axis>>)
+                    quote!(of_matrix_kernel::<Self, #axis>)
                 } else {
-                    quote!(of_scalar_kernel::<Self, #runtime::Axis<#axis>, #width>)
+                    quote!(of_scalar_kernel::<Self, #axis, #width>)
                 };
-                (
-                    quote!(System<'a, T>),
-                    quote! {
-                        #runtime::System::#make(&Self::SIGNATURE, #arguments, #captured, #unknown)
-                    },
-                )
+                let input = quote!(&Self::SIGNATURE, #arguments, #captured, #unknown);
+                match &self.gradients {
+                    None => (
+                        quote!(System<'a, T>),
+                        quote!(#runtime::System::#make(#input)),
+                    ),
+                    Some(gradients) => {
+                        let count = gradients.count();
+                        (
+                            quote!(System<'a, T, #runtime::Adjoint<'a, T, #count>>),
+                            quote! {
+                                let arguments = #arguments;
+                                #runtime::System::#make(
+                                    &Self::SIGNATURE, #runtime::Vec::clone(&arguments), #captured, #unknown,
+                                )
+                                .with_gradients::<Self, #axis, #count>(
+                                    &Self::SIGNATURE, arguments, #captured, #unknown,
+                                )
+                            },
+                        )
+                    }
+                }
             }
             Bind::Matrix => (
                 quote!(BoundMatrix<'a, T, Self>),

@@ -89,7 +89,7 @@ impl Macro {
         match self {
             Self::Genred => &[Key::Reduction, Key::Axis, Key::Weights, Key::Grad],
             Self::KernelSolve => &[Key::Var, Key::Axis, Key::AssumeSymmetric, Key::Grad],
-            Self::Lazy => &[Key::AssumeSymmetric, Key::Grad],
+            Self::Lazy => &[Key::AssumeSymmetric],
         }
     }
 }
@@ -128,10 +128,15 @@ impl Options {
             return Err(syn::Error::new(key.span(), message));
         };
         if !allowed.contains(&option) {
-            let message = format!(
-                "`{macro_name}` has no option `{key}`\n  help: it has {}",
-                list(allowed)
-            );
+            let help = match option {
+                Key::Grad => {
+                    "a reduction of a symbolic matrix has gradients when it is written as `genred!`, \
+                     a solve as `kernel_solve!`"
+                        .to_owned()
+                }
+                _ => format!("it has {}", list(allowed)),
+            };
+            let message = format!("`{macro_name}` has no option `{key}`\n  help: {help}");
             return Err(syn::Error::new(key.span(), message));
         }
         if self.seen.contains(&option) {

@@ -281,19 +281,19 @@ fn mistakes() {
             Lazy,
             r#""x", foo = 3"#,
             "foo",
-            "unknown option `foo`\n  help: the options of `lazy!` are `assume_symmetric`, `grad`",
+            "unknown option `foo`\n  help: the options of `lazy!` are `assume_symmetric`",
         ),
         (
             Lazy,
             r#""x", foo"#,
             "foo",
-            "unknown option `foo`\n  help: the options of `lazy!` are `assume_symmetric`, `grad`",
+            "unknown option `foo`\n  help: the options of `lazy!` are `assume_symmetric`",
         ),
         (
             Lazy,
             r#""x", axis = 1"#,
             "axis",
-            "`lazy!` has no option `axis`\n  help: it has `assume_symmetric`, `grad`",
+            "`lazy!` has no option `axis`\n  help: it has `assume_symmetric`",
         ),
         (
             KernelSolve,

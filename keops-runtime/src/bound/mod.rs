@@ -1,7 +1,10 @@
 //! Formulas with their arrays: what `bind` returns.
 
+mod adjoint;
 mod axis;
 mod call;
+mod forward;
+mod gradient;
 mod matrix;
 mod operand;
 pub mod operation;
@@ -9,7 +12,10 @@ mod operator;
 mod reduction;
 mod system;
 
+pub use adjoint::{Adjoint, ForwardSolve, SystemGradients};
 pub use axis::{Axis, Orientation};
+pub use forward::Forward;
+pub use gradient::{Differentiable, DifferentiableOperation, GradientFormulas};
 pub use matrix::{BoundMatrix, SymbolicMatrix};
 pub use operand::Operand;
 pub use operation::Operation;

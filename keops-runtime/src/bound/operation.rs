@@ -30,7 +30,7 @@ pub trait Operation<T: Element>: Copy + Send + Sync + 'static {
 }
 
 /// An array of this shape, if there is memory for it.
-fn filled<A: Copy, D: Dimension>(shape: D, value: A) -> Result<Array<A, D>, Error> {
+pub(super) fn filled<A: Copy, D: Dimension>(shape: D, value: A) -> Result<Array<A, D>, Error> {
     let refused = || Error::Shape {
         name: "the result".into(),
         expected: "an array that fits into memory".into(),
@@ -172,6 +172,17 @@ impl<T: Element> Operation<T> for SumSoftMaxWeight {
         let reduction = reduce::LogSumExp::mean(Summation::new::<T::Compute>(options));
         rows::<P, T, _>(isa, problem, reduction, components.saturating_sub(1))
     }
+}
+
+/// [`SumSoftMaxWeight`] and, in one more column, `log sum_j exp(f(i, j))`.
+pub(super) fn means_and_log_sums<P: Pairing, T: Element>(
+    isa: InstructionSet,
+    options: &CallOptions,
+    problem: &Problem<'_>,
+    components: usize,
+) -> Result<Array2<T>, Error> {
+    let reduction = reduce::LogSumExp::mean(Summation::new::<T::Compute>(options));
+    rows::<P, T, _>(isa, problem, reduction, components)
 }
 
 /// Reductions to one value of each component, and its index.

@@ -60,7 +60,7 @@ fn square(sizes: Sizes) -> Result<usize, Error> {
 }
 
 /// The options of products inside a solve: totals in double precision.
-fn in_solve(options: &CallOptions) -> CallOptions {
+pub(super) fn in_solve(options: &CallOptions) -> CallOptions {
     CallOptions {
         accumulate: Accumulate::F64,
         ..options.clone()

@@ -14,9 +14,9 @@ use core::marker::PhantomData;
 #[derive(Clone, Debug)]
 #[must_use = "a reduction is computed by `run`"]
 pub struct BoundReduction<'a, T, K, Op, O> {
-    call: Call<'a>,
-    operation: Op,
-    options: CallOptions,
+    pub(super) call: Call<'a>,
+    pub(super) operation: Op,
+    pub(super) options: CallOptions,
     kernel: PhantomData<(T, K, O)>,
 }
 

@@ -18,7 +18,7 @@ use crate::solve::{
     Tolerance, solve,
 };
 
-type Operator<'a> = Box<dyn LinearOperator + 'a>;
+pub(super) type Operator<'a> = Box<dyn LinearOperator + 'a>;
 type MakeOperator<'a> = Box<dyn FnOnce(&CallOptions) -> Result<Operator<'a>, Error> + 'a>;
 
 /// A system `(alpha Id + K) a = b` with its arrays: what the `bind` of `kernel_solve!` and
@@ -27,16 +27,19 @@ type MakeOperator<'a> = Box<dyn FnOnce(&CallOptions) -> Result<Operator<'a>, Err
 /// `K` is the matrix `K_ij = k(x_i, x_j)` of a kernel, or of blocks `M(x_i, x_j)` of a matrix-valued one; it is never
 /// stored. The columns of `b` are independent systems, except for a matrix-valued kernel, which couples them into one.
 /// Products inside a solve accumulate in double precision, whatever [`accumulate`](Self::accumulate) says.
+/// `G` is [`Adjoint`](super::Adjoint) where the macro has the option `grad = [..]`; such a system has a
+/// method `forward` too.
 #[must_use = "a system is solved by `solve`"]
-pub struct System<'a, T> {
+pub struct System<'a, T, G = ()> {
     operator: MakeOperator<'a>,
     formula: &'static str,
     /// What the right-hand side must look like.
     unknown: AliasInfo,
     rhs: Argument<'a>,
     guess: Option<Argument<'a>>,
-    options: CallOptions,
-    solver: SolveOptions<'a>,
+    pub(super) options: CallOptions,
+    pub(super) solver: SolveOptions<'a>,
+    gradients: G,
     element: core::marker::PhantomData<T>,
 }
 
@@ -138,10 +141,28 @@ impl<'a, T: Element> System<'a, T> {
             guess: None,
             options: CallOptions::default(),
             solver: SolveOptions::default(),
+            gradients: (),
             element: core::marker::PhantomData,
         }
     }
 
+    /// The same system with gradients.
+    pub(super) fn map_gradients<G>(self, gradients: G) -> System<'a, T, G> {
+        System {
+            operator: self.operator,
+            formula: self.formula,
+            unknown: self.unknown,
+            rhs: self.rhs,
+            guess: self.guess,
+            options: self.options,
+            solver: self.solver,
+            gradients,
+            element: self.element,
+        }
+    }
+}
+
+impl<'a, T: Element, G> System<'a, T, G> {
     option_methods!();
 
     /// The formula as compiled.
@@ -181,7 +202,7 @@ impl<'a, T: Element> System<'a, T> {
     }
 
     /// An approximation of the solution to start from, of the shape of the right-hand side; zero if not set.
-    pub fn guess<G: Element>(mut self, guess: impl IntoPoints<'a, G>) -> Self {
+    pub fn guess<U: Element>(mut self, guess: impl IntoPoints<'a, U>) -> Self {
         self.guess = Some(guess.into_points(self.unknown.dim));
         self
     }
@@ -236,6 +257,12 @@ impl<'a, T: Element> System<'a, T> {
     /// points, which makes the matrix unsymmetric; [`SolveError::Unconverged`] with the best iterate if a column does not
     /// meet the tolerance.
     pub fn solve(self) -> Result<Solution<T>, SolveError<T>> {
+        let (_, solution, _) = self.solve_and_keep()?;
+        Ok(solution)
+    }
+
+    /// Solves, and hands back what was needed for it.
+    pub(super) fn solve_and_keep(self) -> Result<(Operator<'a>, Solution<T>, G), SolveError<T>> {
         let operator = (self.operator)(&self.options)?;
         self.unknown.check(&self.rhs)?;
         let b = widened(&self.rhs);
@@ -251,16 +278,17 @@ impl<'a, T: Element> System<'a, T> {
             }
         };
         let b = b.mapv(T::from_f64);
-        solve(
+        let solution = solve(
             &*operator,
             b.view(),
             guess.as_ref().map(|guess| guess.view()),
             self.solver,
-        )
+        )?;
+        Ok((operator, solution, self.gradients))
     }
 }
 
-impl<T> fmt::Debug for System<'_, T> {
+impl<T, G> fmt::Debug for System<'_, T, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("System")
             .field("formula", &self.formula)

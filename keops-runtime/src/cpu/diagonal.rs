@@ -1,25 +1,41 @@
-//! The values of a scalar formula at the pairs of each point with itself.
+//! The values of a formula at the pairs of the n-th row and the n-th column.
 
 use super::Problem;
 use super::code::hoist_params;
-use super::pairing::{Pairing, scalar_value};
-use crate::kernel::Features;
+use super::pairing::Pairing;
+use crate::kernel::{Accumulator, Features};
 use crate::lanes::{single_lanes, single_lanes_mut};
-use crate::simd::{LaneArray, Scalar};
+use crate::simd::{LaneArray, Scalar, Simd};
 use rayon::prelude::*;
 
-/// Number of points of a task.
+/// Number of pairs of a task.
 const SPAN: usize = 4096;
 
-/// Writes the value of the scalar formula `P` for row `i` and column `i` to `out[i]`, evaluating in double precision.
+/// Writes the components of the formula `P` for row `n` and column `n`, for all `n`, one after the other to `out`, evaluating
+/// in double precision.
 ///
-/// One pair at a time, without vector instructions: it is done once in a solve, for `n` of the `n^2` pairs, and not worth the time to compile
-/// more.
+/// One pair at a time, without vector instructions: there are as many rows and columns as pairs, few beside the pairs of
+/// a reduction, and not worth the time to compile more.
 pub(crate) fn diagonal<P: Pairing>(problem: &Problem<'_>, out: &mut [f64]) {
     let params = hoist_params::<P, f64>(&problem.params);
-    out.par_chunks_mut(SPAN)
+    let components = P::Out::<f64>::LEN;
+    out.par_chunks_mut(SPAN * components)
         .enumerate()
         .for_each(|(span, out)| fill::<P>(problem, &params, span * SPAN, out));
+}
+
+/// Holds the components of a formula.
+struct Components<'a>(&'a mut [f64]);
+
+impl<S: Simd<T = f64, V = [f64; 1]>> Accumulator<S> for Components<'_> {
+    #[inline(always)]
+    fn push(&mut self, _: S, k: usize, value: [f64; 1]) {
+        [self.0[k]] = value;
+    }
+    #[inline(always)]
+    fn push_product(&mut self, s: S, k: usize, a: [f64; 1], b: [f64; 1]) {
+        [self.0[k]] = s.mul(a, b);
+    }
 }
 
 fn fill<P: Pairing>(problem: &Problem<'_>, params: &[f64], first: usize, out: &mut [f64]) {
@@ -30,7 +46,7 @@ fn fill<P: Pairing>(problem: &Problem<'_>, params: &[f64], first: usize, out: &m
     let mut column = vec![0.0; P::Column::<f64>::LEN];
     let mut raw_row = vec![0.0; rows.components()];
     let mut raw_column = vec![0.0; columns.components()];
-    for (k, out) in out.iter_mut().enumerate() {
+    for (k, out) in out.chunks_exact_mut(P::Out::<f64>::LEN).enumerate() {
         rows.gather(first + k, 1, &mut raw_row);
         columns.gather(first + k, 1, &mut raw_column);
         P::hoist_rows(s, params, single_lanes::<Scalar<f64>>(&raw_row), &mut row);
@@ -42,13 +58,13 @@ fn fill<P: Pairing>(problem: &Problem<'_>, params: &[f64], first: usize, out: &m
             features,
         );
         let (row, column) = (P::Row::from_slice(&row), P::Column::from_slice(&column));
-        [*out] = scalar_value::<P, LaneArray<f64, 1>>(s, params, row, column);
+        P::pair(s, params, row, column, &mut Components(out));
         if let Some(pattern) = &problem.pattern {
             // Not a product, which would make an infinity outside of the pattern NaN.
-            *out = match pattern.count(first + k, first + k) {
-                0 => 0.0,
-                times => *out * times as f64,
-            };
+            match pattern.count(first + k, first + k) {
+                0 => out.fill(0.0),
+                times => out.iter_mut().for_each(|value| *value *= times as f64),
+            }
         }
     }
 }

@@ -44,7 +44,7 @@ enum Outcome {
     Logarithms,
     /// The logarithms of the weighted sums.
     WeightedLogarithms,
-    /// The quotients of the weighted sums and that of the exponentials.
+    /// The quotients of the weighted sums and that of the exponentials, then the logarithm of the latter.
     Means,
 }
 
@@ -124,9 +124,11 @@ impl Totals {
             }
             Outcome::Means => {
                 let sum = totals[1];
-                for k in 2..totals.len() {
-                    totals[k - 2] = totals[k] / sum;
+                let sums = self.summation.sums(totals.len() - self.references);
+                for k in 0..sums - 1 {
+                    totals[k] = totals[k + 2] / sum;
                 }
+                totals[sums - 1] = reference + sum.ln();
             }
         }
     }

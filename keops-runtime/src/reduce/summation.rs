@@ -67,6 +67,15 @@ impl Summation {
         }
     }
 
+    /// The number of sums that so many totals are for.
+    pub(super) fn sums(self, slots: usize) -> usize {
+        if self.is_compensated() {
+            slots / 2
+        } else {
+            slots
+        }
+    }
+
     fn is_compensated(self) -> bool {
         self.scheme == Scheme::Compensated
     }

@@ -238,6 +238,18 @@ impl fmt::Debug for SolveOptions<'_> {
 }
 
 impl SolveOptions<'_> {
+    /// The same options for another solve, without the callback.
+    pub(crate) fn without_callback(&self) -> Self {
+        Self {
+            alpha: self.alpha,
+            tolerance: self.tolerance,
+            max_iterations: self.max_iterations,
+            time_limit: self.time_limit,
+            preconditioner: self.preconditioner,
+            on_iteration: None,
+        }
+    }
+
     /// Refuses numbers outside their range.
     pub(super) fn check(&self) -> Result<(), Error> {
         let (Tolerance::Rms(e) | Tolerance::Relative(e) | Tolerance::Absolute(e)) = self.tolerance;

@@ -1,0 +1,183 @@
+//! A system that was solved and can be differentiated.
+
+use super::gradient::{Differentiable, Pass, Sums};
+use super::operator::in_solve;
+use super::system::Operator;
+use super::{Call, Orientation, System};
+use crate::Error;
+use crate::input::{Argument, Element, Input};
+use crate::options::CallOptions;
+use crate::signature::Signature;
+use crate::solve::{Solution, SolveError, SolveOptions, solve};
+use core::fmt;
+use ndarray::{Array2, ArrayView2};
+
+/// The gradients of `sum(lambda * K a)` by `N` variables, times -1, for vectors `lambda` and `a`.
+type Kernels<'a, T, const N: usize> =
+    dyn Fn(&CallOptions, [ArrayView2<'_, f64>; 2]) -> Result<[Array2<T>; N], Error> + 'a;
+
+/// The gradients of a [`System`] whose macro has the option `grad = [..]` with `N` variables.
+pub struct Adjoint<'a, T, const N: usize>(Box<Kernels<'a, T, N>>);
+
+impl<T, const N: usize> fmt::Debug for Adjoint<'_, T, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Adjoint<{N}>")
+    }
+}
+
+impl<'a, T: Element> System<'a, T> {
+    /// For expansions: the same system with gradients by the variables of `K`, whose formulas take the unknown at the
+    /// position `unknown`.
+    #[doc(hidden)]
+    pub fn with_gradients<K: Differentiable<N>, O: Orientation, const N: usize>(
+        self,
+        signature: &'static Signature,
+        arguments: Vec<Argument<'a>>,
+        captured: Vec<f64>,
+        unknown: usize,
+    ) -> System<'a, T, Adjoint<'a, T, N>> {
+        let call = Call {
+            signature,
+            arguments,
+            captured,
+            unknown: Some(unknown),
+        };
+        let kernels = move |options: &CallOptions, [lambda, a]: [ArrayView2<'_, f64>; 2]| {
+            let sizes = call.sizes()?;
+            let pass = Pass {
+                sizes,
+                pattern: options.pattern(O::AXIS, sizes)?,
+                call: call.reborrow(),
+                axis: O::AXIS,
+                isa: options.resolve()?,
+                options: in_solve(options),
+            };
+            let e = lambda.mapv(|lambda| -lambda);
+            let mut gradients = Sums::compute::<K, N>(&pass, &[Input::F64(e.view())], Some(a))?;
+            // The right-hand side stands in no formula: its gradient is the adjoint solution.
+            for (variable, gradient) in K::VARIABLES.into_iter().zip(&mut gradients) {
+                if variable == unknown {
+                    *gradient = lambda.mapv(T::from_f64);
+                }
+            }
+            Ok(gradients)
+        };
+        self.map_gradients(Adjoint(Box::new(kernels)))
+    }
+}
+
+/// The solution of a system, and its gradients by `N` variables: what [`System::forward`] returns.
+#[non_exhaustive]
+pub struct ForwardSolve<'a, T, const N: usize> {
+    /// What [`System::solve`] returns.
+    pub solution: Solution<T>,
+    operator: Operator<'a>,
+    options: CallOptions,
+    solver: SolveOptions<'a>,
+    adjoint: Adjoint<'a, T, N>,
+}
+
+/// The gradients of a function of the solution of a system: what [`ForwardSolve::pullback`] returns.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SystemGradients<T, const N: usize> {
+    /// Those by the variables of `grad = [..]`, in that order and of the shapes of their arrays, which is `(1, dimension)` for a
+    /// parameter.
+    pub aliases: [Array2<T>; N],
+    /// That by `alpha`.
+    pub alpha: f64,
+    /// The solution `lambda` of the adjoint system, and the report on it.
+    pub adjoint: Solution<T>,
+}
+
+impl<'a, T: Element, const N: usize> System<'a, T, Adjoint<'a, T, N>> {
+    /// Solves the system as [`solve`](Self::solve) does, and keeps what the gradients by the variables in `grad = [..]` need.
+    ///
+    /// # Errors
+    /// Those of [`solve`](Self::solve); a system that was not solved has no gradients.
+    pub fn forward(self) -> Result<ForwardSolve<'a, T, N>, SolveError<T>> {
+        let options = self.options.clone();
+        let solver = self.solver.without_callback();
+        let (operator, solution, adjoint) = self.solve_and_keep()?;
+        Ok(ForwardSolve {
+            solution,
+            operator,
+            options,
+            solver,
+            adjoint,
+        })
+    }
+}
+
+impl<T: Element, const N: usize> ForwardSolve<'_, T, N> {
+    /// The gradients of `sum(e * a)`, the product being elementwise, where `a` is the solution; `e` has its shape.
+    ///
+    /// The adjoint system `(alpha Id + K) lambda = e` is solved with the options of the first one (the same tolerance, limits and
+    /// preconditioner, but no guess and no callback). Then, with the products summed over right-hand sides and components,
+    ///
+    /// - by the right-hand side: `lambda`,
+    /// - by `alpha`: `-sum_i lambda_i . a_i`,
+    /// - by any other variable `v`: `-sum_ij lambda_i . dF(x_i, y_j, a_j)/dv`, the pullback of the sum that `K a` is.
+    ///
+    /// The points of a system are bound twice, once for each index, and each of the two variables gets the gradient of its own role:
+    /// the gradient by the points is the sum of both. With `assume_symmetric`, the matrix is taken to be
+    /// symmetric here too. Iterates stay in double precision; the error of the gradients is that of `a` and `lambda`, so a tolerance that
+    /// is loose for `e`, whose scale may be another than that of the right-hand side, gives loose gradients
+    /// ([`Tolerance::Relative`](crate::solve::Tolerance::Relative) suits both).
+    ///
+    /// # Errors
+    /// [`SolveError::Input`] if `e` has another shape or is not finite, [`SolveError::Unconverged`] with the best iterate if the adjoint
+    /// system is not solved to the tolerance.
+    pub fn pullback<'e>(
+        &self,
+        e: impl Into<ArrayView2<'e, T>>,
+    ) -> Result<SystemGradients<T, N>, SolveError<T>> {
+        let (e, values) = (e.into(), &self.solution.values_f64);
+        check(e, values)?;
+        let solver = self.solver.without_callback();
+        let adjoint = solve(&*self.operator, e, None, solver)?;
+        let lambda = &adjoint.values_f64;
+        let aliases = self.adjoint.0(&self.options, [lambda.view(), values.view()])?;
+        Ok(SystemGradients {
+            aliases,
+            alpha: -(lambda * values).sum(),
+            adjoint,
+        })
+    }
+}
+
+/// Refuses an `e` that is not of the shape of the solution, or not finite.
+fn check<T: Element>(e: ArrayView2<'_, T>, values: &Array2<f64>) -> Result<(), Error> {
+    if e.dim() != values.dim() {
+        return Err(Error::Shape {
+            name: "e".into(),
+            expected: format!(
+                "shape {}, that of the solution",
+                crate::error::shape(values.shape())
+            ),
+            shape: crate::error::shape(e.shape()),
+        });
+    }
+    let mut entries = e
+        .indexed_iter()
+        .map(|(place, value)| (place, value.to_f64()));
+    match entries.find(|(_, value)| !value.is_finite()) {
+        Some(((row, column), value)) => Err(Error::NotFinite {
+            name: "e".into(),
+            value,
+            row,
+            column,
+        }),
+        None => Ok(()),
+    }
+}
+
+impl<T: fmt::Debug, const N: usize> fmt::Debug for ForwardSolve<'_, T, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ForwardSolve")
+            .field("solution", &self.solution)
+            .field("options", &self.options)
+            .field("solver", &self.solver)
+            .finish_non_exhaustive()
+    }
+}

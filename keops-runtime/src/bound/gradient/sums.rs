@@ -1,0 +1,61 @@
+//! Gradients of sums and their relatives: every pair contributes.
+
+use super::{Differentiable, GradientFormulas, Gradients, Pass};
+use crate::Error;
+use crate::bound::Orientation;
+use crate::bound::operation::{filled, sum};
+use crate::input::{Element, Input};
+use crate::kernel::Kernel;
+use core::marker::PhantomData;
+use ndarray::{Array2, ArrayView2, Ix2};
+
+/// Sums gradients over all pairs, evaluating as arrays of `T` are evaluated.
+pub(in crate::bound) struct Sums<'p, 'a, T> {
+    gradients: Gradients<'p, 'a>,
+    /// What a gradient reads of each row of the reduction, beside its variables.
+    of_rows: &'p [Input<'p>],
+    /// Values for the unknown of a system.
+    unknown: Option<ArrayView2<'p, f64>>,
+    element: PhantomData<T>,
+}
+
+impl<'p, 'a, T: Element> Sums<'p, 'a, T> {
+    /// The gradients by the variables of `K`.
+    pub(in crate::bound) fn compute<K: Differentiable<N>, const N: usize>(
+        pass: &'p Pass<'a>,
+        of_rows: &'p [Input<'p>],
+        unknown: Option<ArrayView2<'p, f64>>,
+    ) -> Result<[Array2<T>; N], Error> {
+        let mut sums = Self {
+            gradients: Gradients::new(pass),
+            of_rows,
+            unknown,
+            element: PhantomData,
+        };
+        K::gradients(&mut sums)?;
+        sums.gradients.rounded(K::VARIABLES)
+    }
+}
+
+impl<T: Element> GradientFormulas for Sums<'_, '_, T> {
+    fn add<K: Kernel, O: Orientation>(&mut self, variables: &[usize]) -> Result<(), Error> {
+        let pass = self.gradients.pass;
+        let unknown = self.unknown.map(Input::F64);
+        let pattern = pass.pattern::<O>();
+        let call = &pass.call;
+        let mut problem = call.with_unknown::<O>(pass.sizes, pattern, unknown);
+        let side = if O::AXIS == pass.axis {
+            &mut problem.rows
+        } else {
+            &mut problem.columns
+        };
+        for array in self.of_rows {
+            side.push(array.view(), array.columns());
+        }
+        let width = self.gradients.width(variables);
+        let mut out = filled(Ix2(problem.rows.count(), width), 0.0)?;
+        sum::<O::Pairing<K>, T::Compute, f64>(pass.isa, &pass.options, &problem, out.view_mut());
+        self.gradients.set(variables, out.view());
+        Ok(())
+    }
+}

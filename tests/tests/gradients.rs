@@ -1,0 +1,360 @@
+//! Pullbacks of reductions and systems, against finite differences, nested derivatives and closed forms.
+
+use keops_solve::ndarray::{Array, Array2, Axis, Dimension, array};
+use keops_solve::{Error, SystemGradients, genred, kernel_solve, prelude::*};
+use keops_tests::data::{distance, gaussian, points};
+
+/// The arrays of x, y, b and g.
+type Arrays = [Array2<f64>; 4];
+
+const SIZES: [(usize, usize); 6] = [(0, 5), (5, 0), (1, 1), (1, 17), (17, 65), (65, 17)];
+
+fn arrays(m: usize, n: usize) -> Arrays {
+    let b = points(n, 2, 3) + 0.5;
+    [points(m, 2, 1), points(n, 2, 2), b, array![[1.3]]]
+}
+
+/// Compares `gradients` with central differences of `loss` along random directions, one array at a time.
+fn check_against_differences<const N: usize>(
+    what: &str,
+    arrays: &[Array2<f64>; N],
+    gradients: &[Array2<f64>; N],
+    tolerance: f64,
+    loss: impl Fn(&[Array2<f64>; N]) -> f64,
+) {
+    let step = 1e-6;
+    for (k, gradient) in gradients.iter().enumerate() {
+        assert_eq!(gradient.dim(), arrays[k].dim(), "{what}, array {k}");
+        for seed in 0..2 {
+            let direction = points(gradient.nrows(), gradient.ncols(), 10 + seed) - 0.5;
+            let at = |step: f64| {
+                let mut moved = arrays.clone();
+                moved[k].scaled_add(step, &direction);
+                loss(&moved)
+            };
+            let difference = (at(step) - at(-step)) / (2.0 * step);
+            let slope = (gradient * &direction).sum();
+            let scale = gradient.iter().fold(1.0, |s: f64, g| s.max(g.abs()));
+            assert!(
+                (slope - difference).abs() <= tolerance * scale,
+                "{what}, array {k}: {slope} and {difference}"
+            );
+        }
+    }
+}
+
+/// An `e` for values of this shape.
+fn weights<D: Dimension>(values: &Array<f64, D>) -> Array<f64, D> {
+    let random = points(values.len(), 1, 7) - 0.4;
+    Array::from_shape_vec(values.raw_dim(), random.into_raw_vec_and_offset().0).unwrap()
+}
+
+/// Checks the pullbacks of a formula of x, y, b and g at all sizes; `$values` gives the array of values of a result.
+macro_rules! check {
+    ($kernel:expr, $sizes:expr, $values:expr) => {
+        for (m, n) in $sizes {
+            let what = format!("{} of {m} and {n} points", stringify!($kernel));
+            let arrays = arrays(m, n);
+            let run =
+                |[x, y, b, g]: &Arrays| $values($kernel.bind(x, y, b, g[(0, 0)]).run().unwrap());
+            let e = weights(&run(&arrays));
+            let [x, y, b, g] = &arrays;
+            let forward = $kernel.bind(x, y, b, g[(0, 0)]).forward().unwrap();
+            assert_eq!($values(forward.value.clone()), run(&arrays));
+            let gradients = forward.pullback(&e).unwrap();
+            let loss = |arrays: &Arrays| (run(arrays) * &e).sum();
+            check_against_differences(&what, &arrays, &gradients, 1e-6, loss);
+            // In single precision, with a compensated sum.
+            let [x32, y32, b32] = [x, y, b].map(|a| a.mapv(|v| v as f32));
+            let bound = $kernel.bind(&x32, &y32, &b32, g[(0, 0)] as f32);
+            let forward = bound.sum_scheme(SumScheme::Kahan).forward().unwrap();
+            let single = forward.pullback(&e.mapv(|v| v as f32)).unwrap();
+            for (single, double) in single.iter().zip(&gradients) {
+                let scale = double.iter().fold(1.0, |s: f64, g| s.max(g.abs()));
+                let single = single.mapv(f64::from);
+                assert!(distance(&single, double) <= 1e-4 * scale, "{what}");
+            }
+        }
+    };
+}
+
+genred!(Sum1: "Exp(-g*SqDist(x,y))*b", x = Vi(2), y = Vj(2), b = Vj(2), g = Pm(1), axis = 1, grad = [x, y, b, g]);
+genred!(Sum0: "Exp(-g*SqDist(x,y))*b", x = Vi(2), y = Vj(2), b = Vj(2), g = Pm(1), axis = 0, grad = [x, y, b, g]);
+
+#[test]
+fn sums() {
+    check!(Sum1, SIZES, |values| values);
+    check!(Sum0, SIZES, |values| values);
+}
+
+genred!(Lse: "b-g*SqDist(x,y)", x = Vi(2), y = Vj(2), b = Vj(2), g = Pm(1), reduction = LogSumExp,
+        axis = 1, grad = [x, y, b, g]);
+genred!(WeightedLse: "-g*SqDist(x,y)", x = Vi(2), y = Vj(2), b = Vj(2), g = Pm(1), reduction = LogSumExp,
+        weights = "b", axis = 0, grad = [x, y, b, g]);
+genred!(Attention: "-g*SqDist(x,y)", x = Vi(2), y = Vj(2), b = Vj(2), g = Pm(1), reduction = SumSoftMaxWeight,
+        weights = "b", axis = 1, grad = [x, y, b, g]);
+
+/// Sizes at which logarithms and means are of something.
+const NOT_EMPTY: [(usize, usize); 4] = [(1, 1), (1, 17), (17, 65), (65, 17)];
+
+#[test]
+fn exponentials() {
+    check!(Lse, NOT_EMPTY, |values| values);
+    check!(WeightedLse, NOT_EMPTY, |values| values);
+    check!(Attention, NOT_EMPTY, |values| values);
+}
+
+#[test]
+fn logarithms_of_nothing_have_no_slope() {
+    for (m, n) in [(0, 5), (5, 0)] {
+        let [x, y, b, _] = arrays(m, n);
+        let forward = Lse.bind(&x, &y, &b, 1.0).forward().unwrap();
+        for gradient in forward.pullback(&forward.value.mapv(|_| 1.0)).unwrap() {
+            assert!(gradient.iter().all(|&g| g == 0.0));
+        }
+    }
+    // Exponents of -inf only.
+    let [x, y, mut b, _] = arrays(3, 4);
+    b.fill(f64::NEG_INFINITY);
+    let forward = Lse.bind(&x, &y, &b, 1.0).forward().unwrap();
+    assert!(forward.value.iter().all(|&v| v == f64::NEG_INFINITY));
+    let [_, _, db, _] = forward.pullback(&Array2::ones((3, 2))).unwrap();
+    assert_eq!(db, Array2::<f64>::zeros((4, 2)));
+}
+
+genred!(Least: "Exp(-g*SqDist(x,y))*b", x = Vi(2), y = Vj(2), b = Vj(2), g = Pm(1), reduction = Min,
+        axis = 1, grad = [x, y, b, g]);
+genred!(Greatest: "Exp(-g*SqDist(x,y))*b", x = Vi(2), y = Vj(2), b = Vj(2), g = Pm(1), reduction = MaxArgMax,
+        axis = 0, grad = [x, y, b, g]);
+genred!(Nearest: "Exp(-g*SqDist(x,y))*b", x = Vi(2), y = Vj(2), b = Vj(2), g = Pm(1), reduction = KMin(3),
+        axis = 1, grad = [x, y, b, g]);
+
+#[test]
+fn minima_and_maxima() {
+    // Where fewer values than asked for are there, the others are infinite.
+    check!(Least, NOT_EMPTY, |values| values);
+    check!(Greatest, NOT_EMPTY, |(values, _)| values);
+    check!(Nearest, [(1, 17), (17, 65), (65, 17)], |values| values);
+}
+
+genred!(Indexed: "SqDist(x,y)*b", x = Vi(1), y = Vj(1), b = Vj(1), reduction = KMinArgKMin(2), axis = 1,
+        grad = [y, x]);
+genred!(LeastIndexed: "SqDist(x,y)", x = Vi(1), y = Vj(1), reduction = MinArgMin, axis = 1, grad = [x, y]);
+
+#[test]
+fn gradients_reach_exactly_the_pairs_that_are_selected() {
+    let x = array![[0.0], [10.0], [f64::NAN]];
+    let y = array![[3.0], [1.0], [1.0], [4.0]];
+    let forward = LeastIndexed.bind(&x, &y).forward().unwrap();
+    assert_eq!(forward.value.1, array![[1], [3], [0]]);
+    let [dx, dy] = forward.pullback(&array![[1.0], [10.0], [100.0]]).unwrap();
+    // The lower of two equal indices, and nothing of the row of NaN.
+    assert_eq!(dx, array![[-2.0], [120.0], [0.0]]);
+    assert_eq!(dy, array![[0.0], [2.0], [0.0], [-120.0]]);
+
+    let b = Array2::ones((4, 1));
+    let forward = Indexed.bind(&x, &y, &b).forward().unwrap();
+    assert_eq!(forward.value.0.dim(), (3, 2, 1));
+    let e = array![[[1.0], [10.0]], [[0.0], [0.0]], [[100.0], [100.0]]];
+    let [dy, dx] = forward.pullback(&e).unwrap();
+    assert_eq!(dx, array![[-22.0], [0.0], [0.0]]);
+    assert_eq!(dy, array![[0.0], [2.0], [20.0], [0.0]]);
+    // A single point, of which there are no two smallest.
+    let one = array![[3.0]];
+    let forward = Indexed.bind(&x, &one, b.row(0)).forward().unwrap();
+    let [dy, _] = forward.pullback(&e).unwrap();
+    assert_eq!(dy, array![[6.0]]);
+}
+
+genred!(Broadcast: "s*b + c*Norm2(x-y)", s = Vi(1), b = Vj(3), c = Pm(3), x = Vi(2), y = Vj(2), u = Pm(2),
+        axis = 0, grad = [c, b, s, u, x]);
+
+#[test]
+fn broadcast_operands_and_unused_variables() {
+    let (s, b, c, x, y, u) = (
+        points(17, 1, 1),
+        points(9, 3, 2),
+        points(1, 3, 3),
+        points(17, 2, 4),
+        points(9, 2, 5),
+        points(1, 2, 6),
+    );
+    let run = |[c, b, s, u, x]: &[Array2<f64>; 5]| {
+        let [c, u] = [c, u].map(|p| p.row(0).to_vec());
+        Broadcast.bind(s, b, &c, x, &y, &u).run().unwrap()
+    };
+    let arrays = [c.clone(), b.clone(), s.clone(), u.clone(), x.clone()];
+    let e = weights(&run(&arrays));
+    let bound = Broadcast.bind(&s, &b, c.row(0), &x, &y, u.row(0));
+    let gradients = bound.forward().unwrap().pullback(&e).unwrap();
+    assert_eq!(gradients[3], Array2::<f64>::zeros((1, 2)));
+    let loss = |arrays: &[Array2<f64>; 5]| (run(arrays) * &e).sum();
+    check_against_differences("Broadcast", &arrays, &gradients, 1e-8, loss);
+}
+
+genred!(ByX: "Grad(Exp(-g*SqDist(x,y))*b, x, e)", x = Vi(2), y = Vj(2), b = Vj(2), g = Pm(1), e = Vi(2), axis = 1);
+genred!(ByY: "Grad(Exp(-g*SqDist(x,y))*b, y, e)", x = Vi(2), y = Vj(2), b = Vj(2), g = Pm(1), e = Vi(2), axis = 0);
+
+#[test]
+fn pullbacks_are_reductions_of_nested_derivatives() {
+    let [x, y, b, _] = arrays(65, 33);
+    let e = points(65, 2, 9);
+    let pool = |threads| {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap()
+    };
+    let pull = || {
+        Sum1.bind(&x, &y, &b, 1.3)
+            .forward()
+            .unwrap()
+            .pullback(&e)
+            .unwrap()
+    };
+    let [dx, dy, db, dg] = pool(1).install(pull);
+    assert!(distance(&dx, &ByX.bind(&x, &y, &b, 1.3, &e).run().unwrap()) < 1e-13);
+    assert!(distance(&dy, &ByY.bind(&x, &y, &b, 1.3, &e).run().unwrap()) < 1e-13);
+    assert!(distance(&db, &gaussian(&x, &y, 1.3).t().dot(&e)) < 1e-13);
+    assert_eq!([dx, dy, db, dg], pool(3).install(pull));
+}
+
+#[test]
+fn what_does_not_fit_is_an_error() {
+    let [x, y, b, _] = arrays(5, 4);
+    let forward = Sum1.bind(&x, &y, &b, 1.0).forward().unwrap();
+    let error = forward.pullback(&points(4, 2, 1)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "e: expected shape (5, 2), that of the value, got an array of shape (4, 2)"
+    );
+    let error = Sum1.bind(&x, &y, &x, 1.0).forward().unwrap_err();
+    assert!(matches!(error, Error::Rows { .. }), "{error}");
+    let error = Nearest.bind(&x, &y, &b, 1.0).forward().unwrap();
+    let error = error.pullback(&Array::zeros((5, 2, 3))).unwrap_err();
+    assert!(error.to_string().contains("(5, 3, 2)"), "{error}");
+    let cuda = Sum1.bind(&x, &y, &b, 1.0).backend(Backend::Cuda(999));
+    assert!(matches!(cuda.forward(), Err(Error::Backend { .. })));
+}
+
+kernel_solve!(Gauss: "Exp(-g*SqDist(x,y))*b", x = Vi(2), y = Vj(2), b = Vj(2), g = Pm(1), grad = [x, y, b, g]);
+kernel_solve!(Laplace: "Exp(-g*Norm2(x-y))*b", x = Vi(2), y = Vj(2), b = Vi(2), g = Pm(1), grad = [x, y, b, g]);
+kernel_solve!(Elastic: "Exp(-g*SqDist(x,y))*(b+0.5*Sum(b))+(y|b)*x", x = Vi(2), y = Vj(2), b = Vj(2), g = Pm(1),
+              grad = [x, y, b, g]);
+
+/// Checks the gradients of a system by points, right-hand side, parameter and alpha.
+macro_rules! check_system {
+    ($kernel:expr, $n:expr) => {{
+        let x = points($n, 2, 1) * 3.0;
+        let arrays = [x, points($n, 2, 2), array![[1.3]], array![[0.3]]];
+        let e = points($n, 2, 5) - 0.5;
+        let system = |[x, b, g, alpha]: &'_ Arrays| -> Array2<f64> {
+            let system = $kernel.bind(x, x, b, g[(0, 0)]).alpha(alpha[(0, 0)]);
+            system
+                .tolerance(Tolerance::Relative(1e-13))
+                .solve()
+                .unwrap()
+                .values
+        };
+        let [x, b, g, alpha] = &arrays;
+        let bound = $kernel.bind(x, x, b, g[(0, 0)]).alpha(alpha[(0, 0)]);
+        let forward = bound
+            .tolerance(Tolerance::Relative(1e-13))
+            .forward()
+            .unwrap();
+        let found: SystemGradients<f64, 4> = forward.pullback(&e).unwrap();
+        assert!(found.adjoint.columns.iter().all(|column| column.converged));
+        let [dx, dy, db, dg] = found.aliases;
+        let gradients = [dx + dy, db, dg, array![[found.alpha]]];
+        let loss = |arrays: &Arrays| (system(arrays) * &e).sum();
+        check_against_differences(stringify!($kernel), &arrays, &gradients, 1e-6, loss);
+    }};
+}
+
+#[test]
+fn systems() {
+    for n in [1, 17, 65] {
+        check_system!(Gauss, n);
+        check_system!(Laplace, n);
+        check_system!(Elastic, n);
+    }
+}
+
+#[test]
+fn each_role_of_the_points_has_its_gradient() {
+    let (x, b, e) = (points(33, 2, 1), points(33, 2, 2), points(33, 2, 3));
+    let (alpha, g) = (0.1, 2.0);
+    let bound = Gauss.bind(&x, &x, &b, g).alpha(alpha);
+    let forward = bound
+        .tolerance(Tolerance::Relative(1e-12))
+        .forward()
+        .unwrap();
+    let a = forward.solution.values.clone();
+    let SystemGradients {
+        aliases, adjoint, ..
+    } = forward.pullback(&e).unwrap();
+    let lambda = adjoint.values;
+    let k = gaussian(&x, &x, g);
+    let back = k.dot(&lambda) + alpha * &lambda;
+    assert!(distance(&back, &e) < 1e-10);
+    // -sum_j lambda_i . a_j k_ij (-2 g (x_i - x_j)), and the reverse.
+    let role = |own: &Array2<f64>, other: &Array2<f64>| {
+        let c = own.dot(&other.t()) * &k * (2.0 * g);
+        let sums = c.sum_axis(Axis(1)).insert_axis(Axis(1));
+        &x * &sums - c.dot(&x)
+    };
+    assert!(distance(&aliases[0], &role(&lambda, &a)) < 1e-9);
+    assert!(distance(&aliases[1], &role(&a, &lambda)) < 1e-9);
+    assert_eq!(aliases[2], lambda);
+
+    // Single precision.
+    let [x32, b32, e32] = [&x, &b, &e].map(|a| a.mapv(|v| v as f32));
+    let bound = Gauss.bind(&x32, &x32, &b32, g as f32).alpha(alpha);
+    let single = bound
+        .tolerance(Tolerance::Relative(1e-7))
+        .forward()
+        .unwrap();
+    let single = single.pullback(&e32).unwrap();
+    let largest = |scale: f64, v: &f64| scale.max(v.abs());
+    let scale = aliases.iter().flatten().fold(0.0, largest);
+    for (single, double) in single.aliases.iter().zip(&aliases) {
+        assert!(distance(&single.mapv(f64::from), double) < 1e-5 * scale);
+    }
+}
+
+#[test]
+fn systems_that_are_not_solved_have_no_gradients() {
+    let (x, b) = (points(65, 2, 1), points(65, 2, 2));
+    let system = || Gauss.bind(&x, &x, &b, 1.0).alpha(1e-6);
+    let error = system()
+        .max_iterations(1)
+        .preconditioner(Preconditioner::None)
+        .forward();
+    assert!(matches!(error, Err(SolveError::Unconverged(_))));
+
+    let forward = system().eps(1e-4).forward().unwrap();
+    let error = forward.pullback(&points(65, 3, 1)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "e: expected shape (65, 2), that of the solution, got an array of shape (65, 3)"
+    );
+    let mut e = b.clone();
+    e[(3, 1)] = f64::NAN;
+    let error = forward.pullback(&e).unwrap_err();
+    assert!(
+        error.to_string().starts_with("e: expected finite numbers"),
+        "{error}"
+    );
+
+    // An adjoint system that is harder than the first one, which has the solution zero.
+    let none = Array2::zeros((65, 2));
+    let bound = Gauss.bind(&x, &x, &none, 1.0).alpha(1e-6);
+    let bound = bound.preconditioner(Preconditioner::None).max_iterations(2);
+    let forward = bound.forward().unwrap();
+    match forward.pullback(&b) {
+        Err(SolveError::Unconverged(unconverged)) => {
+            assert_eq!(unconverged.best.values.dim(), (65, 2))
+        }
+        other => panic!("{other:?}"),
+    }
+}
