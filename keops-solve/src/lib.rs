@@ -75,6 +75,62 @@
 //! # Ok::<(), keops_solve::Error>(())
 //! ```
 //!
+//! # Gradients
+//!
+//! With `grad = [..]` a macro compiles gradients by the variables that it names, and nothing more. The value then comes from
+//! `forward`, and `pullback(&e)` gives the gradients of `sum(e * value)`: one array for each name, in their order and of the shapes of
+//! the arrays that were bound, `(1, dimension)` for a parameter. For a loss `l(value)`, `e` is its gradient by the value.
+//!
+//! ```
+//! use keops_solve::ndarray::{Array2, array};
+//! use keops_solve::prelude::*;
+//!
+//! let bumps = genred!("Exp(-g*SqDist(x,y))", x = Vi(1), y = Vj(1), g = Pm(1), axis = 1, grad = [y, g]);
+//! let x = Array2::from_shape_fn((50, 1), |(i, _)| i as f64 / 50.0);
+//! let target = bumps.bind(&x, &array![[0.1], [0.5], [0.9]], 20.0).run()?;
+//!
+//! // Where are the bumps, and how wide are they? Gradient descent on |value - target|^2 / 2.
+//! let (mut y, mut g) = (array![[0.15], [0.45], [0.85]], 15.0);
+//! for _ in 0..500 {
+//!     let forward = bumps.bind(&x, &y, g).forward()?;
+//!     let e = &forward.value - &target;
+//!     let [dy, dg] = forward.pullback(&e)?;
+//!     y.scaled_add(-1e-3, &dy);
+//!     g -= 10.0 * dg[(0, 0)];
+//! }
+//! assert!((y[(1, 0)] - 0.5).abs() < 1e-3 && (g - 20.0).abs() < 0.1);
+//! # Ok::<(), keops_solve::Error>(())
+//! ```
+//!
+//! All [reductions](operation) that give values have them, minima and maxima through the indices that they select ([`Forward`]). A
+//! system has them too, by its right-hand side, points, parameters and always by `alpha` ([`ForwardSolve`]). Its points are bound twice,
+//! for i and for j, and each of the two gets the gradient of its own role: their sum is the gradient by the points.
+//!
+//! ```
+//! use keops_solve::ndarray::Array2;
+//! use keops_solve::prelude::*;
+//!
+//! let kinv = kernel_solve!("Exp(-g*SqDist(x,y))*b", x = Vi(1), y = Vj(1), b = Vj(1), g = Pm(1), grad = [x, y, b, g]);
+//! let x = Array2::from_shape_fn((20, 1), |(i, _)| (i as f64 / 6.0).sin());
+//! let b = x.mapv(|x| (3.0 * x).cos());
+//!
+//! // The squared norm of the solution, and its gradients.
+//! let tolerance = Tolerance::Relative(1e-10);
+//! let forward = kinv.bind(&x, &x, &b, 2.0).alpha(0.1).tolerance(tolerance).forward()?;
+//! let e = 2.0 * &forward.solution.values;
+//! let SystemGradients { aliases: [dx, dy, db, dg], alpha: by_alpha, .. } = forward.pullback(&e)?;
+//! let by_points = dx + dy;
+//! assert_eq!((by_points.dim(), db.dim(), dg.dim()), ((20, 1), (20, 1), (1, 1)));
+//!
+//! let norm = |alpha: f64| -> Result<f64, SolveError<f64>> {
+//!     let solution = kinv.bind(&x, &x, &b, 2.0).alpha(alpha).tolerance(tolerance).solve()?;
+//!     Ok(solution.values.mapv(|a| a * a).sum())
+//! };
+//! let difference = (norm(0.1001)? - norm(0.0999)?) / 2e-4;
+//! assert!((by_alpha - difference).abs() < 1e-4 * by_alpha.abs());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Honest results
 //!
 //! A solve has converged when the residual, **recomputed in double precision from the data**, meets the tolerance, whatever
@@ -132,8 +188,8 @@ pub mod __private {
 /// Makes a reduction of a formula: `out_i = sum_j F(i, j)`, or another, or the reverse.
 ///
 /// ```text
-/// genred!(FORMULA, VARIABLES.., axis = 0 | 1 [, reduction = Sum | ..] [, weights = FORMULA])
-/// genred!(|VARIABLES..| EXPRESSION, axis = 0 | 1 [, reduction = Sum | ..] [, weights = EXPRESSION])
+/// genred!(FORMULA, VARIABLES.., axis = 0 | 1 [, reduction = Sum | ..] [, weights = FORMULA] [, grad = [NAMES..]])
+/// genred!(|VARIABLES..| EXPRESSION, axis = 0 | 1 [, reduction = Sum | ..] [, weights = EXPRESSION] [, grad = [NAMES..]])
 /// genred!(pub NAME: FORMULA, ..)
 /// ```
 ///
@@ -207,10 +263,16 @@ pub mod __private {
 /// # Ok::<(), keops_solve::Error>(())
 /// ```
 ///
+/// # Gradients
+///
+/// With `grad = [x, b]` the reduction has a method [`forward`](BoundReduction::forward), whose result has gradients by the variables
+/// named; see [the beginning](crate#gradients).
+///
 /// # Compile errors
 ///
 /// Unknown names, wrong dimensions, and whatever else is wrong with the formula are reported at their place in it. A missing `axis`
-/// is an error: there is no silent choice. So are weights that a reduction has no use for or lacks, and `k = 0`.
+/// is an error: there is no silent choice. So are weights that a reduction has no use for or lacks, `k = 0`, and gradients of a
+/// reduction that gives indices alone.
 #[macro_export]
 macro_rules! genred {
     ($($tokens:tt)*) => { $crate::__private::genred! { $crate; $($tokens)* } };
@@ -220,7 +282,7 @@ macro_rules! genred {
 /// that variable.
 ///
 /// ```text
-/// kernel_solve!(FORMULA, VARIABLES.. [, var = NAME] [, axis = 0 | 1] [, assume_symmetric])
+/// kernel_solve!(FORMULA, VARIABLES.. [, var = NAME] [, axis = 0 | 1] [, assume_symmetric] [, grad = [NAMES..]])
 /// kernel_solve!(|VARIABLES..| EXPRESSION, ..)
 /// kernel_solve!(pub NAME: FORMULA, ..)
 /// ```
@@ -244,6 +306,9 @@ macro_rules! genred {
 /// assert!(solution.columns[0].converged);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// With `grad = [b, s]` the system has a method [`forward`](System::forward), whose result has gradients by the variables named and by
+/// `alpha`; see [the beginning](crate#gradients).
 ///
 /// # Compile errors
 ///
@@ -290,6 +355,6 @@ pub mod prelude {
     pub use crate::{
         Accumulate, Backend, Element, Error, Failure, InstructionSet, Landmarks, LinearOperator,
         LowRank, Preconditioner, Ranges, Solution, SolveError, SolveOptions, SumScheme,
-        SymbolicMatrix, System, Tolerance, genred, kernel_solve, lazy,
+        SymbolicMatrix, System, SystemGradients, Tolerance, genred, kernel_solve, lazy,
     };
 }

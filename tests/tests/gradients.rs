@@ -1,7 +1,7 @@
 //! Pullbacks of reductions and systems, against finite differences, nested derivatives and closed forms.
 
 use keops_solve::ndarray::{Array, Array2, Axis, Dimension, array};
-use keops_solve::{Error, SystemGradients, genred, kernel_solve, prelude::*};
+use keops_solve::{Error, genred, kernel_solve, prelude::*};
 use keops_tests::data::{distance, gaussian, points};
 
 /// The arrays of x, y, b and g.

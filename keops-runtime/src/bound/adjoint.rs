@@ -8,7 +8,7 @@ use crate::Error;
 use crate::input::{Argument, Element, Input};
 use crate::options::CallOptions;
 use crate::signature::Signature;
-use crate::solve::{Solution, SolveError, SolveOptions, solve};
+use crate::solve::{Preconditioner, Solution, SolveError, SolveOptions, solve};
 use core::fmt;
 use ndarray::{Array2, ArrayView2};
 
@@ -91,11 +91,13 @@ pub struct SystemGradients<T, const N: usize> {
 }
 
 impl<'a, T: Element, const N: usize> System<'a, T, Adjoint<'a, T, N>> {
-    /// Solves the system as [`solve`](Self::solve) does, and keeps what the gradients by the variables in `grad = [..]` need.
+    /// Solves the system as [`solve`](Self::solve) does, and keeps what the gradients by the variables in `grad = [..]` need,
+    /// the preconditioner among it.
     ///
     /// # Errors
     /// Those of [`solve`](Self::solve); a system that was not solved has no gradients.
-    pub fn forward(self) -> Result<ForwardSolve<'a, T, N>, SolveError<T>> {
+    pub fn forward(mut self) -> Result<ForwardSolve<'a, T, N>, SolveError<T>> {
+        self.solver.keep_preconditioner = true;
         let options = self.options.clone();
         let solver = self.solver.without_callback();
         let (operator, solution, adjoint) = self.solve_and_keep()?;
@@ -112,8 +114,8 @@ impl<'a, T: Element, const N: usize> System<'a, T, Adjoint<'a, T, N>> {
 impl<T: Element, const N: usize> ForwardSolve<'_, T, N> {
     /// The gradients of `sum(e * a)`, the product being elementwise, where `a` is the solution; `e` has its shape.
     ///
-    /// The adjoint system `(alpha Id + K) lambda = e` is solved with the options of the first one (the same tolerance, limits and
-    /// preconditioner, but no guess and no callback). Then, with the products summed over right-hand sides and components,
+    /// The adjoint system `(alpha Id + K) lambda = e` is solved with the options of the first one (the same tolerance and limits, but
+    /// no guess and no callback) and with its preconditioner, which is not made anew. Then, with the products summed over right-hand sides and components,
     ///
     /// - by the right-hand side: `lambda`,
     /// - by `alpha`: `-sum_i lambda_i . a_i`,
@@ -134,7 +136,10 @@ impl<T: Element, const N: usize> ForwardSolve<'_, T, N> {
     ) -> Result<SystemGradients<T, N>, SolveError<T>> {
         let (e, values) = (e.into(), &self.solution.values_f64);
         check(e, values)?;
-        let solver = self.solver.without_callback();
+        let mut solver = self.solver.without_callback();
+        if let Some(built) = &self.solution.low_rank {
+            solver.preconditioner = Preconditioner::Built(built);
+        }
         let adjoint = solve(&*self.operator, e, None, solver)?;
         let lambda = &adjoint.values_f64;
         let aliases = self.adjoint.0(&self.options, [lambda.view(), values.view()])?;

@@ -246,6 +246,7 @@ impl SolveOptions<'_> {
             max_iterations: self.max_iterations,
             time_limit: self.time_limit,
             preconditioner: self.preconditioner,
+            keep_preconditioner: self.keep_preconditioner,
             on_iteration: None,
         }
     }
