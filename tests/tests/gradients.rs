@@ -242,6 +242,40 @@ kernel_solve!(Laplace: "Exp(-g*Norm2(x-y))*b", x = Vi(2), y = Vj(2), b = Vi(2), 
 kernel_solve!(Elastic: "Exp(-g*SqDist(x,y))*(b+0.5*Sum(b))+(y|b)*x", x = Vi(2), y = Vj(2), b = Vj(2), g = Pm(1),
               grad = [x, y, b, g]);
 
+#[test]
+fn gradients_of_block_sparse_reductions_take_the_same_pairs() {
+    // Rows that are not covered, intervals that overlap, and a second half that says something else.
+    let ranges = Ranges::new(
+        &[[2, 9], [9, 10]],
+        &[2, 3],
+        &[[0, 20], [10, 30], [33, 65]],
+        &[[0, 65]],
+        &[1],
+        &[[0, 17]],
+    );
+    let (arrays, ranges) = (arrays(17, 65), ranges.unwrap());
+    macro_rules! check_ranges {
+        ($kernel:expr) => {
+            let run = |[x, y, b, g]: &Arrays| {
+                let bound = $kernel.bind(x, y, b, g[(0, 0)]).ranges(&ranges);
+                let value = bound.run().unwrap();
+                // Those of rows that are not covered are infinite for some reductions.
+                value.mapv(|v| if v.is_finite() { v } else { 0.0 })
+            };
+            let e = weights(&run(&arrays));
+            let [x, y, b, g] = &arrays;
+            let bound = $kernel.bind(x, y, b, g[(0, 0)]).ranges(&ranges);
+            let gradients = bound.forward().unwrap().pullback(&e).unwrap();
+            assert!(gradients[0].row(12).iter().all(|&g| g == 0.0));
+            let loss = |arrays: &Arrays| (run(arrays) * &e).sum();
+            check_against_differences(stringify!($kernel), &arrays, &gradients, 1e-6, loss);
+        };
+    }
+    check_ranges!(Sum1);
+    check_ranges!(Lse);
+    check_ranges!(Least);
+}
+
 /// Checks the gradients of a system by points, right-hand side, parameter and alpha.
 macro_rules! check_system {
     ($kernel:expr, $n:expr) => {{

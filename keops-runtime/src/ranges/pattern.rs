@@ -194,7 +194,7 @@ impl Pattern {
     }
 
     /// The same pairs, rows and columns exchanged.
-    pub(super) fn transposed(&self) -> Self {
+    pub(crate) fn transposed(&self) -> Self {
         let mut cuts: Vec<usize> = self
             .intervals
             .iter()
