@@ -325,3 +325,54 @@ fn block_sparse_systems_are_solved() {
     let beyond = Ranges::dense(601, 601);
     assert!(cauchy(&x, &x, 2.0).ranges(&beyond).operator().is_err());
 }
+
+/// Products with the same points on both sides, where each entry is computed once from 1024 points on.
+fn check_symmetric<T: Element + PartialEq>(n: usize, columns: usize, tolerance: f64) {
+    let x = points::<T>(n, 3, 5);
+    let v = points::<T>(n, columns, 6);
+    let expected = written_out(&x, &x, 2.0).dot(&v.mapv(T::to_f64));
+    for isa in InstructionSet::available() {
+        let k = cauchy(&x, &x, 2.0).instruction_set(isa);
+        // The error of a sum of n terms of size 1, of which blocks of at most 256 are added up in T.
+        assert_close(&k.dot(&v).unwrap(), &expected, tolerance);
+        assert_close(&k.t().dot(&v).unwrap(), &expected, tolerance);
+        // The data decide, not the address.
+        let copy = x.clone();
+        assert_eq!(
+            cauchy(&x, &copy, 2.0).instruction_set(isa).dot(&v).unwrap(),
+            k.dot(&v).unwrap()
+        );
+    }
+}
+
+#[test]
+fn each_entry_of_a_symmetric_matrix_is_used_twice() {
+    for n in [1023, 1024, 1025, 1100, 2049] {
+        check_symmetric::<f64>(n, 1, 1e-12);
+        check_symmetric::<f32>(n, 1, 2e-4);
+    }
+    check_symmetric::<f64>(1091, 5, 1e-12);
+    check_symmetric::<f32>(1091, 5, 2e-4);
+}
+
+#[test]
+fn products_with_symmetric_matrices_do_not_depend_on_the_number_of_threads() {
+    let (x, v) = (points::<f32>(3000, 3, 7), points::<f32>(3000, 2, 8));
+    let on = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.unwrap()
+            .install(|| cauchy(&x, &x, 2.0).dot(&v).unwrap())
+    };
+    assert_eq!(on(1), on(3));
+}
+
+/// A point that is different in one place only is enough to compute both halves.
+#[test]
+fn points_that_differ_make_no_symmetric_matrix() {
+    let x = points::<f64>(1100, 3, 9);
+    let mut y = x.clone();
+    y[(1099, 2)] += 0.25;
+    let v = points::<f64>(1100, 1, 10);
+    let expected = written_out(&x, &y, 2.0).dot(&v);
+    assert_close(&cauchy(&x, &y, 2.0).dot(&v).unwrap(), &expected, 1e-12);
+}

@@ -105,6 +105,21 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Whether the variables of `K` that trade places when i and j are exchanged hold the same points.
+    pub(super) fn has_same_points<K: Kernel>(&self) -> bool {
+        self.different_points(K::SYMMETRIC.unwrap_or_default())
+            .is_none()
+    }
+
+    /// The first of these pairs of variables that hold different points.
+    fn different_points(&self, pairs: &[(usize, usize)]) -> Option<(usize, usize)> {
+        let different = |&(i, j): &(usize, usize)| match (&self.arguments[i], &self.arguments[j]) {
+            (Argument::Points(a), Argument::Points(b)) => !a.same_points(b),
+            _ => false,
+        };
+        pairs.iter().copied().find(different)
+    }
+
     /// Whether the matrix of the kernel `K` is symmetric with these arrays: the variables that trade places when i and j
     /// are exchanged hold the same points, and so do the ranges.
     ///
@@ -115,20 +130,15 @@ impl<'a> Call<'a> {
         if let Some(ranges) = &options.ranges {
             ranges.check_symmetry()?;
         }
-        for &(i, j) in K::SYMMETRIC.unwrap_or_default() {
-            let (Argument::Points(a), Argument::Points(b)) =
-                (&self.arguments[i], &self.arguments[j])
-            else {
-                continue;
-            };
-            if !a.same_points(b) {
+        match self.different_points(K::SYMMETRIC.unwrap_or_default()) {
+            None => Ok(()),
+            Some((i, j)) => {
                 let name = |position: usize| self.signature.aliases[position].name.to_owned();
-                return Err(Error::DifferentPoints {
+                Err(Error::DifferentPoints {
                     alias: name(i),
                     other: name(j),
-                });
+                })
             }
         }
-        Ok(())
     }
 }

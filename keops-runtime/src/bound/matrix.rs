@@ -4,10 +4,11 @@ use super::operand::Width;
 use super::operation::{self, Operation, sum};
 use super::{Axis, Call, Operand, Orientation, System};
 use crate::Error;
-use crate::cpu::{Pairing, Problem, Weighted, dense};
+use crate::cpu::{Pairing, Problem, Weighted, dense, mirrored};
 use crate::input::{Argument, Element, IntoPoints};
 use crate::kernel::{Features, Kernel};
 use crate::options::{CallOptions, option_methods};
+use crate::reduce::Summation;
 use crate::signature::{Category, Signature};
 use crate::simd::{InstructionSet, Real};
 use core::marker::PhantomData;
@@ -210,6 +211,11 @@ pub(super) const fn assert_symmetric<K: Kernel>() {
     );
 }
 
+/// Whether the kernel has been found symmetric; not where it is only assumed to be.
+pub(super) const fn is_symmetric<K: Kernel>() -> bool {
+    matches!(K::SYMMETRIC, Some([_, ..]))
+}
+
 impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatrix<'a, T, K, O> {
     type Transposed = BoundMatrix<'a, T, K, O::Other>;
 
@@ -258,13 +264,25 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
         }
         let shape = (problem.rows.count(), weights.ncols());
         let mut out = Array2::from_elem(shape, T::from_f64(0.0));
-        product::<O::Pairing<K>, T::Compute, T, T, 0>(
-            isa,
-            &self.options,
-            &problem,
-            weights,
-            out.view_mut(),
-        );
+        let symmetric = const { is_symmetric::<K>() } && self.call.has_same_points::<K>();
+        let out_view = out.view_mut();
+        if symmetric {
+            symmetric_product::<O::Pairing<K>, T::Compute, T, T, 0>(
+                isa,
+                &self.options,
+                &problem,
+                weights,
+                out_view,
+            );
+        } else {
+            product::<O::Pairing<K>, T::Compute, T, T, 0>(
+                isa,
+                &self.options,
+                &problem,
+                weights,
+                out_view,
+            );
+        }
         Ok(V::Dim::restore(out))
     }
 
@@ -339,5 +357,49 @@ fn product_by<P: Pairing, C: Real, V: Element, T: Element, const W: usize>(
             .push(V::erase(weights.slice(s![.., from..to])), W);
         let out = out.slice_mut(s![.., from..to]);
         sum::<Weighted<P, W>, C, T>(isa, options, &problem, out);
+    }
+}
+
+/// [`product`] for a kernel that is symmetric for the points of `problem`, which takes about half the time for many points.
+pub(crate) fn symmetric_product<P: Pairing, C: Real, V: Element, T: Element, const W: usize>(
+    isa: InstructionSet,
+    options: &CallOptions,
+    problem: &Problem<'_>,
+    weights: ArrayView2<'_, V>,
+    out: ArrayViewMut2<'_, T>,
+) {
+    let summation = Summation::new::<C>(options);
+    let pays = problem.rows.count() >= FEWEST_MIRRORED;
+    if !pays || !summation.is_blocks() || problem.pattern.is_some() {
+        return product::<P, C, V, T, W>(isa, options, problem, weights, out);
+    }
+    if const { W > 0 } {
+        mirrored_by::<P, C, V, T, W>(isa, summation, problem, weights, out);
+    } else if weights.ncols() == 1 {
+        mirrored_by::<P, C, V, T, 1>(isa, summation, problem, weights, out);
+    } else {
+        mirrored_by::<P, C, V, T, SEVERAL>(isa, summation, problem, weights, out);
+    }
+}
+
+/// Below so many points it is as fast to compute every entry.
+const FEWEST_MIRRORED: usize = 1024;
+
+fn mirrored_by<P: Pairing, C: Real, V: Element, T: Element, const W: usize>(
+    isa: InstructionSet,
+    summation: Summation,
+    problem: &Problem<'_>,
+    weights: ArrayView2<'_, V>,
+    mut out: ArrayViewMut2<'_, T>,
+) {
+    let vectors = weights.ncols();
+    for from in (0..vectors).step_by(W) {
+        let to = vectors.min(from + W);
+        let mut problem = problem.reborrow();
+        for side in [&mut problem.rows, &mut problem.columns] {
+            side.push(V::erase(weights.slice(s![.., from..to])), W);
+        }
+        let totals = mirrored::<P, C, W>(isa, &problem, summation);
+        T::round_rows(&totals, W, out.slice_mut(s![.., from..to]));
     }
 }

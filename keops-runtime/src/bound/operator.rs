@@ -1,6 +1,6 @@
 //! A symbolic matrix as the solver sees it.
 
-use super::matrix::{assert_scalar, assert_symmetric, product};
+use super::matrix::{assert_scalar, assert_symmetric, is_symmetric, product, symmetric_product};
 use super::operation::sum;
 use super::{BoundMatrix, Call, Orientation};
 use crate::Error;
@@ -114,13 +114,17 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> LinearOperator
             options,
             ..
         } = self;
-        match precision {
-            Precision::Working => {
-                product::<O::Pairing<K>, T::Compute, f64, f64, W>(*isa, options, problem, v, out)
-            }
-            Precision::Double => {
-                product::<O::Pairing<K>, f64, f64, f64, W>(*isa, options, problem, v, out)
-            }
+        // The product that most iterations need is compiled in its faster form too.
+        let working = const { size_of::<T::Compute>() == size_of::<f64>() }
+            || precision == Precision::Working;
+        if working && const { is_symmetric::<K>() } {
+            symmetric_product::<O::Pairing<K>, T::Compute, f64, f64, W>(
+                *isa, options, problem, v, out,
+            );
+        } else if working {
+            product::<O::Pairing<K>, T::Compute, f64, f64, W>(*isa, options, problem, v, out);
+        } else {
+            product::<O::Pairing<K>, f64, f64, f64, W>(*isa, options, problem, v, out);
         }
         Ok(())
     }

@@ -5,8 +5,9 @@
 
 use super::Problem;
 use super::dense::Stored;
-use super::pairing::{Pairing, scalar_value};
-use super::tile::{Columns, rows_per_block, run_tile};
+use super::mirror::Once;
+use super::pairing::{Mirrored, Pairing, scalar_value};
+use super::tile::{Columns, rows_per_block, run_mirrored, run_tile};
 use crate::kernel::Features;
 use crate::lanes::{single_lanes, single_lanes_mut, vectors, vectors_mut};
 use crate::reduce::Reduction;
@@ -60,6 +61,19 @@ pub(super) trait Code<T, Total>: Sides<T> {
 pub(super) trait Values<T>: Sides<T> {
     /// Writes the values of a scalar formula for a vector of rows and a tile of columns, by column, then by lane.
     fn values(&self, row: &[T], columns: &Columns<'_, T>, values: &mut [T]);
+}
+
+/// A symmetric scalar formula whose entries are used twice.
+pub(super) trait Mirror<T>: Sides<T> {
+    /// Multiplies a tile with the weights of its columns into `row_sums`, which is overwritten, and its transpose with the
+    /// weights of its rows onto `column_sums`. Sums are stored by point, then by weight, then by lane.
+    fn run_mirrored(
+        &self,
+        rows: &[T],
+        columns: &Columns<'_, T>,
+        row_sums: &mut [T],
+        column_sums: &mut [T],
+    );
 }
 
 /// The formula `P`, with `R` saying what becomes of its terms.
@@ -199,6 +213,35 @@ impl<P: Pairing, T: Real> Values<T> for Compiled<P, T, Stored> {
     }
 }
 
+impl Scratch for Once {
+    fn scratch<P: Pairing, S: Simd>() -> usize {
+        0
+    }
+}
+
+impl<P: Pairing, T: Real, const E: usize> Mirror<T> for Compiled<Mirrored<P, E>, T, Once> {
+    fn run_mirrored(
+        &self,
+        rows: &[T],
+        columns: &Columns<'_, T>,
+        row_sums: &mut [T],
+        column_sums: &mut [T],
+    ) {
+        let params = &self.params;
+        dispatch(
+            self.isa,
+            RunMirrored::<P, T, E> {
+                params,
+                rows,
+                columns,
+                row_sums,
+                column_sums,
+                kernel: PhantomData,
+            },
+        );
+    }
+}
+
 struct Measure<P, R>(PhantomData<(P, R)>);
 
 impl<P: Pairing, T: Real, R: Scratch> WithSimd<T> for Measure<P, R> {
@@ -310,5 +353,30 @@ impl<P: Pairing, T: Real> WithSimd<T> for Store<'_, '_, P, T> {
         for (value, column) in values.iter_mut().zip(columns) {
             *value = scalar_value::<P, S>(s, params, row, column);
         }
+    }
+}
+
+struct RunMirrored<'a, 'b, P, T, const E: usize> {
+    params: &'a [T],
+    rows: &'a [T],
+    columns: &'a Columns<'b, T>,
+    row_sums: &'a mut [T],
+    column_sums: &'a mut [T],
+    kernel: PhantomData<P>,
+}
+
+impl<P: Pairing, T: Real, const E: usize> WithSimd<T> for RunMirrored<'_, '_, P, T, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with<S: Simd<T = T>>(self, s: S) {
+        run_mirrored::<P, S, E>(
+            s,
+            P::Params::from_slice(self.params),
+            vectors::<S>(self.rows),
+            self.columns,
+            vectors_mut::<S>(self.row_sums),
+            vectors_mut::<S>(self.column_sums),
+        );
     }
 }

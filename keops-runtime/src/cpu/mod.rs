@@ -3,11 +3,14 @@
 //! Rows are spread over the lanes of vectors and keep their results, columns are broadcast. A *task* takes a span of
 //! rows and some intervals of columns, all or those of a block-sparse pattern: it packs the features of its rows once, then for each tile of columns packs
 //! these and runs all its rows over them ([`tile`]). Memory is a few tiles per thread, whatever the number of points.
+//!
+//! Products with a matrix that is the same when i and j are exchanged take another way, [`mirror`]: each entry is computed once.
 
 mod code;
 mod dense;
 mod diagonal;
 mod job;
+mod mirror;
 mod pack;
 mod pairing;
 mod plan;
@@ -17,6 +20,7 @@ mod tile;
 pub(crate) use dense::dense;
 pub(crate) use diagonal::diagonal;
 pub(crate) use job::Job;
+pub(crate) use mirror::{Product, mirrored};
 pub(crate) use pack::Points;
 pub(crate) use pairing::{Pairing, RowsI, RowsJ, Weighted};
 pub(crate) use plan::Rows;

@@ -150,3 +150,74 @@ impl<P: Pairing, const E: usize> Pairing for Weighted<P, E> {
         }
     }
 }
+
+/// The products of a scalar kernel with `E` weights, which rows have as well as columns: the terms of
+/// `sum_j k(i, j) v_j` and of `sum_i k(i, j) v_i`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mirrored<P, const E: usize>(PhantomData<P>);
+
+impl<P: Pairing, const E: usize> Pairing for Mirrored<P, E> {
+    type Params<V: Copy> = P::Params<V>;
+    type Row<V: Copy> = Joined<P::Row<V>, [V; E]>;
+    type Column<V: Copy> = Joined<P::Column<V>, [V; E]>;
+    type Out<V: Copy> = [V; E];
+    const COST: usize = P::COST + 2 * E;
+    const LIVE: usize = P::LIVE;
+
+    #[inline(always)]
+    fn hoist_params<S: Simd>(s: S, raw: &[S::V], out: &mut [S::V]) {
+        P::hoist_params(s, raw, out);
+    }
+    #[inline(always)]
+    fn hoist_rows<S: Simd>(s: S, p: &P::Params<S::T>, raw: &[S::V], out: &mut [S::V]) {
+        let (points, weights) = raw.split_at(raw.len() - E);
+        let (features, weighted) = out.split_at_mut(out.len() - E);
+        P::hoist_rows(s, p, points, features);
+        weighted.copy_from_slice(weights);
+    }
+    #[inline(always)]
+    fn hoist_columns<S: Simd>(s: S, p: &P::Params<S::T>, raw: &[S::V], out: &mut [S::V]) {
+        Weighted::<P, E>::hoist_columns(s, p, raw, out);
+    }
+    #[inline(always)]
+    fn pair<S: Simd, A: Accumulator<S>>(
+        s: S,
+        p: &P::Params<S::T>,
+        row: &Self::Row<S::V>,
+        column: &Self::Column<S::T>,
+        out: &mut A,
+    ) {
+        Weighted::<P, E>::pair(s, p, row.first(), column, out);
+    }
+}
+
+impl<P: Pairing, const E: usize> Mirrored<P, E> {
+    /// Adds the products of the entries of some vectors of rows and one column to the sums of these rows and of the column.
+    #[inline(always)]
+    pub(crate) fn add<S: Simd, const N: usize>(
+        s: S,
+        p: &P::Params<S::T>,
+        rows: &[Joined<P::Row<S::V>, [S::V; E]>; N],
+        column: &Joined<P::Column<S::T>, [S::T; E]>,
+        row_sums: &mut [[S::V; E]; N],
+        column_sums: &mut [S::V],
+    ) {
+        let mut sums = [s.splat(<S::T as crate::simd::Real>::ZERO); E];
+        sums.copy_from_slice(column_sums);
+        // Unrolled by hand, as in the loop over a tile.
+        macro_rules! step {
+            ($($r:literal)*) => {$(
+                if const { $r < N } {
+                    let value = scalar_value::<P, S>(s, p, rows[$r].first(), column.first());
+                    for e in 0..E {
+                        let weight = Splat(column.second()).get(s, e);
+                        row_sums[$r][e] = s.fma(value, weight, row_sums[$r][e]);
+                        sums[e] = s.fma(value, rows[$r].second()[e], sums[e]);
+                    }
+                }
+            )*};
+        }
+        step!(0 1 2 3);
+        column_sums.copy_from_slice(&sums);
+    }
+}

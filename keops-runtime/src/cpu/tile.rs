@@ -1,9 +1,9 @@
 //! The inner loops: vectors of rows against the columns of a tile.
 
-use super::pairing::Pairing;
-use crate::kernel::Features;
+use super::pairing::{Mirrored, Pairing};
+use crate::kernel::{Features, Joined};
 use crate::reduce::Reduction;
-use crate::simd::Simd;
+use crate::simd::{Real, Simd};
 
 /// Features and states of at most this many bytes are held in local variables, which become registers.
 const LOCAL_BYTES: usize = 2048;
@@ -181,5 +181,75 @@ fn run_local<P: Pairing, S: Simd, R: Reduction, const N: usize>(
     for r in 0..N {
         let length = R::Tile::<S::V, P::Out<S::V>>::LEN;
         state[r * length..][..length].copy_from_slice(tile[r].as_slice());
+    }
+}
+
+/// The number of vectors of rows that share the registers and the sums of a column while mirrored products are computed.
+const fn mirrored_rows<P: Pairing, S: Simd, const E: usize>() -> usize {
+    let each = P::Row::<S::V>::LEN + 2 * E;
+    if 4 * each + E + P::LIVE <= S::REGISTERS {
+        4
+    } else if 2 * each + E + P::LIVE <= S::REGISTERS {
+        2
+    } else {
+        1
+    }
+}
+
+/// Multiplies a tile with the weights of its columns into `row_sums`, which is overwritten, and its transpose with the
+/// weights of its rows onto `column_sums`, which holds a vector for each sum.
+#[inline(always)]
+pub(crate) fn run_mirrored<P: Pairing, S: Simd, const E: usize>(
+    s: S,
+    params: &P::Params<S::T>,
+    rows: &[S::V],
+    columns: &Columns<'_, S::T>,
+    row_sums: &mut [S::V],
+    column_sums: &mut [S::V],
+) {
+    let vectors = row_sums.len() / E;
+    let mut done = 0;
+    match const { mirrored_rows::<P, S, E>() } {
+        4 => {
+            while done + 4 <= vectors {
+                mirror_block::<P, S, E, 4>(s, params, rows, columns, row_sums, column_sums, done);
+                done += 4;
+            }
+        }
+        2 => {
+            while done + 2 <= vectors {
+                mirror_block::<P, S, E, 2>(s, params, rows, columns, row_sums, column_sums, done);
+                done += 2;
+            }
+        }
+        _ => {}
+    }
+    while done < vectors {
+        mirror_block::<P, S, E, 1>(s, params, rows, columns, row_sums, column_sums, done);
+        done += 1;
+    }
+}
+
+#[inline(always)]
+fn mirror_block<P: Pairing, S: Simd, const E: usize, const N: usize>(
+    s: S,
+    params: &P::Params<S::T>,
+    rows: &[S::V],
+    columns: &Columns<'_, S::T>,
+    row_sums: &mut [S::V],
+    column_sums: &mut [S::V],
+    at: usize,
+) {
+    let length = P::Row::<S::V>::LEN + E;
+    let saved = Joined::<P::Row<S::V>, [S::V; E]>::many(&rows[at * length..], N);
+    let mut row = [saved[0]; N];
+    row.copy_from_slice(&saved[..N]);
+    let mut sums = [[s.splat(S::T::ZERO); E]; N];
+    let features = Joined::<P::Column<S::T>, [S::T; E]>::many(columns.features, columns.count);
+    for (column, column_sums) in features.iter().zip(column_sums.chunks_exact_mut(E)) {
+        Mirrored::<P, E>::add(s, params, &row, column, &mut sums, column_sums);
+    }
+    for r in 0..N {
+        row_sums[(at + r) * E..][..E].copy_from_slice(&sums[r]);
     }
 }

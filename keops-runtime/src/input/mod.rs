@@ -9,7 +9,7 @@ pub use points::IntoPoints;
 pub use scalar::{Scalar, scalar};
 
 use crate::cpu::Job;
-use crate::reduce::{Candidate, CandidateSink, RowSink};
+use crate::reduce::{Candidate, CandidateSink, RowSink, Sink};
 use crate::simd::Real;
 use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis};
 
@@ -39,6 +39,9 @@ pub trait Element: sealed::Sealed + Copy + Send + Sync + core::fmt::Debug + 'sta
     /// Runs a reduction and writes the first totals of its rows. It is a method here so that it is compiled with this crate.
     #[doc(hidden)]
     fn take_rows(job: &Job<'_, f64>, out: ArrayViewMut2<'_, Self>);
+    /// Rounds totals, so many for each row, to the rows of an array; totals beyond its columns are dropped.
+    #[doc(hidden)]
+    fn round_rows(totals: &[f64], slots: usize, out: ArrayViewMut2<'_, Self>);
     /// Runs a reduction and writes the first candidates of every row and component to arrays of shape `(rows, k, components)`.
     #[doc(hidden)]
     fn take_candidates(
@@ -60,6 +63,9 @@ macro_rules! element {
             fn from_f64(x: f64) -> Self { x as $t }
             fn take_rows(job: &Job<'_, f64>, out: ArrayViewMut2<'_, Self>) {
                 job.run(RowSink(out));
+            }
+            fn round_rows(totals: &[f64], slots: usize, out: ArrayViewMut2<'_, Self>) {
+                RowSink(out).take(slots, totals);
             }
             fn take_candidates(
                 job: &Job<'_, Candidate>,

@@ -76,6 +76,17 @@ impl Summation {
         }
     }
 
+    /// Whether the terms of a tile may be added up in their own type and in any order, and their sum to the total by
+    /// [`Summation::add`].
+    pub(crate) fn is_blocks(self) -> bool {
+        self.scheme == Scheme::Blocks
+    }
+
+    /// Adds the sum of a block of terms to a total.
+    pub(crate) fn add(self, total: &mut f64, sum: f64) {
+        *total = self.held(*total + self.held(sum));
+    }
+
     fn is_compensated(self) -> bool {
         self.scheme == Scheme::Compensated
     }

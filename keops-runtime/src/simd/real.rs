@@ -2,7 +2,7 @@
 
 use super::Simd;
 use super::math::Coefficients;
-use crate::cpu::Task;
+use crate::cpu::{Product, Task};
 use crate::reduce::Candidate;
 
 /// The element type of a vector: `f32` or `f64`.
@@ -50,6 +50,9 @@ pub trait Real:
     /// Runs a task with totals that are candidates, likewise.
     #[doc(hidden)]
     fn run_candidates(task: &Task<'_, '_, Self, Candidate>) -> Vec<Candidate>;
+    /// Computes a product with a symmetric matrix, likewise.
+    #[doc(hidden)]
+    fn run_mirrored(product: &Product<'_, '_, Self>) -> Vec<f64>;
 }
 
 macro_rules! real {
@@ -85,6 +88,7 @@ macro_rules! real {
             }
             fn run_sums(task: &Task<'_, '_, Self, f64>) -> Vec<f64> { task.run() }
             fn run_candidates(task: &Task<'_, '_, Self, Candidate>) -> Vec<Candidate> { task.run() }
+            fn run_mirrored(product: &Product<'_, '_, Self>) -> Vec<f64> { product.run() }
         }
     )*};
 }
