@@ -2,6 +2,8 @@
 //!
 //! A formula that the compiler refuses becomes no test but an entry of the list `SKIPPED`, with the reason, so that one
 //! missing operation is one line of the report and not a package that does not compile.
+//!
+//! It also writes the kernels of the test of accuracy, a few formulas of the reference in each.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -43,6 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/case.rs");
     println!("cargo::rerun-if-changed=data/cases.json");
+    println!("cargo::rerun-if-changed=accuracy/reference.txt");
     let out = std::env::var("OUT_DIR")?;
     let cases = case::parse(&std::fs::read_to_string("data/cases.json")?)?;
     let mut binaries: BTreeMap<&str, String> = BINARIES
@@ -70,7 +73,42 @@ fn main() -> Result<(), Box<dyn Error>> {
         "const WRITTEN: usize = {written};\nconst SKIPPED: &[(&str, &str)] = &[\n{skipped}];\n"
     );
     std::fs::write(Path::new(&out).join("report.rs"), report)?;
+    let reference = std::fs::read_to_string("accuracy/reference.txt")?;
+    std::fs::write(Path::new(&out).join("accuracy.rs"), accuracy(&reference))?;
     Ok(())
+}
+
+/// Functions that evaluate some of the formulas of the reference of accuracy together, and how many these are.
+fn accuracy(reference: &str) -> String {
+    const TOGETHER: usize = 6;
+    let formulas: Vec<&str> = reference
+        .lines()
+        .filter_map(|line| line.strip_prefix("= "))
+        .collect();
+    let mut text = format!("const TOGETHER: usize = {TOGETHER};\n");
+    for element in ["f32", "f64"] {
+        let mut arms = String::new();
+        for (n, formulas) in formulas.chunks(TOGETHER).enumerate() {
+            let mut all = formulas.iter().rev().map(|formula| formula.to_string());
+            let last = all.next().unwrap_or_default();
+            let concat = all.fold(last, |tail, formula| format!("Concat({formula},{tail})"));
+            arms += &format!(
+                "        {n} => genred!({concat:?}, x = Vi(1), y = Vi(1), axis = 1).bind(x, y).instruction_set(isa).run(),\n"
+            );
+        }
+        text += &format!(
+            "
+fn values_{element}(
+    chunk: usize, x: &[{element}], y: &[{element}], isa: InstructionSet,
+) -> Result<Array2<{element}>, Error> {{
+    match chunk {{
+{arms}        _ => unreachable!(),
+    }}
+}}
+"
+        );
+    }
+    text
 }
 
 /// The name that `genred!` has for a reduction of KeOps.

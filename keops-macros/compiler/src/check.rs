@@ -7,7 +7,7 @@ use crate::ast::{BinaryOp, Expr, ExprKind};
 use crate::dag::{Dag, Node, Variable};
 use crate::differential;
 use crate::error::Error;
-use crate::ops::{self, Op, Param, ParamKind};
+use crate::ops::{self, Op, Param, ParamKind, ParamValues};
 use crate::source::Span;
 use crate::suggest::closest;
 
@@ -340,22 +340,39 @@ fn arity(op: &Op, found: usize, span: Span) -> Error {
 }
 
 fn param(op: &Op, kind: &ParamKind, arg: &Expr) -> Result<Param, Error> {
-    let items = match &arg.kind {
-        ExprKind::List(items) if kind.list => items,
-        _ => std::slice::from_ref(arg),
-    };
-    let integers: Option<Vec<i64>> = items.iter().map(integer).collect();
-    match integers.as_deref() {
-        Some(list) if kind.list => Ok(Param::List(list.to_vec())),
-        Some(&[n]) => Ok(Param::Int(n)),
-        _ => {
-            let what = if kind.list {
-                "a list of integers, as in [2, 3]"
-            } else {
-                "an integer"
+    let (found, what) = match kind.values {
+        ParamValues::Integer => (integer(arg).map(Param::Int), "an integer"),
+        ParamValues::Number => (number(arg).map(Param::of_number), "a number"),
+        ParamValues::Integers => {
+            let items = match &arg.kind {
+                ExprKind::List(items) => items,
+                _ => std::slice::from_ref(arg),
             };
-            let message = format!("{}: `{}` must be {what}, found `{arg}`", op.name, kind.name);
-            Err(Error::new(arg.span, message).help(format!("write {}", usage(op))))
+            let integers: Option<Vec<i64>> = items.iter().map(integer).collect();
+            (
+                integers.map(Param::List),
+                "a list of integers, as in [2, 3]",
+            )
         }
-    }
+    };
+    found.ok_or_else(|| {
+        let message = format!("{}: `{}` must be {what}, found `{arg}`", op.name, kind.name);
+        Error::new(arg.span, message).help(format!("write {}", usage(op)))
+    })
+}
+
+/// The number that an expression is, if it is one: a literal, its negative, or a quotient of such.
+fn number(expr: &Expr) -> Option<f64> {
+    let value = match &expr.kind {
+        ExprKind::Number { value, .. } => *value,
+        ExprKind::Neg(inner) => -number(inner)?,
+        ExprKind::Binary {
+            op: BinaryOp::Div,
+            left,
+            right,
+            ..
+        } => number(left)? / number(right)?,
+        _ => return None,
+    };
+    value.is_finite().then_some(value)
 }

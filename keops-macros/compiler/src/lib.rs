@@ -34,6 +34,7 @@ pub mod reduction;
 pub mod reference;
 pub mod scalar;
 pub mod source;
+mod special;
 pub mod stages;
 pub mod suggest;
 pub mod symmetry;

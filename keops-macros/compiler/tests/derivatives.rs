@@ -6,7 +6,7 @@
 
 use keops_compiler::Formula;
 use keops_compiler::alias::{Alias, Category};
-use keops_compiler::ops::{self, Op, Param};
+use keops_compiler::ops::{self, Op, Param, ParamValues};
 use keops_compiler::parse::parse;
 use keops_compiler::scalar::{Graph, Inputs, interpret};
 
@@ -14,6 +14,8 @@ use keops_compiler::scalar::{Graph, Inputs, interpret};
 const DIMS: [usize; 5] = [1, 2, 3, 4, 6];
 /// Values that are tried for integer parameters.
 const INTEGERS: [i64; 6] = [2, 1, 0, 3, 4, 6];
+/// Values that are tried for parameters that are numbers.
+const NUMBERS: [f64; 8] = [0.0, 1.5, 2.2, 0.3, 1.0, 3.0, 4.75, 0.5];
 /// Values that are tried for lists.
 const LISTS: [&[i64]; 5] = [&[2, 3], &[3, 2], &[2], &[1], &[0]];
 /// The number of forms of an operation that are tested.
@@ -44,9 +46,10 @@ fn forms(op: &Op) -> Vec<(Vec<usize>, Vec<Param>)> {
         .params
         .iter()
         .filter(|kind| !kind.optional)
-        .map(|kind| match kind.list {
-            true => LISTS.map(|list| Param::List(list.to_vec())).to_vec(),
-            false => INTEGERS.map(Param::Int).to_vec(),
+        .map(|kind| match kind.values {
+            ParamValues::Integers => LISTS.map(|list| Param::List(list.to_vec())).to_vec(),
+            ParamValues::Integer => INTEGERS.map(Param::Int).to_vec(),
+            ParamValues::Number => NUMBERS.map(Param::of_number).to_vec(),
         });
     let params = product(&values.collect::<Vec<_>>());
     let mut accepted = Vec::new();
@@ -69,6 +72,7 @@ fn written(param: &Param) -> String {
     match param {
         Param::Int(n) => n.to_string(),
         Param::List(list) => format!("{list:?}"),
+        Param::Number(_) => format!("{:?}", param.number()),
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use keops_compiler::Formula;
 use keops_compiler::alias::{Alias, Category};
 use keops_compiler::ast::{Expr, ExprKind, Span};
-use keops_compiler::ops::{self, Op};
+use keops_compiler::ops::{self, Op, ParamValues};
 use keops_compiler::scalar::{Graph, Inputs, interpret};
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
@@ -95,14 +95,17 @@ fn formula(random: &mut Random, height: usize) -> Expr {
         .map(|_| formula(random, height - 1))
         .collect();
     for param in op.params {
-        if param.list {
-            let items = (0..random.below(3))
-                .map(|_| integer(random.below(4) as i64))
-                .collect();
-            args.push(expr(ExprKind::List(items)));
-        } else {
-            args.push(integer(random.below(7) as i64 - 1));
-        }
+        args.push(match param.values {
+            ParamValues::Integers => {
+                let items = (0..random.below(3)).map(|_| integer(random.below(4) as i64));
+                expr(ExprKind::List(items.collect()))
+            }
+            ParamValues::Integer => integer(random.below(7) as i64 - 1),
+            ParamValues::Number => expr(ExprKind::Number {
+                value: random.below(13) as f64 / 4.0,
+                integer: None,
+            }),
+        });
     }
     let (name, name_span) = (op.name.to_owned(), Span::new(0, 0));
     expr(ExprKind::Call {
@@ -122,7 +125,7 @@ struct Plain {
 
 /// Operations that jump: rounding may decide on which side of a jump an argument lies.
 const JUMPING: &[&str] = &[
-    "Floor", "Mod", "Round", "Equal", "Less", "Sign", "Step", "IfElse", "Arg", "OneHot",
+    "Floor", "Mod", "Round", "Equal", "Less", "Sign", "Step", "IfElse", "Arg", "OneHot", "BSpline",
 ];
 
 impl Plain {

@@ -188,6 +188,7 @@ pub(crate) static DIVIDE: Op = Op {
         }
         None
     },
+    ulp: Some([0.5, 0.5]),
     doc: "f / g",
     ..Op::BASE
 };
@@ -225,6 +226,7 @@ pub(crate) static INV: Op = Op {
         let square = dag.apply(&SQUARE, &[value]);
         vec![Some(dag.apply(&MINUS, &[square]))]
     }),
+    ulp: Some([0.5, 0.5]),
     doc: "1 / f",
     ..Op::BASE
 };
@@ -287,7 +289,7 @@ pub(crate) static POW: Op = Op {
 };
 
 /// Repeated squaring where that is short, and C's pow for the rest.
-fn integer_power(c: &mut Component<'_, '_>, f: Value, n: i64) -> Value {
+pub(super) fn integer_power(c: &mut Component<'_, '_>, f: Value, n: i64) -> Value {
     if n.unsigned_abs() > 64 {
         let n = c.constant(n as f64);
         return c.apply(Instruction::Pow, &[f, n]);
@@ -354,6 +356,7 @@ pub(crate) static POWF: Op = Op {
         let integer = exponent.trunc() == exponent && exponent.abs() < 64.0;
         integer.then(|| dag.apply_with(&POW, &args[..1], &[Param::Int(exponent as i64)]))
     },
+    ulp: Some([1.2, 1.2]),
     doc: "f^g as C's pow, but Sqrt(f) and Rsqrt(f) for the numbers 0.5 and -0.5; where f is 0 its derivatives are 0 unless g >= 1",
     ..Op::BASE
 };
@@ -368,6 +371,7 @@ pub(crate) static SQRT: Op = Op {
         let rsqrt = dag.apply(&RSQRT, args);
         vec![Some(dag.apply(&MULT, &[half, rsqrt]))]
     }),
+    ulp: Some([0.5, 0.5]),
     doc: "Square root; its derivative at 0 is taken as 0",
     ..Op::BASE
 };
@@ -382,6 +386,7 @@ pub(crate) static RSQRT: Op = Op {
         let cube = dag.apply_with(&POW, &[value], &[Param::Int(3)]);
         vec![Some(dag.apply(&MULT, &[factor, cube]))]
     }),
+    ulp: Some([1.5, 1.5]),
     doc: "1 / sqrt(f), and 0 at 0",
     ..Op::BASE
 };
@@ -433,6 +438,7 @@ pub(crate) static HYPOT: Op = Op {
         }
         slopes
     }),
+    ulp: Some([1.8, 1.8]),
     doc: "sqrt(f^2 + g^2); its derivative at 0 is taken as 0",
     ..Op::BASE
 };

@@ -1,6 +1,6 @@
 //! Pieces that entries of the table share.
 
-use super::{Op, Param, ParamKind};
+use super::{Op, Param, ParamKind, ParamValues};
 use crate::dag::{Dag, Kind, Node};
 use crate::lower::Component;
 use crate::scalar::{Instruction, Value};
@@ -40,7 +40,16 @@ pub(super) fn list(numbers: &[usize]) -> String {
 pub(super) const fn int(name: &'static str) -> ParamKind {
     ParamKind {
         name,
-        list: false,
+        values: ParamValues::Integer,
+        optional: false,
+    }
+}
+
+/// A parameter that is any number.
+pub(super) const fn number(name: &'static str) -> ParamKind {
+    ParamKind {
+        name,
+        values: ParamValues::Number,
         optional: false,
     }
 }
@@ -49,7 +58,7 @@ pub(super) const fn int(name: &'static str) -> ParamKind {
 pub(super) const fn ints(name: &'static str) -> ParamKind {
     ParamKind {
         name,
-        list: true,
+        values: ParamValues::Integers,
         optional: false,
     }
 }
@@ -76,4 +85,15 @@ pub(super) fn inner(dag: &Dag, node: Node, op: &'static Op) -> Option<Node> {
 /// The node, if its dimension is that of the result.
 pub(super) fn of_dim(dag: &Dag, node: Node, dim: usize) -> Option<Node> {
     (dag.dim(node) == dim).then_some(node)
+}
+
+/// The polynomial with these coefficients, lowest degree first.
+pub(super) fn horner(c: &mut Component<'_, '_>, x: Value, coefficients: &[f64]) -> Value {
+    let mut sum = c.constant(0.0);
+    for &coefficient in coefficients.iter().rev() {
+        let product = c.apply(Instruction::Mul, &[sum, x]);
+        let coefficient = c.constant(coefficient);
+        sum = c.apply(Instruction::Add, &[product, coefficient]);
+    }
+    sum
 }

@@ -17,6 +17,7 @@ pub(crate) static EXP2: Op = Op {
         let log2 = dag.constant(std::f64::consts::LN_2);
         vec![Some(dag.apply(&MULT, &[log2, value]))]
     }),
+    ulp: Some([1.1, 1.1]),
     doc: "2^f",
     ..Op::BASE
 };
@@ -27,6 +28,7 @@ pub(crate) static EXPM1: Op = Op {
     args: &["f"],
     meaning: Meaning::Component(|c| elementwise(c, Instruction::Expm1)),
     derivative: Derivative::Partials(|dag, args, _, _| vec![Some(dag.apply(&EXP, args))]),
+    ulp: Some([1.4, 1.3]),
     doc: "e^f - 1, accurate near 0",
     ..Op::BASE
 };
@@ -41,6 +43,7 @@ pub(crate) static LOG1P: Op = Op {
         let sum = dag.apply(&ADD, &[one, args[0]]);
         vec![Some(dag.apply(&INV, &[sum]))]
     }),
+    ulp: Some([1.0, 1.0]),
     doc: "log(1 + f), accurate near 0",
     ..Op::BASE
 };
@@ -51,6 +54,7 @@ pub(crate) static SINH: Op = Op {
     args: &["f"],
     meaning: Meaning::Component(|c| elementwise(c, Instruction::Sinh)),
     derivative: Derivative::Partials(|dag, args, _, _| vec![Some(dag.apply(&COSH, args))]),
+    ulp: Some([1.7, 1.6]),
     doc: "sinh f",
     ..Op::BASE
 };
@@ -61,6 +65,7 @@ pub(crate) static COSH: Op = Op {
     args: &["f"],
     meaning: Meaning::Component(|c| elementwise(c, Instruction::Cosh)),
     derivative: Derivative::Partials(|dag, args, _, _| vec![Some(dag.apply(&SINH, args))]),
+    ulp: Some([1.6, 1.4]),
     doc: "cosh f",
     ..Op::BASE
 };
@@ -75,6 +80,7 @@ pub(crate) static TANH: Op = Op {
         let square = dag.apply(&SQUARE, &[value]);
         vec![Some(dag.apply(&SUBTRACT, &[one, square]))]
     }),
+    ulp: Some([1.1, 1.1]),
     doc: "tanh f",
     ..Op::BASE
 };
@@ -95,6 +101,7 @@ pub(crate) static SIGMOID: Op = Op {
         let rest = dag.apply(&SUBTRACT, &[one, value]);
         vec![Some(dag.apply(&MULT, &[value, rest]))]
     }),
+    ulp: Some([2.0, 2.0]),
     doc: "1 / (1 + e^-f)",
     ..Op::BASE
 };
@@ -114,6 +121,7 @@ pub(crate) static SOFTPLUS: Op = Op {
         c.apply(Instruction::Add, &[positive, log])
     }),
     derivative: Derivative::Partials(|dag, args, _, _| vec![Some(dag.apply(&SIGMOID, args))]),
+    ulp: Some([1.6, 1.6]),
     doc: "log(1 + e^f)",
     ..Op::BASE
 };
@@ -130,6 +138,7 @@ pub(crate) static ERF: Op = Op {
         let factor = dag.constant(std::f64::consts::FRAC_2_SQRT_PI);
         vec![Some(dag.apply(&MULT, &[factor, bell]))]
     }),
+    ulp: Some([1.3, 1.2]),
     doc: "The error function",
     ..Op::BASE
 };

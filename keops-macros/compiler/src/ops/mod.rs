@@ -6,7 +6,10 @@
 //! and name no operation.
 
 mod arithmetic;
+mod bessel;
 mod complex;
+mod curves;
+mod gamma;
 mod helpers;
 mod hyperbolic;
 mod indexing;
@@ -30,21 +33,37 @@ pub(crate) use piecewise::{EQUAL, LESS_OR_EQUAL, LESS_THAN, NOT_EQUAL};
 pub(crate) use transcendental::EXP;
 pub(crate) use vector::{SCALPROD, SUM, SUM_T};
 
-/// A parameter of an operation: an integer or a list of integers, known at compile time.
+/// A parameter of an operation: an integer, a list of integers or a number, known at compile time.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Param {
     /// An integer.
     Int(i64),
     /// A list of integers, `[2,3]`.
     List(Vec<i64>),
+    /// A number, by its bits.
+    Number(u64),
 }
 
 impl Param {
-    /// The integer, or 0 for a list.
+    /// The parameter that is the number `x`.
+    pub fn of_number(x: f64) -> Param {
+        Param::Number(x.to_bits())
+    }
+
+    /// The integer, or 0 for anything else.
     pub fn int(&self) -> i64 {
         match self {
             Param::Int(n) => *n,
-            Param::List(_) => 0,
+            Param::List(_) | Param::Number(_) => 0,
+        }
+    }
+
+    /// The number; an integer is one, a list is 0.
+    pub fn number(&self) -> f64 {
+        match self {
+            Param::Int(n) => *n as f64,
+            Param::List(_) => 0.0,
+            Param::Number(bits) => f64::from_bits(*bits),
         }
     }
 
@@ -58,6 +77,7 @@ impl Param {
         match self {
             Param::Int(n) => vec![*n],
             Param::List(list) => list.clone(),
+            Param::Number(_) => Vec::new(),
         }
     }
 }
@@ -67,10 +87,21 @@ impl Param {
 pub struct ParamKind {
     /// The name that documentation and messages use.
     pub name: &'static str,
-    /// Whether it is a list of integers rather than one.
-    pub list: bool,
+    /// Which values it takes.
+    pub values: ParamValues,
     /// Whether it may be left out; only at the end.
     pub optional: bool,
+}
+
+/// The values that a parameter takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ParamValues {
+    /// An integer.
+    Integer,
+    /// A list of integers.
+    Integers,
+    /// Any number.
+    Number,
 }
 
 /// What an operation means.
@@ -138,6 +169,8 @@ pub struct Op {
     pub linearity: Linearity,
     /// Whether it jumps where an argument changes continuously, so that the last bit of an argument matters.
     pub jumps: bool,
+    /// The largest errors that were measured in `f32` and in `f64`, rounded up, in units in the last place.
+    pub ulp: Option<[f64; 2]>,
     /// A simpler node of the same value and dimension.
     pub simplify: fn(&mut Dag, &[Node], &[Param]) -> Option<Node>,
     /// What it computes, in one line.
@@ -157,6 +190,7 @@ impl Op {
         derivative: Derivative::Expanded,
         linearity: Linearity::None,
         jumps: false,
+        ulp: None,
         simplify: |_, _, _| None,
         doc: "",
     };
@@ -191,10 +225,13 @@ pub fn sections() -> &'static [(&'static str, &'static [&'static Op])] {
             "Hyperbolic functions and relatives of exp and log",
             hyperbolic::OPS,
         ),
+        ("Matern kernels and Bessel functions", bessel::OPS),
+        ("The gamma function", gamma::OPS),
         ("Comparisons and piecewise functions", piecewise::OPS),
         ("Norms, products and reductions of a vector", vector::OPS),
         ("Components and concatenation", indexing::OPS),
         ("Matrices and tensors", tensor::OPS),
+        ("Splines and series", curves::OPS),
         ("Complex numbers", complex::OPS),
     ];
     SECTIONS

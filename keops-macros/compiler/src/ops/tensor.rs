@@ -114,7 +114,7 @@ pub(crate) static TENSOR_DOT: Op = Op {
         ints("contg"),
         ParamKind {
             name: "permute",
-            list: true,
+            values: super::ParamValues::Integers,
             optional: true,
         },
     ],

@@ -34,6 +34,7 @@ pub(crate) static EXP: Op = Op {
         let x = dag.as_constant(args[0]).filter(|_| dag.dim(args[0]) == 1)?;
         Some(dag.constant(x.exp()))
     },
+    ulp: Some([1.2, 1.1]),
     doc: "e^f",
     ..Op::BASE
 };
@@ -45,6 +46,7 @@ pub(crate) static LOG: Op = Op {
     args: &["f"],
     meaning: Meaning::Component(|c| elementwise(c, Instruction::Log)),
     derivative: Derivative::Partials(|dag, args, _, _| vec![Some(dag.apply(&INV, args))]),
+    ulp: Some([1.0, 1.0]),
     doc: "Natural logarithm, -inf at 0",
     ..Op::BASE
 };
@@ -64,6 +66,7 @@ pub(crate) static XLOGX: Op = Op {
         let one = dag.constant(1.0);
         vec![Some(dag.apply(&ADD, &[log, one]))]
     }),
+    ulp: Some([1.5, 1.5]),
     doc: "f log f, and 0 at 0",
     ..Op::BASE
 };
@@ -74,6 +77,7 @@ pub(crate) static SIN: Op = Op {
     args: &["f"],
     meaning: Meaning::Component(|c| elementwise(c, Instruction::Sin)),
     derivative: Derivative::Partials(|dag, args, _, _| vec![Some(dag.apply(&COS, args))]),
+    ulp: Some([1.7, 1.5]),
     doc: "sin f",
     ..Op::BASE
 };
@@ -87,6 +91,7 @@ pub(crate) static COS: Op = Op {
         let sin = dag.apply(&SIN, args);
         minus(dag, sin)
     }),
+    ulp: Some([1.9, 1.5]),
     doc: "cos f",
     ..Op::BASE
 };
@@ -99,6 +104,7 @@ pub(crate) static SINXDIVX: Op = Op {
     meaning: Meaning::Expand(|dag, args, _| {
         dag.apply_with(&SPHERICAL_BESSEL, args, &[Param::Int(0)])
     }),
+    ulp: Some([2.0, 2.0]),
     doc: "sin f / f, and 1 at 0",
     ..Op::BASE
 };
@@ -180,6 +186,7 @@ pub(crate) static ASIN: Op = Op {
         let root = inverse_root(dag, args[0]);
         vec![Some(root)]
     }),
+    ulp: Some([1.1, 1.1]),
     doc: "arcsin f; its derivative at -1 and 1 is taken as 0",
     ..Op::BASE
 };
@@ -193,6 +200,7 @@ pub(crate) static ACOS: Op = Op {
         let root = inverse_root(dag, args[0]);
         minus(dag, root)
     }),
+    ulp: Some([1.1, 1.0]),
     doc: "arccos f; its derivative at -1 and 1 is taken as 0",
     ..Op::BASE
 };
@@ -216,6 +224,7 @@ pub(crate) static ATAN: Op = Op {
         let sum = dag.apply(&ADD, &[one, square]);
         vec![Some(dag.apply(&INV, &[sum]))]
     }),
+    ulp: Some([1.6, 1.6]),
     doc: "arctan f",
     ..Op::BASE
 };
@@ -239,6 +248,7 @@ pub(crate) static ATAN2: Op = Op {
         ];
         slopes.map(Some).to_vec()
     }),
+    ulp: Some([1.6, 1.5]),
     doc: "Angle of the point (g, f), and 0 at the origin",
     ..Op::BASE
 };

@@ -1,0 +1,173 @@
+//! B-splines and dynamic time warping.
+
+use super::helpers::{int, list};
+use super::{
+    ADD, CONCAT, DIVIDE, Derivative, ELEM, EQUAL, EXP, INV, LESS_OR_EQUAL, LESS_THAN, MULT,
+    Meaning, Op, Param, SCALPROD, SQUARE, SUBTRACT,
+};
+use crate::dag::{Dag, Node};
+use crate::scalar::{FoldKind, Instruction};
+
+pub(super) const OPS: &[&Op] = &[&B_SPLINE, &SOFT_MIN, &SOFT_DTW_SQ_DIST];
+
+/// The largest number of pairs that time warping compares: each becomes code of its own.
+const MOST_PAIRS: usize = 1024;
+
+/// The B-spline basis (de Boor 1978): B_(i,0) is 1 on [t_i, t_(i+1)), and
+/// B_(i,d) = (x - t_i)/(t_(i+d) - t_i) B_(i,d-1) + (t_(i+d+1) - x)/(t_(i+d+1) - t_(i+1)) B_(i+1,d-1).
+pub(crate) static B_SPLINE: Op = Op {
+    name: "BSpline",
+    args: &["knots", "x"],
+    params: &[int("k")],
+    dim: |dims, params| {
+        let &[knots, x] = dims else { return Ok(1) };
+        if x != 1 {
+            return Err(format!(
+                "the position has dimension {x}; BSpline takes a scalar"
+            ));
+        }
+        let degree = usize::try_from(params[0].int()).ok();
+        match degree.and_then(|degree| knots.checked_sub(degree.checked_add(1)?)) {
+            Some(functions @ 1..) => Ok(functions),
+            _ => Err(format!(
+                "{knots} knots make no spline of degree {}; that takes at least the degree plus 2, and no negative degree",
+                params[0].int()
+            )),
+        }
+    },
+    meaning: Meaning::Expand(|dag, args, params| {
+        let &[knots, x] = args else {
+            return dag.zero(1);
+        };
+        let count = dag.dim(knots);
+        let [first, last] = [
+            part(dag, knots, 0, count - 1),
+            part(dag, knots, 1, count - 1),
+        ];
+        let after = dag.apply(&LESS_OR_EQUAL, &[first, x]);
+        let before = dag.apply(&LESS_THAN, &[x, last]);
+        let mut basis = dag.apply(&MULT, &[after, before]);
+        for degree in 1..=params[0].size() {
+            // Everything about the interval from t_i to t_(i+degree); where it is empty, so is the support of B.
+            let functions = count - degree;
+            let first = part(dag, knots, 0, functions);
+            let last = part(dag, knots, degree, functions);
+            let length = dag.apply(&SUBTRACT, &[last, first]);
+            let zero = dag.zero(1);
+            let empty = dag.apply(&EQUAL, &[length, zero]);
+            let length = dag.apply(&ADD, &[length, empty]);
+            let inverse = dag.apply(&INV, &[length]);
+            let scaled = dag.apply(&MULT, &[inverse, basis]);
+            let [left, right] = [[x, first], [last, x]].map(|ends| {
+                let distance = dag.apply(&SUBTRACT, &ends);
+                dag.apply(&MULT, &[distance, scaled])
+            });
+            let rising = part(dag, left, 0, functions - 1);
+            let falling = part(dag, right, 1, functions - 1);
+            basis = dag.apply(&ADD, &[rising, falling]);
+        }
+        basis
+    }),
+    doc: "The B-splines of degree k with these knots, in ascending order, at x: one for each k + 2 successive knots; intervals are half open, so all are 0 at the last knot",
+    ..Op::BASE
+};
+
+/// The `length` components from `start`.
+fn part(dag: &mut Dag, vector: Node, start: usize, length: usize) -> Node {
+    let stretch = [Param::Int(start as i64), Param::Int(length as i64)];
+    dag.apply_with(&super::indexing::EXTRACT, &[vector], &stretch)
+}
+
+/// -g log(sum of e^(-f_k / g))
+pub(crate) static SOFT_MIN: Op = Op {
+    name: "SoftMin",
+    args: &["f", "g"],
+    dim: |dims, _| match *dims {
+        [_, 1] => Ok(1),
+        _ => Err(format!(
+            "the operands have dimensions {}; the temperature must be a scalar",
+            list(dims)
+        )),
+    },
+    meaning: Meaning::Component(|c| {
+        // Relative to the smallest component, so that no exponential overflows.
+        let (extent, scalar) = (c.dim(0), Default::default());
+        let least = c.fold(FoldKind::Min, extent, |c, k| c.at(0, k));
+        let temperature = c.at(1, &scalar);
+        let sum = c.fold(FoldKind::Sum, extent, |c, k| {
+            let f = c.at(0, k);
+            let difference = c.apply(Instruction::Sub, &[least, f]);
+            let exponent = c.apply(Instruction::Div, &[difference, temperature]);
+            c.apply(Instruction::Exp, &[exponent])
+        });
+        let log = c.apply(Instruction::Log, &[sum]);
+        let below = c.apply(Instruction::Mul, &[temperature, log]);
+        c.apply(Instruction::Sub, &[least, below])
+    }),
+    derivative: Derivative::Adjoint(|dag, args, _, e| {
+        // The weights e^((value - f_k) / g) sum to 1.
+        let value = dag.apply(&SOFT_MIN, args);
+        let differences = dag.apply(&SUBTRACT, &[value, args[0]]);
+        let exponents = dag.apply(&DIVIDE, &[differences, args[1]]);
+        let weights = dag.apply(&EXP, &[exponents]);
+        let entropy = dag.apply(&SCALPROD, &[weights, exponents]);
+        vec![
+            Some(dag.apply(&MULT, &[e, weights])),
+            Some(dag.apply(&MULT, &[e, entropy])),
+        ]
+    }),
+    simplify: |dag, args, _| (dag.dim(args[0]) == 1).then_some(args[0]),
+    doc: "-g log(sum of e^(-f_k / g)), the smooth minimum of the components at temperature g > 0",
+    ..Op::BASE
+};
+
+/// Soft dynamic time warping (Cuturi and Blondel 2017).
+pub(crate) static SOFT_DTW_SQ_DIST: Op = Op {
+    name: "SoftDTW_SqDist",
+    args: &["x", "y", "g"],
+    dim: |dims, _| match *dims {
+        [n, m, 1] if n.saturating_mul(m) <= MOST_PAIRS => Ok(1),
+        [n, m, 1] => Err(format!(
+            "series of {n} and {m} values make {} pairs; at most {MOST_PAIRS} are possible",
+            n.saturating_mul(m)
+        )),
+        _ => Err(format!(
+            "the operands have dimensions {}; the temperature must be a scalar",
+            list(dims)
+        )),
+    },
+    meaning: Meaning::Expand(|dag, args, _| {
+        let &[x, y, temperature] = args else {
+            return dag.zero(1);
+        };
+        let [xs, ys] = [x, y].map(|series| -> Vec<Node> {
+            (0..dag.dim(series))
+                .map(|k| dag.apply_with(&ELEM, &[series], &[Param::Int(k as i64)]))
+                .collect()
+        });
+        // The costs of the best alignments up to each value of y, for the last value of x.
+        let mut above: Vec<Node> = Vec::new();
+        for &x in &xs {
+            let mut row: Vec<Node> = Vec::new();
+            for (j, &y) in ys.iter().enumerate() {
+                let difference = dag.apply(&SUBTRACT, &[x, y]);
+                let cost = dag.apply(&SQUARE, &[difference]);
+                let diagonal = j.checked_sub(1).and_then(|left| above.get(left));
+                let before = [diagonal, above.get(j), row.last()];
+                let before = before.into_iter().flatten().copied();
+                let before = before.reduce(|f, g| dag.apply(&CONCAT, &[f, g]));
+                row.push(match before {
+                    Some(before) => {
+                        let least = dag.apply(&SOFT_MIN, &[before, temperature]);
+                        dag.apply(&ADD, &[cost, least])
+                    }
+                    None => cost,
+                });
+            }
+            above = row;
+        }
+        above.pop().unwrap_or_else(|| dag.zero(1))
+    }),
+    doc: "Soft dynamic time warping of two series with squared differences as costs, at temperature g > 0: the smooth minimum of the cost over all alignments",
+    ..Op::BASE
+};

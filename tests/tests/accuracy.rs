@@ -1,0 +1,117 @@
+//! The accuracy of operations, measured through the macros on every instruction set, is what the operation table says.
+
+use std::collections::BTreeMap;
+
+use keops_compiler::ops;
+use keops_solve::ndarray::Array2;
+use keops_solve::{Error, InstructionSet, genred};
+
+include!(concat!(env!("OUT_DIR"), "/accuracy.rs"));
+
+/// One formula of the reference; see `accuracy/reference.py`.
+#[derive(Default)]
+struct Table {
+    formula: &'static str,
+    x: Vec<f32>,
+    y: Vec<f32>,
+    value: Vec<f64>,
+    /// What the rounding of the value lost, in units in its last place.
+    lost: Vec<f64>,
+}
+
+fn tables() -> Vec<Table> {
+    let mut tables: Vec<Table> = Vec::new();
+    for line in include_str!("../accuracy/reference.txt").lines() {
+        if let Some(formula) = line.strip_prefix("= ") {
+            tables.push(Table {
+                formula,
+                ..Table::default()
+            });
+            continue;
+        }
+        let table = tables.last_mut().expect("a formula before its values");
+        let words: Vec<&str> = line.split(' ').collect();
+        let (arguments, value) = words.split_at(words.len() - 2);
+        let argument = |n: usize| {
+            let bits = arguments.get(n)?;
+            Some(f32::from_bits(
+                u32::from_str_radix(bits, 16).expect("hexadecimal bits"),
+            ))
+        };
+        table.x.extend(argument(0));
+        table.y.push(argument(1).unwrap_or(1.0));
+        let bits = u64::from_str_radix(value[0], 16).expect("hexadecimal bits");
+        table.value.push(f64::from_bits(bits));
+        table.lost.push(value[1].parse().expect("a number"));
+    }
+    tables
+}
+
+/// The distance from a double to the next one away from zero.
+fn spacing_f64(x: f64) -> f64 {
+    f64::from_bits(x.abs().to_bits() + 1) - x.abs()
+}
+
+/// The distance from the float nearest to `x` to the next one away from zero.
+fn spacing_f32(x: f64) -> f64 {
+    let x = (x as f32).abs();
+    f64::from(f32::from_bits(x.to_bits() + 1)) - f64::from(x)
+}
+
+/// The larger error, with the first argument where it occurs; NaN is larger than anything.
+fn worse(a: (f64, f32), b: (f64, f32)) -> (f64, f32) {
+    if b.0.is_nan() || b.0 > a.0 { b } else { a }
+}
+
+#[test]
+fn operations_are_as_accurate_as_the_table_says() {
+    let tables = tables();
+    // For each operation the largest errors in `f32` and `f64`, in units in the last place.
+    let mut largest: BTreeMap<&str, [(f64, f32); 2]> = BTreeMap::new();
+    for (chunk, tables) in tables.chunks(TOGETHER).enumerate() {
+        for (column, table) in tables.iter().enumerate() {
+            let name = table.formula.split('(').next().expect("a name");
+            let worst = largest.entry(name).or_default();
+            let [x, y] =
+                [&table.x, &table.y].map(|v| v.iter().copied().map(f64::from).collect::<Vec<_>>());
+            for isa in InstructionSet::available() {
+                let single = values_f32(chunk, &table.x, &table.y, isa).expect("values");
+                let double = values_f64(chunk, &x, &y, isa).expect("values");
+                let mut here = [(0.0, 0.0); 2];
+                for (n, &value) in table.value.iter().enumerate() {
+                    let unit = spacing_f64(value);
+                    let error = f64::from(single[[n, column]]) - value;
+                    here[0] = worse(here[0], (error.abs() / spacing_f32(value), table.x[n]));
+                    let error = (double[[n, column]] - value) / unit - table.lost[n];
+                    here[1] = worse(here[1], (error.abs(), table.x[n]));
+                }
+                let [(f32, at32), (f64, at64)] = here;
+                println!(
+                    "{:16} {isa:8} {f32:5.2} at {at32:e}, {f64:5.2} at {at64:e}",
+                    table.formula
+                );
+                *worst = [worse(worst[0], here[0]), worse(worst[1], here[1])];
+            }
+        }
+    }
+    for op in ops::all() {
+        let measured = largest.remove(op.name);
+        let (Some(said), Some(measured)) = (op.ulp, measured) else {
+            assert!(
+                op.ulp.is_none() && measured.is_none(),
+                "{}: said {:?}, measured {measured:?}",
+                op.name,
+                op.ulp
+            );
+            continue;
+        };
+        for (said, (measured, at)) in said.into_iter().zip(measured) {
+            assert!(
+                measured <= said,
+                "{}: {measured} units in the last place at {at:e}, said {said}",
+                op.name
+            );
+        }
+    }
+    assert!(largest.is_empty(), "{largest:?}");
+}

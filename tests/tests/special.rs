@@ -1,0 +1,213 @@
+//! Matern kernels, Bessel functions, B-splines and time warping, through the macros.
+
+use keops_solve::ndarray::{Array2, arr2};
+use keops_solve::prelude::*;
+
+fn close(got: f64, expected: f64, tolerance: f64, what: &str) {
+    assert!(
+        (got - expected).abs() <= tolerance * (1.0 + expected.abs()),
+        "{what}: {got:e}, expected {expected:e}"
+    );
+}
+
+/// From 0 through the border of the approximations to where everything underflows.
+fn squared_distances() -> Array2<f64> {
+    let mut all: Vec<f64> = (0..200).map(|n| 0.003 * f64::from(n * n)).collect();
+    all.extend([
+        1e-300, 1e-40, 1e-8, 0.5624, 0.5625, 0.5626, 1e4, 1e12, 1e200, 1e308,
+    ]);
+    Array2::from_shape_vec((all.len(), 1), all).expect("one column")
+}
+
+#[test]
+fn matern_kernels_of_all_orders() {
+    // Half-integers against their closed forms, 17.25 against the kernels of order 16.75 and 17.75 that it lies between.
+    let kernels = genred!(
+        |f: Vi(1)| (f / 2).matern(0.5).concat(f.matern(1.5)).concat(f.matern(5 / 2)).concat(f.matern(16.75))
+            .concat(f.matern(17.25)).concat(f.matern(17.75)),
+        axis = 1,
+    );
+    let f = squared_distances();
+    let out = kernels.bind(&f).run().unwrap();
+    let single = kernels.bind(&f.mapv(|f| f as f32)).run().unwrap();
+    for (n, &f) in f.iter().enumerate() {
+        let [a, b] = [3.0, 5.0].map(|nu: f64| (nu * f).sqrt());
+        let expected = [
+            (-(f / 2.0).sqrt()).exp(),
+            (1.0 + a) * (-a).exp(),
+            (1.0 + b + b * b / 3.0) * (-b).exp(),
+        ];
+        for (k, expected) in expected.into_iter().enumerate() {
+            let expected = if expected.is_nan() { 0.0 } else { expected };
+            close(out[[n, k]], expected, 1e-15, "closed form");
+            close(
+                f64::from(single[[n, k]]),
+                expected,
+                1e-5,
+                "closed form in f32",
+            );
+        }
+        let [low, middle, high] = [3, 4, 5].map(|k| out[[n, k]]);
+        let lowest = low.min(high) - 1e-14;
+        assert!(
+            (lowest..=low.max(high) + 1e-14).contains(&middle),
+            "{low:e} {middle:e} {high:e}"
+        );
+        close(f64::from(single[[n, 4]]), middle, 1e-5, "f32");
+    }
+    assert!(
+        out.row(0)
+            .iter()
+            .chain(single.row(0).map(|&x| f64::from(x)).iter())
+            .all(|&x| (x - 1.0).abs() < 1e-6)
+    );
+}
+
+/// What exists at 0 is right there, and what does not exist is 0: where points coincide, too.
+#[test]
+fn matern_derivatives_where_points_coincide() {
+    let laplacians = genred!(
+        "Concat(Laplacian(Matern(SqDist(x,y),2.5),x),Concat(Laplacian(Matern(SqDist(x,y),2.25),x),\
+         Concat(Grad(Matern(SqDist(x,y),0.5),x),Grad(Matern(SqDist(x,y),0.75),x))))",
+        x = Vi(2),
+        y = Vi(2),
+        axis = 1,
+    );
+    let (x, y) = (
+        arr2(&[[0.3, 0.4], [0.3, 0.4]]),
+        arr2(&[[0.3, 0.4], [0.3 + 1e-7, 0.4]]),
+    );
+    let out = laplacians.bind(&x, &y).run().unwrap();
+    for (k, nu) in [2.5, 2.25].into_iter().enumerate() {
+        // The kernel is 1 - nu / (2 (nu - 1)) d^2 + ...
+        close(out[[0, k]], -2.0 * nu / (nu - 1.0), 1e-14, "Laplacian at 0");
+        close(
+            out[[1, k]],
+            -2.0 * nu / (nu - 1.0),
+            1e-4,
+            "Laplacian near 0",
+        );
+    }
+    assert!(out.row(0).iter().skip(2).all(|&x| x == 0.0), "{out}");
+}
+
+#[test]
+fn bessel_functions_obey_their_recurrence() {
+    let orders = genred!(
+        |x: Vi(1)| x.bessel_k(6.3).concat(x.bessel_k(7.3)).concat(x.bessel_k(8.3)).concat(x.bessel_k(-0.7))
+            .concat(x.bessel_k(0.7)).concat(x.bessel_k(3.5)),
+        axis = 1,
+    );
+    let x = Array2::from_shape_fn((400, 1), |(n, _)| 0.01 * (n + 1) as f64);
+    let out = orders.bind(&x).run().unwrap();
+    for (n, &x) in x.iter().enumerate() {
+        let expected = 2.0 * 7.3 / x * out[[n, 1]];
+        let got = out[[n, 2]] - out[[n, 0]];
+        assert!(
+            (got - expected).abs() < 1e-14 * expected,
+            "{got:e} {expected:e} at {x}"
+        );
+        assert_eq!(out[[n, 3]], out[[n, 4]]);
+        let v = 1.0 / x;
+        let closed = (std::f64::consts::FRAC_PI_2 / x).sqrt()
+            * (-x).exp()
+            * (1.0 + v * (6.0 + v * (15.0 + v * 15.0)));
+        assert!((out[[n, 5]] - closed).abs() < 1e-14 * closed);
+    }
+    let edges = arr2(&[[0.0], [f64::INFINITY], [f64::NAN], [-1.0]]);
+    let out = orders.bind(&edges).run().unwrap();
+    assert!(out.row(0).iter().all(|&x| x == f64::INFINITY), "{out}");
+    assert!(out.row(1).iter().all(|&x| x == 0.0), "{out}");
+    assert!(
+        out.row(2).iter().chain(out.row(3)).all(|x| x.is_nan()),
+        "{out}"
+    );
+}
+
+/// The recursion of de Boor, for one function.
+fn spline(knots: &[f64], x: f64, degree: usize, i: usize) -> f64 {
+    if degree == 0 {
+        return f64::from(u8::from(knots[i] <= x && x < knots[i + 1]));
+    }
+    let part = |from: f64, to: f64, lower: f64| if to == from { 0.0 } else { lower / (to - from) };
+    let rising = (x - knots[i]) * spline(knots, x, degree - 1, i);
+    let falling = (knots[i + degree + 1] - x) * spline(knots, x, degree - 1, i + 1);
+    part(knots[i], knots[i + degree], rising) + part(knots[i + 1], knots[i + degree + 1], falling)
+}
+
+#[test]
+fn splines_with_repeated_knots() {
+    let splines = genred!(
+        "Concat(BSpline(knots,x,3),BSpline(knots,x,0))",
+        knots = Pm(10),
+        x = Vi(1),
+        axis = 1,
+    );
+    let knots = [0.0, 0.0, 0.0, 0.0, 0.25, 0.5, 0.5, 1.0, 1.0, 1.0];
+    let x = Array2::from_shape_fn((43, 1), |(n, _)| n as f64 / 40.0 - 0.025);
+    let out = splines.bind(&knots, &x).run().unwrap();
+    let single = splines
+        .bind(&knots.map(|x| x as f32), &x.mapv(|x| x as f32))
+        .run()
+        .unwrap();
+    assert_eq!(out.dim(), (43, 6 + 9));
+    for (n, &x) in x.iter().enumerate() {
+        for i in 0..6 {
+            close(out[[n, i]], spline(&knots, x, 3, i), 1e-14, "cubic");
+            if x != 0.25 && x != 0.5 {
+                close(f64::from(single[[n, i]]), out[[n, i]], 1e-5, "cubic in f32");
+            }
+        }
+        for i in 0..9 {
+            assert_eq!(out[[n, 6 + i]], spline(&knots, x, 0, i));
+        }
+    }
+}
+
+/// The recursion of Cuturi and Blondel, with a logarithm of a sum that need not be safe.
+fn soft_dtw(x: &[f64], y: &[f64], g: f64) -> f64 {
+    let mut cost = vec![vec![f64::INFINITY; y.len() + 1]; x.len() + 1];
+    cost[0][0] = 0.0;
+    for i in 1..=x.len() {
+        for j in 1..=y.len() {
+            let before = [cost[i - 1][j - 1], cost[i - 1][j], cost[i][j - 1]];
+            let sum: f64 = before.iter().map(|r| (-r / g).exp()).sum();
+            cost[i][j] = (x[i - 1] - y[j - 1]).powi(2) - g * sum.ln();
+        }
+    }
+    cost[x.len()][y.len()]
+}
+
+#[test]
+fn time_warping_of_series() {
+    let warping = genred!(
+        "SoftDTW_SqDist(x,y,g)",
+        x = Vi(5),
+        y = Vj(4),
+        g = Pm(1),
+        axis = 1
+    );
+    let (x, y) = (
+        keops_tests::data::points(7, 5, 1),
+        keops_tests::data::points(3, 4, 2),
+    );
+    for g in [0.1, 1.0] {
+        let out = warping.bind(&x, &y, g).run().unwrap();
+        let single = warping
+            .bind(&x.mapv(|x| x as f32), &y.mapv(|y| y as f32), g as f32)
+            .run()
+            .unwrap();
+        for (i, x) in x.rows().into_iter().enumerate() {
+            let terms = y
+                .rows()
+                .into_iter()
+                .map(|y| soft_dtw(&x.to_vec(), &y.to_vec(), g));
+            let sum: f64 = terms.sum();
+            close(out[[i, 0]], sum, 1e-13, "soft-DTW");
+            close(f64::from(single[[i, 0]]), sum, 1e-5, "soft-DTW in f32");
+        }
+    }
+    // A temperature at which the exponentials of the costs alone underflow.
+    let cold = warping.bind(&x, &y, 1e-4).run().unwrap();
+    assert!(cold.iter().all(|x| x.is_finite() && *x >= -1e-3));
+}
