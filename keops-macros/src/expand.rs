@@ -6,10 +6,10 @@ mod gradients;
 use keops_compiler::alias;
 use keops_compiler::error::Error;
 use keops_compiler::formula::{Formula as Compiled, Shape};
-use keops_compiler::ops;
 use keops_compiler::reduction::Reduction;
 use keops_compiler::source::Span as FormulaSpan;
 use keops_compiler::symmetry::Symmetry;
+use keops_compiler::{differential, ops};
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 
@@ -33,11 +33,14 @@ struct Table;
 
 impl Operations for Table {
     fn find(&self, name: &str) -> Option<&'static str> {
-        ops::find_method(name).map(|op| op.name)
+        let operation = ops::find_method(name).map(|op| op.name);
+        operation.or_else(|| Some(differential::find_method(name)?.name))
     }
 
     fn method_names(&self) -> Vec<String> {
-        ops::method_names().collect()
+        let constructs = differential::all().iter();
+        let constructs = constructs.map(|construct| construct.method.to_owned());
+        ops::method_names().chain(constructs).collect()
     }
 }
 

@@ -285,16 +285,19 @@ impl Checker<'_> {
         if *op == ops::POW && args.len() == 2 && integer(&args[1]).is_none() {
             return self.power(&args[0], &args[1], span);
         }
-        let least = op.args.len() + op.params.iter().filter(|param| !param.optional).count();
+        let needed = op.params.iter().filter(|param| !param.optional).count();
+        let least = op.args.len() - op.optional + needed;
         let most = op.args.len() + op.params.len();
         if !(least..=most).contains(&args.len()) {
-            return Err(arity(op, args.len(), span));
+            return Err(arity(op, least, args.len(), span));
         }
-        let (operands, rest) = args.split_at(op.args.len());
-        let operands = operands
+        let (operands, rest) = args.split_at(op.args.len().min(args.len()));
+        let mut operands = operands
             .iter()
             .map(|arg| self.node(arg))
             .collect::<Result<Vec<_>, _>>()?;
+        let zero = self.dag.zero(1);
+        operands.resize(op.args.len(), zero);
         let params = rest
             .iter()
             .zip(op.params)
@@ -329,14 +332,15 @@ pub(crate) fn usage(op: &Op) -> String {
     format!("{}({})", op.name, words.join(", "))
 }
 
-fn arity(op: &Op, found: usize, span: Span) -> Error {
-    let expected = op.args.len() + op.params.len();
-    let s = if expected == 1 { "" } else { "s" };
-    Error::new(
-        span,
-        format!("{} takes {expected} argument{s}, got {found}", op.name),
-    )
-    .help(format!("write {}", usage(op)))
+fn arity(op: &Op, least: usize, found: usize, span: Span) -> Error {
+    let most = op.args.len() + op.params.len();
+    let expected = match (least, most) {
+        (1, 1) => "1 argument".to_owned(),
+        _ if least == most => format!("{most} arguments"),
+        _ => format!("{least} or {most} arguments"),
+    };
+    Error::new(span, format!("{} takes {expected}, got {found}", op.name))
+        .help(format!("write {}", usage(op)))
 }
 
 fn param(op: &Op, kind: &ParamKind, arg: &Expr) -> Result<Param, Error> {

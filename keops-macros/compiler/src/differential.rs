@@ -13,6 +13,8 @@ use crate::source::Span;
 pub struct Construct {
     /// KeOps' name.
     pub name: &'static str,
+    /// The name of the method of closures.
+    pub method: &'static str,
     /// How it is called.
     pub usage: &'static str,
     /// Least and largest number of arguments.
@@ -51,6 +53,12 @@ pub fn find(name: &str) -> Option<&'static Construct> {
     CONSTRUCTS.iter().find(|construct| construct.name == name)
 }
 
+/// The construct called `name` as a method or a function of a closure.
+pub fn find_method(name: &str) -> Option<&'static Construct> {
+    let called = |construct: &&Construct| construct.name == name || construct.method == name;
+    CONSTRUCTS.iter().find(called)
+}
+
 /// The names of all constructs.
 pub fn names() -> impl Iterator<Item = &'static str> {
     CONSTRUCTS.iter().map(|construct| construct.name)
@@ -59,6 +67,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 static CONSTRUCTS: &[Construct] = &[
     Construct {
         name: "Grad",
+        method: "grad",
         usage: "Grad(F, v, e)",
         arity: (2, 3),
         doc: "(dF/dv)^T e; e may be left out where F is a scalar, and is 1 then",
@@ -74,6 +83,7 @@ static CONSTRUCTS: &[Construct] = &[
     },
     Construct {
         name: "Diff",
+        method: "diff",
         usage: "Diff(F, v, u)",
         arity: (3, 3),
         doc: "(dF/dv) u; with lists of variables and directions, the sum over them",
@@ -102,6 +112,7 @@ static CONSTRUCTS: &[Construct] = &[
     },
     Construct {
         name: "GradMatrix",
+        method: "grad_matrix",
         usage: "GradMatrix(F, v)",
         arity: (2, 2),
         doc: "The Jacobian dF/dv, row-major, one row for each component of F",
@@ -112,6 +123,7 @@ static CONSTRUCTS: &[Construct] = &[
     },
     Construct {
         name: "Divergence",
+        method: "divergence",
         usage: "Divergence(F, v)",
         arity: (2, 2),
         doc: "The trace of dF/dv",
@@ -123,6 +135,7 @@ static CONSTRUCTS: &[Construct] = &[
     },
     Construct {
         name: "Laplacian",
+        method: "laplacian",
         usage: "Laplacian(F, v)",
         arity: (2, 2),
         doc: "Divergence(Grad(F, v), v) of a scalar formula",
@@ -135,6 +148,7 @@ static CONSTRUCTS: &[Construct] = &[
     },
     Construct {
         name: "TraceOperator",
+        method: "trace_operator",
         usage: "TraceOperator(L, v)",
         arity: (2, 2),
         doc: "The trace of L, a formula that is linear in v",
@@ -146,6 +160,7 @@ static CONSTRUCTS: &[Construct] = &[
     },
     Construct {
         name: "AdjointOperator",
+        method: "adjoint_operator",
         usage: "AdjointOperator(L, v, u)",
         arity: (3, 3),
         doc: "L^T u, for a formula L that is linear in v",
@@ -158,6 +173,7 @@ static CONSTRUCTS: &[Construct] = &[
     },
     Construct {
         name: "SumLinOperator",
+        method: "sum_lin_operator",
         usage: "SumLinOperator(L, v, wl, wr)",
         arity: (2, 4),
         doc: "wl^T L wr, the sum of the entries of a formula L that is linear in v, weighted by wl and wr (1 if left out)",
@@ -181,6 +197,7 @@ static CONSTRUCTS: &[Construct] = &[
     },
     Construct {
         name: "Factorize",
+        method: "factorize",
         usage: "Factorize(F, G)",
         arity: (2, 2),
         doc: "F: common subexpressions are always computed once",
@@ -191,6 +208,7 @@ static CONSTRUCTS: &[Construct] = &[
     },
     Construct {
         name: "AutoFactorize",
+        method: "auto_factorize",
         usage: "AutoFactorize(F)",
         arity: (1, 1),
         doc: "F: common subexpressions are always computed once",

@@ -29,8 +29,9 @@ pub fn markdown() -> String {
     for construct in differential::all() {
         let _ = writeln!(
             page,
-            "| `{}` | {} |",
+            "| `{}` | `.{}` | {} |",
             construct.usage,
+            construct.method,
             escaped(construct.doc)
         );
     }
@@ -97,6 +98,6 @@ const DIFFERENTIAL: &str = "
 
 They take a formula `F` and one of its variables `v`, and stand for a formula; they can be nested to any order.
 
-| Construct | Value |
-|---|---|
+| Construct | Method | Value |
+|---|---|---|
 ";

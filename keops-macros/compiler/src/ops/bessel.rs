@@ -7,7 +7,7 @@ use super::helpers::{horner, number};
 use super::{ADD, DIVIDE, Derivative, MINUS, MULT, Meaning, Op, Param};
 use crate::lower::Component;
 use crate::scalar::{Instruction, Value};
-use crate::special::bessel_k::{self, BORDER, DIRECT};
+use crate::special::bessel_k::{self, DIRECT, Extra, border};
 
 pub(super) const OPS: &[&Op] = &[&MATERN, &MATERN_FAMILY, &BESSEL_K];
 
@@ -43,7 +43,7 @@ pub(crate) static BESSEL_K: Op = Op {
         vec![Some(dag.apply(&MINUS, &[sum]))]
     }),
     ulp: Some([4.0, 4.0]),
-    doc: "The modified Bessel function of the second kind K_nu(f), of an order nu from -32 to 32 that is a number",
+    doc: "The modified Bessel function of the second kind K_nu(f), of an order nu from -32 to 32 that is a number; above 2.5, one unit more of error for each order",
     ..Op::BASE
 };
 
@@ -63,7 +63,6 @@ pub(crate) static MATERN: Op = Op {
         let scaled = dag.apply(&MULT, &[scale, args[0]]);
         dag.apply_with(&MATERN_FAMILY, &[scaled], params)
     }),
-    ulp: Some([9.9, 9.9]),
     doc: "The Matern kernel of order nu (0.5, 1.5, or any other number up to 32) at the squared distance f in units of the length scale: \
           2^(1-nu) / Gamma(nu) s^nu K_nu(s) with s = sqrt(2 nu f), which is 1 at 0; derivatives that do not exist at 0 are taken as 0",
     ..Op::BASE
@@ -103,7 +102,8 @@ pub(crate) static MATERN_FAMILY: Op = Op {
         let factor = dag.constant(-factor);
         vec![Some(dag.apply(&MULT, &[factor, lower]))]
     }),
-    doc: "f^(nu/2) K_nu(sqrt f), which Matern kernels and their derivatives are made of: scaled to 1 at 0 where nu > 0, and taken as 0 at 0 where nu <= 0",
+    ulp: Some([4.0, 4.0]),
+    doc: "f^(nu/2) K_nu(sqrt f), which Matern kernels and their derivatives are made of: scaled to 1 at 0 where nu > 0, and taken as 0 at 0 where nu <= 0; above 2.5, one unit more of error for each order",
     ..Op::BASE
 };
 
@@ -140,7 +140,7 @@ impl Scaled {
         }
         let near = self.near(c, s, square);
         let far = self.far(c, s);
-        let border = c.constant(BORDER);
+        let border = c.constant(border(self.order));
         // NaN takes the second value.
         c.apply(Instruction::SelectLt, &[s, border, near, far])
     }
@@ -167,47 +167,54 @@ impl Scaled {
         let minus = c.apply(Instruction::Neg, &[s]);
         let decay = c.apply(Instruction::Exp, &[minus]);
         let value = c.apply(Instruction::Mul, &[decay, sum]);
-        let power = power(c, s, self.power - 0.5);
-        let value = c.apply(Instruction::Mul, &[value, power]);
+        let value = times_power(c, value, s, self.power - 0.5);
         let infinity = c.constant(f64::INFINITY);
         c.apply(Instruction::SelectEq, &[s, zero, infinity, value])
     }
 
-    /// Below [`BORDER`]: the power series.
+    /// Below the [`border`]: the power series.
     fn near(&self, c: &mut Component<'_, '_>, s: Value, square: Value) -> Value {
         let series = bessel_k::series(self.order);
         let half = c.constant(0.5);
         let halved = c.apply(Instruction::Mul, &[half, s]);
-        let mut extra = c.apply(Instruction::Log, &[halved]);
-        if series.exponent != 0.0 {
-            let exponent = c.constant(series.exponent);
-            extra = c.apply(Instruction::Mul, &[exponent, extra]);
-        }
-        if self.order > 0.5 {
-            // It is multiplied by a power of s that is 0 long before; so infinity never meets 0. NaN stays.
-            if series.exponent < 0.0 {
-                let bound = c.constant(80.0);
-                extra = c.apply(Instruction::Min, &[bound, extra]);
-            } else {
-                let bound = c.constant(-400.0);
-                extra = c.apply(Instruction::Max, &[bound, extra]);
+        let extra = match series.extra {
+            Extra::Logarithm => c.apply(Instruction::Log, &[halved]),
+            Extra::PowerLessOne(exponent) => {
+                let log = c.apply(Instruction::Log, &[halved]);
+                let exponent = c.constant(exponent);
+                let product = c.apply(Instruction::Mul, &[exponent, log]);
+                c.apply(Instruction::Expm1, &[product])
             }
-        }
-        if series.exponent != 0.0 {
-            extra = c.apply(Instruction::Expm1, &[extra]);
-        }
-        let scale = self.factor * self.order.exp2();
+            Extra::Power(exponent) => {
+                let exponent = c.constant(exponent);
+                c.apply(Instruction::Pow, &[halved, exponent])
+            }
+        };
+        // For orders from 1/2 on it is multiplied by a power of s that is 0 long before it is as large, so that infinity
+        // never meets 0. NaN stays.
+        let extra = match series.extra {
+            _ if self.order < 0.5 => extra,
+            Extra::Logarithm => {
+                let bound = c.constant(-400.0);
+                c.apply(Instruction::Max, &[bound, extra])
+            }
+            _ => {
+                let bound = c.constant(1e36);
+                c.apply(Instruction::Min, &[bound, extra])
+            }
+        };
+        // s^power is (s/2)^power 2^power.
+        let scale = self.factor * self.power.exp2();
         let [regular, singular] = [series.regular, series.singular].map(|coefficients| {
             let scaled: Vec<f64> = coefficients.iter().map(|c| c * scale).collect();
             horner(c, square, &scaled)
         });
         let product = c.apply(Instruction::Mul, &[singular, extra]);
         let value = c.apply(Instruction::Add, &[product, regular]);
-        let power = power(c, s, self.power - self.order);
-        c.apply(Instruction::Mul, &[value, power])
+        times_power(c, value, halved, self.power - self.order)
     }
 
-    /// From [`BORDER`] on: the polynomial, and recurrences for high orders.
+    /// From the [`border`] on: the polynomial, and recurrences for high orders.
     fn far(&self, c: &mut Component<'_, '_>, s: Value) -> Value {
         let s = bounded(c, s);
         let scale = self.factor * std::f64::consts::FRAC_PI_2.sqrt();
@@ -215,9 +222,8 @@ impl Scaled {
         if self.order <= DIRECT {
             let sum = smooth_part(c, s, self.order, scale);
             let decay = c.apply(Instruction::Exp, &[minus]);
-            let power = power(c, s, self.power - 0.5);
             let product = c.apply(Instruction::Mul, &[decay, sum]);
-            return c.apply(Instruction::Mul, &[product, power]);
+            return times_power(c, product, s, self.power - 0.5);
         }
         // Two orders below, and K_(n+1) = K_(n-1) + 2n/s K_n up from there (DLMF 10.29.1), a sum of positive terms.
         // Half of the exponential stands before the sum and half behind it, so that neither overflows.
@@ -244,26 +250,24 @@ impl Scaled {
         here = c.apply(Instruction::Mul, &[decay, here]);
         let one = c.constant(1.0);
         for _ in 0..steps as usize {
-            let next;
-            if self.power == self.order {
+            let next = if self.power == self.order {
                 let square = c.apply(Instruction::Mul, &[s, s]);
                 let factor = c.constant(0.25 / (order * (order - 1.0)));
                 let factor = c.apply(Instruction::Mul, &[factor, square]);
                 let product = c.apply(Instruction::Mul, &[factor, below]);
-                next = c.apply(Instruction::Add, &[product, here]);
+                c.apply(Instruction::Add, &[product, here])
             } else {
                 let inverse = c.apply(Instruction::Div, &[one, s]);
                 let factor = c.constant(2.0 * order);
                 let factor = c.apply(Instruction::Mul, &[factor, inverse]);
                 let product = c.apply(Instruction::Mul, &[factor, here]);
-                next = c.apply(Instruction::Add, &[product, below]);
-            }
+                c.apply(Instruction::Add, &[product, below])
+            };
             (below, here) = (here, next);
             order += 1.0;
         }
-        let power = power(c, s, rest);
         let value = c.apply(Instruction::Mul, &[here, decay]);
-        c.apply(Instruction::Mul, &[value, power])
+        times_power(c, value, s, rest)
     }
 }
 
@@ -276,7 +280,7 @@ fn smooth_part(c: &mut Component<'_, '_>, s: Value, order: f64, scale: f64) -> V
     let one = c.constant(1.0);
     let shifted = c.apply(Instruction::Add, &[s, one]);
     let inverse = c.apply(Instruction::Div, &[one, shifted]);
-    let reach = c.constant(2.0 * (BORDER + 1.0));
+    let reach = c.constant(2.0 * (border(order.abs()) + 1.0));
     let product = c.apply(Instruction::Mul, &[reach, inverse]);
     let t = c.apply(Instruction::Sub, &[product, one]);
     let sum = horner(c, t, &coefficients);
@@ -313,21 +317,23 @@ fn damped(c: &mut Component<'_, '_>, s: Value, coefficients: &[f64]) -> Value {
     c.apply(Instruction::Mul, &[sum, decay])
 }
 
-/// s^exponent for s >= 0: by products where twice the exponent is a small integer.
-fn power(c: &mut Component<'_, '_>, s: Value, exponent: f64) -> Value {
+/// `value` s^exponent for s >= 0: by products and quotients where twice the exponent is a small integer.
+fn times_power(c: &mut Component<'_, '_>, value: Value, s: Value, exponent: f64) -> Value {
     let twice = 2.0 * exponent;
     if twice.fract() != 0.0 || twice.abs() > 16.0 {
         let exponent = c.constant(exponent);
-        return c.apply(Instruction::Pow, &[s, exponent]);
+        let power = c.apply(Instruction::Pow, &[s, exponent]);
+        return c.apply(Instruction::Mul, &[value, power]);
     }
-    let whole = super::arithmetic::integer_power(c, s, exponent.trunc() as i64);
-    if exponent.fract() == 0.0 {
-        return whole;
+    let mut power = super::arithmetic::integer_power(c, s, exponent.abs() as i64);
+    if exponent.fract() != 0.0 {
+        let root = c.apply(Instruction::Sqrt, &[s]);
+        power = c.apply(Instruction::Mul, &[power, root]);
     }
-    let root = match exponent < 0.0 {
-        true => Instruction::Rsqrt,
-        false => Instruction::Sqrt,
+    let combine = if exponent < 0.0 {
+        Instruction::Div
+    } else {
+        Instruction::Mul
     };
-    let root = c.apply(root, &[s]);
-    c.apply(Instruction::Mul, &[whole, root])
+    c.apply(combine, &[value, power])
 }

@@ -210,7 +210,7 @@ fn polygamma(c: &mut Component<'_, '_>, n: usize) -> Value {
     let power = c.apply(Mul, &[scale, power]);
     let tail = c.apply(Mul, &[power, series]);
     let sum = c.apply(Add, &[tail, sum]);
-    let sign = if n % 2 == 0 { -1.0 } else { 1.0 };
+    let sign = if n.is_multiple_of(2) { -1.0 } else { 1.0 };
     let factorial = c.constant((1..=n).fold(sign, |product, k| product * k as f64));
     c.apply(Mul, &[factorial, sum])
 }

@@ -159,6 +159,8 @@ pub struct Op {
     pub args: &'static [&'static str],
     /// The parameters that follow the arguments.
     pub params: &'static [ParamKind],
+    /// How many of the last arguments may be left out, and are 0 then.
+    pub optional: usize,
     /// Dimension of the result, or what is wrong.
     pub dim: fn(&[usize], &[Param]) -> Result<usize, String>,
     /// What it computes.
@@ -185,6 +187,7 @@ impl Op {
         aliases: &[],
         args: &[],
         params: &[],
+        optional: 0,
         dim: helpers::broadcast,
         meaning: Meaning::Expand(|dag, _, _| dag.zero(1)),
         derivative: Derivative::Expanded,

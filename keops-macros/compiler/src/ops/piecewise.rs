@@ -1,7 +1,7 @@
 //! Comparisons and piecewise functions.
 
 use super::helpers::{elementwise, int};
-use super::{Derivative, INV, Linearity, MINUS, MULT, Meaning, Op, Param, SUBTRACT};
+use super::{Derivative, INV, Linearity, MINUS, MULT, Meaning, Op, Param, ParamKind, SUBTRACT};
 use crate::dag::{Dag, Node};
 use crate::lower::Component;
 use crate::scalar::{Instruction, Value};
@@ -185,6 +185,7 @@ pub(crate) static IF_ELSE: Op = Op {
 pub(crate) static MOD: Op = Op {
     name: "Mod",
     args: &["f", "n", "d"],
+    optional: 1,
     meaning: Meaning::Component(|c| {
         let [f, n, d] = [c.arg(0), c.arg(1), c.arg(2)];
         let shifted = c.apply(Instruction::Sub, &[f, d]);
@@ -205,9 +206,14 @@ pub(crate) static MOD: Op = Op {
         ]
     }),
     jumps: true,
-    doc: "f - n floor((f - d) / n), in [d, d + n) for n > 0",
+    doc: "f - n floor((f - d) / n), in [d, d + n) for n > 0; d is 0 if left out",
     ..Op::BASE
 };
+
+/// The number of decimals, the only parameter.
+fn decimals(params: &[Param]) -> i64 {
+    params.first().map_or(0, Param::int)
+}
 
 /// Largest integer not above f.
 pub(crate) static FLOOR: Op = Op {
@@ -224,15 +230,18 @@ pub(crate) static FLOOR: Op = Op {
 pub(crate) static ROUND: Op = Op {
     name: "Round",
     args: &["f"],
-    params: &[int("d")],
-    dim: |dims, params| match params[0].int() {
+    params: &[ParamKind {
+        optional: true,
+        ..int("d")
+    }],
+    dim: |dims, params| match decimals(params) {
         -300..=300 => Ok(dims[0]),
         d => Err(format!(
             "Round takes a number of decimals from -300 to 300, got {d}"
         )),
     },
     meaning: Meaning::Component(|c| {
-        let (f, decimals) = (c.arg(0), c.param(0).int());
+        let (f, decimals) = (c.arg(0), decimals(c.params()));
         let power = 10f64.powi(decimals.unsigned_abs() as i32);
         let power = c.constant(power);
         let (up, down) = if decimals < 0 {
@@ -252,7 +261,7 @@ pub(crate) static ROUND: Op = Op {
     }),
     derivative: Derivative::Zero,
     jumps: true,
-    doc: "f rounded to d decimals, halves away from zero",
+    doc: "f rounded to d decimals (0 if left out), halves away from zero",
     ..Op::BASE
 };
 

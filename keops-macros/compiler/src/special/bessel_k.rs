@@ -1,6 +1,6 @@
 //! The modified Bessel function of the second kind, K, of a fixed order.
 //!
-//! Near 0 it is a combination of two power series in x^2 (Temme, J. Comput. Phys. 19, 1975). From [`BORDER`] on it is
+//! Near 0 it is a combination of two power series in x^2 (Temme, J. Comput. Phys. 19, 1975). From a [`border`] on it is
 //! e^-x sqrt(pi / 2x) times a smooth function, here a polynomial in 1/(x + 1): the shift by 1 keeps the interval away
 //! from the branch cut, so that one polynomial reaches from the border to infinity. Its coefficients are made for the
 //! order, from an integral.
@@ -10,20 +10,38 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use super::twofold::{PI, Twofold};
 
-/// Where the power series end and the polynomial begins.
-pub(crate) const BORDER: f64 = 0.75;
+/// Where the power series end and the polynomial begins: those of low orders cancel where x grows, and where it falls the
+/// polynomials of high orders get steep.
+pub(crate) fn border(order: f64) -> f64 {
+    match order {
+        // The difference of two powers.
+        0.2..0.5 => 0.35,
+        0.0..1.0 => 0.6,
+        _ => 1.0,
+    }
+}
+
 /// The largest order whose polynomial is accurate; higher ones take the recurrence.
 pub(crate) const DIRECT: f64 = 2.5;
 
 /// What is below this against 1 is left out of series.
 const NEGLIGIBLE: f64 = 4e-18;
 
-/// (x/2)^nu K_nu(x) = sum_k `regular[k]` x^2k + `E` sum_k `singular[k]` x^2k below [`BORDER`], where E is
-/// (x/2)^`exponent` - 1, or log(x/2) for an exponent of 0.
+/// (x/2)^nu K_nu(x) = sum_k `regular[k]` x^2k + E sum_k `singular[k]` x^2k below the [`border`].
 pub(crate) struct Series {
     pub(crate) regular: Vec<f64>,
     pub(crate) singular: Vec<f64>,
-    pub(crate) exponent: f64,
+    pub(crate) extra: Extra,
+}
+
+/// The function E of a [`Series`]: always the one that cancels least.
+pub(crate) enum Extra {
+    /// log(x/2)
+    Logarithm,
+    /// (x/2)^e - 1 for a small exponent e
+    PowerLessOne(f64),
+    /// (x/2)^e
+    Power(f64),
 }
 
 /// The order as an integer and a rest of magnitude at most 1/2.
@@ -41,7 +59,7 @@ pub(crate) fn series(order: f64) -> Series {
     let (steps, mu) = split(order);
     let (plus, minus) = (gamma_of_one_plus(mu), gamma_of_one_plus(-mu));
     let half = Twofold::from(0.5);
-    // Temme's f, p and q, times (x/2)^mu: the parts without and with E.
+    // Temme's f, p and q, times (x/2)^mu: the parts without and with (x/2)^2mu - 1, or with log(x/2).
     let e_of_q = match mu {
         0.0 => Twofold::ZERO,
         _ => half * minus,
@@ -85,25 +103,32 @@ pub(crate) fn series(order: f64) -> Series {
             upper[part] = next;
         }
     }
+    let extra = match 2.0 * mu {
+        0.0 => Extra::Logarithm,
+        exponent if exponent.abs() < 0.4 => Extra::PowerLessOne(exponent),
+        exponent => Extra::Power(exponent),
+    };
+    if let Extra::Power(_) = extra {
+        let [regular, singular] = &mut lower;
+        for (regular, &singular) in regular.iter_mut().zip(&*singular) {
+            *regular = *regular - singular;
+        }
+    }
+    let reach = border(order) / 2.0;
     let coefficients = |part: [Twofold; TERMS], scale: f64| -> Vec<f64> {
-        let sizes = part
-            .iter()
-            .enumerate()
-            .map(|(k, c)| c.rounded().abs() * (BORDER / 2.0).powi(2 * k as i32));
-        let last = sizes
-            .enumerate()
-            .filter(|(_, size)| *size > NEGLIGIBLE * scale)
-            .last();
-        let count = last.map_or(1, |(k, _)| k + 1);
+        let size = |k: usize| part[k].rounded().abs() * reach.powi(2 * k as i32);
+        let last = (0..TERMS).rfind(|&k| size(k) > NEGLIGIBLE * scale);
+        let count = last.map_or(1, |k| k + 1);
         (0..count)
             .map(|k| part[k].rounded() * 0.25f64.powi(k as i32))
             .collect()
     };
-    let scale = lower[0][0].rounded().abs().max(lower[1][0].rounded().abs());
+    let sizes = lower.map(|part| part[0].rounded().abs());
+    let scale = sizes[0].max(sizes[1]);
     Series {
         regular: coefficients(lower[0], scale),
         singular: coefficients(lower[1], scale),
-        exponent: 2.0 * mu,
+        extra,
     }
 }
 
@@ -130,17 +155,17 @@ pub(crate) fn polynomial(order: f64) -> Arc<[f64]> {
         .clone()
 }
 
-/// Coefficients c of the polynomial in t = 2 (BORDER + 1)/(x + 1) - 1 for which
-/// e^x sqrt(2x / pi) K_nu(x) = 1 + (c_0 + c_1 t + ...)/(x + 1) from [`BORDER`] on, for an order up to [`DIRECT`].
+/// Coefficients c of the polynomial in t = 2 (b + 1)/(x + 1) - 1 for which e^x sqrt(2x / pi) K_nu(x) =
+/// 1 + (c_0 + c_1 t + ...)/(x + 1) from the [`border`] b on, for an order up to [`DIRECT`].
 fn make_polynomial(order: f64) -> Vec<f64> {
-    const NODES: usize = 40;
+    const NODES: usize = 48;
     // All cosines that interpolation at Chebyshev's nodes needs are among these.
     let step = PI / (2.0 * NODES as f64).into();
     let cosines: Vec<Twofold> = (0..4 * NODES)
         .map(|n| (step * (n as f64).into()).cos())
         .collect();
     let cosine = |n: usize| cosines[n % (4 * NODES)];
-    let reach = Twofold::from(2.0 * (BORDER + 1.0));
+    let reach = Twofold::from(2.0 * (border(order) + 1.0));
     let values: Vec<Twofold> = (0..NODES)
         .map(|node| {
             let shifted = reach / (cosine(2 * node + 1) + Twofold::ONE);

@@ -1,7 +1,7 @@
 use keops_solve::prelude::*;
 
 fn main() {
-    genred!("Pow(x-y, Round(x))", x = Vi(1), y = Vj(1), axis = 1);
+    genred!("Matern(x-y, y)", x = Vi(1), y = Vj(1), axis = 1);
     genred!("Round(x-y, 1.5)", x = Vi(1), y = Vj(1), axis = 1);
     genred!("Elem(x-y, 1.0)", x = Vi(3), y = Vj(3), axis = 1);
     genred!("Extract(x-y, 0, y)", x = Vi(3), y = Vj(3), axis = 1);
