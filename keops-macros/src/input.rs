@@ -45,6 +45,7 @@ pub(crate) enum Macro {
 
 /// A macro call.
 pub(crate) struct Input {
+    called: Macro,
     /// The path of the crate that re-exports macros and runtime, `$crate`.
     pub(crate) root: TokenTree,
     /// What the item form defines; none for the expression form.
@@ -104,15 +105,17 @@ impl Input {
         }
         let aliases = in_bind_order(declarations)?;
         let input = Self {
+            called,
             root,
             head,
             formula,
             aliases,
             options,
         };
-        for name in input.options.names() {
+        if let Some(name) = &input.options.variable {
             input.index_of(name)?;
         }
+        input.differentiated()?;
         Ok(input)
     }
 
@@ -121,12 +124,18 @@ impl Input {
     /// # Errors
     /// At the name, if there is no such variable.
     pub(crate) fn index_of(&self, name: &Ident) -> syn::Result<usize> {
+        self.index_or(name, None)
+    }
+
+    /// As [`Input::index_of`], with a remark for those who meant something that is no variable.
+    fn index_or(&self, name: &Ident, remark: Option<&str>) -> syn::Result<usize> {
         let text = name.unraw().to_string();
         let names = || self.aliases.iter().map(|alias| alias.name.as_str());
         names().position(|known| known == text).ok_or_else(|| {
-            let help = match closest(&text, names()) {
-                Some(name) => format!("did you mean `{name}`?"),
-                None => format!(
+            let help = match (closest(&text, names()), remark) {
+                (Some(name), _) => format!("did you mean `{name}`?"),
+                (None, Some(remark)) => remark.to_owned(),
+                (None, None) => format!(
                     "the variables are {}",
                     names().collect::<Vec<_>>().join(", ")
                 ),
@@ -137,9 +146,24 @@ impl Input {
     }
 
     /// The places of the variables that `grad = [..]` names, none if it was not written.
+    ///
+    /// # Errors
+    /// At a name that is no variable.
     pub(crate) fn differentiated(&self) -> syn::Result<Vec<usize>> {
         let names = self.options.grad.iter().flatten();
-        names.map(|name| self.index_of(name)).collect()
+        let positions = names.map(|name| {
+            let remark = match (&self.formula, self.called) {
+                (_, Macro::KernelSolve) if name == "alpha" => {
+                    Some("the gradient by `alpha` is always computed")
+                }
+                (FormulaTokens::Closure(_), _) => Some(
+                    "a scalar that is captured has no gradient; declare it as a parameter, as in `g: Pm(1)`",
+                ),
+                _ => None,
+            };
+            self.index_or(name, remark)
+        });
+        positions.collect()
     }
 
     /// The syntax tree of the formula.

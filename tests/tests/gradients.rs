@@ -1,6 +1,6 @@
 //! Pullbacks of reductions and systems, against finite differences, nested derivatives and closed forms.
 
-use keops_solve::ndarray::{Array, Array2, Axis, Dimension, array};
+use keops_solve::ndarray::{Array, Array2, Axis, Dimension, array, concatenate, s};
 use keops_solve::{Error, genred, kernel_solve, prelude::*};
 use keops_tests::data::{distance, gaussian, points};
 
@@ -354,6 +354,74 @@ fn each_role_of_the_points_has_its_gradient() {
     for (single, double) in single.aliases.iter().zip(&aliases) {
         assert!(distance(&single.mapv(f64::from), double) < 1e-5 * scale);
     }
+}
+
+#[test]
+fn block_sparse_systems_have_gradients() {
+    // Two systems that do not see each other, as one.
+    let (x, b, e) = (points(40, 2, 1), points(40, 2, 2), points(40, 2, 3));
+    let blocks = [[0, 15], [15, 40]];
+    let keep = array![[true, false], [false, true]];
+    let ranges = Ranges::from_matrix(&blocks, &blocks, &keep).unwrap();
+    let solve = |from: usize, to: usize, ranges: &Ranges| {
+        let [x, b, e] = [&x, &b, &e].map(|a| a.slice(s![from..to, ..]));
+        let bound = Gauss.bind(x, x, b, 2.0).alpha(0.1).ranges(ranges);
+        let forward = bound.tolerance(Tolerance::Relative(1e-12)).forward();
+        forward.unwrap().pullback(e).unwrap()
+    };
+    let both = solve(0, 40, &ranges);
+    let parts = [(0, 15), (15, 40)];
+    let parts = parts.map(|(from, to)| solve(from, to, &Ranges::dense(to - from, to - from)));
+    assert!((both.alpha - parts[0].alpha - parts[1].alpha).abs() < 1e-9 * both.alpha.abs());
+    for (k, both) in both.aliases.iter().enumerate() {
+        let [first, second] = [&parts[0], &parts[1]].map(|part| part.aliases[k].view());
+        let expected = match k {
+            3 => &first + &second,
+            _ => concatenate![Axis(0), first, second],
+        };
+        assert!(distance(both, &expected) < 1e-8, "array {k}");
+    }
+}
+
+#[test]
+fn formulas_of_all_forms_have_gradients() {
+    let (x, y) = (points(5, 2, 1), points(7, 2, 2));
+    let scale = 0.5;
+    let closure = genred!(
+        |x: Vi(2), y: Vj(2)| (-scale * x.sqdist(y)).exp(),
+        axis = 1,
+        reduction = LogSumExp,
+        grad = [x],
+    );
+    let text = genred!(
+        "Exp(-s*SqDist(x,y))",
+        x = Vi(2),
+        y = Vj(2),
+        s = Pm(1),
+        axis = 1,
+        reduction = LogSumExp,
+        grad = [x]
+    );
+    let e = points(5, 1, 3);
+    let [one] = closure
+        .bind(&x, &y)
+        .forward()
+        .unwrap()
+        .pullback(&e)
+        .unwrap();
+    let [other] = text
+        .bind(&x, &y, scale)
+        .forward()
+        .unwrap()
+        .pullback(&e)
+        .unwrap();
+    assert_eq!(one, other);
+    // A formula that depends on nothing named has a gradient of zeros.
+    let constant = genred!("SqDist(y,y)", x = Vi(2), y = Vj(2), axis = 1, grad = [y, x]);
+    let forward = constant.bind(&x, &y).forward().unwrap();
+    let [dy, dx] = forward.pullback(&e).unwrap();
+    assert_eq!(dy, Array2::<f64>::zeros((7, 2)));
+    assert_eq!(dx, Array2::<f64>::zeros((5, 2)));
 }
 
 #[test]

@@ -1,8 +1,9 @@
-//! What the compiler finds out about formulas: linearity, symmetry, and the form of a system.
+//! What the compiler finds out about formulas: linearity, symmetry, the form of a system, and which gradients belong together.
 
 use keops_compiler::alias::{Alias, Category};
 use keops_compiler::formula::{Formula, Shape, SolveFormula};
 use keops_compiler::parse::parse;
+use keops_compiler::reduction::Reduction;
 use keops_compiler::symmetry::Symmetry;
 
 /// `x:i3 y:j3 b:j2 g:p1`
@@ -280,4 +281,50 @@ fn kernels_that_differ_far_out_are_not_symmetric() {
     };
     assert!(asymmetric("Exp(-Abs(x-y)/100)*(1+ReLU(x-y-5))"));
     assert!(asymmetric("Exp(-SqDist(x,y))*(1+1e-10*x)"));
+}
+
+/// The variables of each formula of gradients, and whether it is summed over j.
+fn gradients(text: &str, reduction: Reduction, variables: &[usize]) -> Vec<(Vec<usize>, bool)> {
+    let formula = formula(text, "x:i2 y:j2 b:j2 g:p1 c:p2");
+    let gradients = formula.gradients(reduction, true, variables).expect(text);
+    let summary = gradients.into_iter();
+    summary.map(|part| (part.variables, part.over_j)).collect()
+}
+
+#[test]
+fn gradients_of_one_side_share_a_formula() {
+    let text = "Exp(-g*SqDist(x,y))*b";
+    let sum = |variables: &[usize]| gradients(text, Reduction::Sum, variables);
+    // Those of the rows and parameters are summed over j, those of the columns over i.
+    let all = [(vec![0, 3], true), (vec![2, 1], false)];
+    assert_eq!(sum(&[0, 2, 3, 1]), all);
+    assert_eq!(sum(&[3]), [(vec![3], true)]);
+    // One formula is enough.
+    assert_eq!(sum(&[1, 3]), [(vec![1, 3], false)]);
+    // Where the formula does not depend on a variable there is nothing to compute.
+    assert_eq!(sum(&[4]), []);
+    assert_eq!(sum(&[4, 1]), [(vec![1], false)]);
+    // Selected pairs are not summed over a side.
+    let selected = gradients(text, Reduction::KMin(3), &[2, 0, 3]);
+    assert_eq!(selected, [(vec![2, 0, 3], true)]);
+    let formula = formula(text, POINTS);
+    assert!(formula.gradients(Reduction::ArgMin, true, &[0]).is_err());
+}
+
+#[test]
+fn gradients_of_one_side_share_their_subexpressions() {
+    let formula = formula("Exp(-g*SqDist(x,y))*b", POINTS);
+    let instructions = |variables: &[usize]| {
+        let gradients = formula.gradients(Reduction::Sum, true, variables);
+        gradients.expect("derivatives")[0]
+            .program
+            .pair
+            .instructions()
+    };
+    let (x, g, both) = (
+        instructions(&[0]),
+        instructions(&[3]),
+        instructions(&[0, 3]),
+    );
+    assert!(both <= x.max(g) + 3, "{x} and {g}, together {both}");
 }

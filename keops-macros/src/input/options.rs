@@ -169,11 +169,6 @@ impl Options {
         }
         Ok(())
     }
-
-    /// The variables that options name.
-    pub(super) fn names(&self) -> impl Iterator<Item = &Ident> {
-        self.variable.iter().chain(self.grad.iter().flatten())
-    }
 }
 
 fn name(input: ParseStream<'_>) -> syn::Result<Ident> {
