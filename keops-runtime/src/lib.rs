@@ -3,6 +3,7 @@
 mod bound;
 mod cpu;
 mod error;
+pub mod gp;
 mod input;
 pub mod kernel;
 mod lanes;
@@ -15,7 +16,7 @@ pub mod solve;
 
 pub use bound::{
     Adjoint, Axis, BoundMatrix, BoundReduction, Differentiable, DifferentiableOperation, Forward,
-    ForwardSolve, GradientFormulas, KernelOperator, Operand, Operation, Orientation,
+    ForwardSolve, GradientFormulas, KernelOperator, Operand, Operation, Orientation, Rectangular,
     SymbolicMatrix, System, SystemGradients, operation,
 };
 pub use error::Error;

@@ -4,7 +4,9 @@ mod kernels;
 
 use keops_runtime::simd::InstructionSet;
 use keops_runtime::solve::{LinearOperator, Precision, Preconditioner};
-use keops_runtime::{BoundMatrix, Element, Error, IntoParams, IntoPoints, Ranges, SymbolicMatrix};
+use keops_runtime::{
+    BoundMatrix, Element, Error, IntoParams, IntoPoints, Ranges, Rectangular, SymbolicMatrix,
+};
 use kernels::{HOISTED, Hoisted, SCALAR_CAUCHY, ScalarCauchy, numbers};
 use ndarray::{Array1, Array2, s};
 
@@ -375,4 +377,34 @@ fn points_that_differ_make_no_symmetric_matrix() {
     let v = points::<f64>(1100, 1, 10);
     let expected = written_out(&x, &y, 2.0).dot(&v);
     assert_close(&cauchy(&x, &y, 2.0).dot(&v).unwrap(), &expected, 1e-12);
+}
+
+#[test]
+fn entries_in_double_precision() {
+    for (m, n) in [(0, 3), (1, 1), (33, 65), (70, 33)] {
+        let (x, y) = (points::<f32>(m, 3, 1), points::<f32>(n, 3, 2));
+        let k = cauchy(&x, &y, 2.0);
+        let dense = written_out(&x, &y, 2.0);
+        let v = points::<f64>(n, 2, 3);
+        for matrix in [&k as &dyn Rectangular, &dense] {
+            assert_eq!(matrix.shape(), (m, n));
+            let mut out = Array2::from_elem((m, 2), f64::NAN);
+            matrix.multiply(v.view(), out.view_mut()).unwrap();
+            assert_close(&out, &dense.dot(&v), 1e-12);
+            let chosen: Vec<_> = (0..m).rev().step_by(3).collect();
+            let mut rows = Array2::from_elem((chosen.len(), n), f64::NAN);
+            matrix.rows(&chosen, rows.view_mut()).unwrap();
+            assert_close(&rows, &dense.select(ndarray::Axis(0), &chosen), 1e-14);
+            assert!(matrix.rows(&[m], rows.view_mut()).is_err());
+            assert!(
+                matrix
+                    .multiply(v.slice(s![1.., ..]), out.view_mut())
+                    .is_err()
+            );
+            assert_eq!(matrix.diagonal(&mut vec![0.0; m]).is_err(), m != n);
+        }
+        let mut diagonal = vec![0.0; m];
+        Rectangular::diagonal(&cauchy(&x, &x, 2.0), &mut diagonal).unwrap();
+        assert_eq!(diagonal, vec![1.0; m]);
+    }
 }

@@ -143,6 +143,44 @@
 //! system alone, and [`Solution::preconditioner`] tells it. A preconditioner can be kept ([`LowRank`]): for other right-hand sides, another
 //! `alpha`, or, renewed, for other parameters of the kernel.
 //!
+//! # Gaussian processes
+//!
+//! [`gp`] has what is computed with a covariance matrix apart from solving: posterior means and variances, the log marginal likelihood with its
+//! gradient, leave-one-out residuals. Kernel functions are symbolic matrices, and so are their derivatives, by the operation `Diff`:
+//!
+//! ```
+//! use keops_solve::ndarray::{Array1, Array2};
+//! use keops_solve::prelude::*;
+//!
+//! let kernel = lazy!("Exp(-g*SqDist(x,y))", x = Vi(1), y = Vj(1), g = Pm(1));
+//! let by_g = lazy!("Diff(Exp(-g*SqDist(x,y)), g, 1)", x = Vi(1), y = Vj(1), g = Pm(1));
+//!
+//! let x = Array1::linspace(0.0, 1.0, 100);
+//! let y = x.mapv(|x: f64| (6.0 * x).sin());
+//! let (mut log_g, alpha) = (0.0, 1e-4);
+//! for _ in 0..20 {
+//!     let g = f64::exp(log_g);
+//!     let k_xx = kernel.bind(&x, &x, g);
+//!     let posterior = GaussianProcess::new(k_xx.operator()?, alpha).fit(&y)?;
+//!     let gradient = posterior.log_marginal_likelihood_gradient(&[&by_g.bind(&x, &x, g).operator()?])?;
+//!     log_g += 0.1 * (g * gradient.parameters[0].value).clamp(-1.0, 1.0);
+//! }
+//!
+//! let g = log_g.exp();
+//! let k_xx = kernel.bind(&x, &x, g);
+//! let posterior = GaussianProcess::new(k_xx.operator()?, alpha).fit(&y)?;
+//! let t = Array1::linspace(0.0, 1.0, 7);
+//! let prediction = posterior.predict(&kernel.bind(&t, &x, g), &kernel.bind(&t, &t, g))?;
+//! for (i, t) in t.iter().enumerate() {
+//!     assert!((prediction.mean[(i, 0)] - f64::sin(6.0 * t)).abs() < 0.01);
+//!     assert!(0.0 < prediction.variance[i] && prediction.variance[i] < alpha);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Up to 2000 points all of it is exact, from a dense factorisation. Beyond, the matrix is not stored, variances come with a bound of their error, and
+//! determinants and traces are estimated by random probes and come with their standard error.
+//!
 //! # Speed
 //!
 //! Kernels use the best instruction set of the processor that they run on (AVX-512, AVX2 with FMA, or portable vectors), and
@@ -156,15 +194,15 @@
 //! ```
 
 pub use keops_runtime::solve::{
-    self, ColumnReport, Entries, Failure, FnOperator, IterationState, Landmarks, LinearOperator,
-    LowRank, Precision, Precondition, Preconditioner, PreconditionerReport, Solution, SolveError,
-    SolveOptions, Tolerance, Unconverged,
+    self, ColumnReport, Entries, Estimate, EstimateError, EstimateOptions, Failure, FnOperator,
+    IterationState, Landmarks, LinearOperator, LowRank, Precision, Precondition, Preconditioner,
+    PreconditionerReport, Solution, SolveError, SolveOptions, Tolerance, Unconverged,
 };
 pub use keops_runtime::{
     Accumulate, Adjoint, Axis, Backend, BoundMatrix, BoundReduction, CallOptions, Differentiable,
     DifferentiableOperation, Element, Error, Forward, ForwardSolve, IntoIntervals, IntoParams,
-    IntoPoints, Ranges, SumScheme, SymbolicMatrix, System, SystemGradients, operation,
-    simd::InstructionSet,
+    IntoPoints, Ranges, Rectangular, SumScheme, SymbolicMatrix, System, SystemGradients, gp,
+    operation, simd::InstructionSet,
 };
 pub use ndarray;
 
@@ -352,9 +390,10 @@ macro_rules! lazy {
 
 /// The macros, the traits and the common types: `use keops_solve::prelude::*;`.
 pub mod prelude {
+    pub use crate::gp::GaussianProcess;
     pub use crate::{
-        Accumulate, Backend, Element, Error, Failure, InstructionSet, Landmarks, LinearOperator,
-        LowRank, Preconditioner, Ranges, Solution, SolveError, SolveOptions, SumScheme,
-        SymbolicMatrix, System, SystemGradients, Tolerance, genred, kernel_solve, lazy,
+        Accumulate, Backend, Element, Error, EstimateOptions, Failure, InstructionSet, Landmarks,
+        LinearOperator, LowRank, Preconditioner, Ranges, Solution, SolveError, SolveOptions,
+        SumScheme, SymbolicMatrix, System, SystemGradients, Tolerance, genred, kernel_solve, lazy,
     };
 }

@@ -2,7 +2,8 @@
 
 use super::operand::Width;
 use super::operation::{self, Operation, sum};
-use super::{Axis, Call, Operand, Orientation, System};
+use super::operator::KernelOperator;
+use super::{Axis, Call, Operand, Orientation, Rectangular, System};
 use crate::Error;
 use crate::cpu::{Pairing, Problem, Weighted, dense, mirrored};
 use crate::input::{Argument, Element, IntoPoints};
@@ -11,13 +12,14 @@ use crate::options::{CallOptions, option_methods};
 use crate::reduce::Summation;
 use crate::signature::{Category, Signature};
 use crate::simd::{InstructionSet, Real};
+use crate::solve::LinearOperator;
 use core::marker::PhantomData;
 use ndarray::{Array, Array2, Array3, ArrayView2, ArrayViewMut2, s};
 
 /// A matrix `K_ij = F(i, j)` whose entries are computed when they are needed.
 ///
 /// Functions can take and return any such matrix as `impl SymbolicMatrix<T>`.
-pub trait SymbolicMatrix<T: Element> {
+pub trait SymbolicMatrix<T: Element>: Rectangular {
     /// The transpose.
     type Transposed: SymbolicMatrix<T>;
 
@@ -138,6 +140,14 @@ pub trait SymbolicMatrix<T: Element> {
     ///
     /// Nothing is computed or checked before [`System::solve`].
     fn rhs<'b>(&'b self, b: impl IntoPoints<'b, T>) -> System<'b, T>;
+
+    /// The matrix as an operator of the solver, for what is computed with it apart from solving: see [`gp`](crate::gp). Its two sides must
+    /// be bound to the same points. For symmetric scalar formulas only.
+    ///
+    /// # Errors
+    /// [`Error::DifferentPoints`] if its two sides are bound to different points, [`Error::Shape`] if it is not square, and those of
+    /// [`dot`](Self::dot).
+    fn operator(&self) -> Result<impl LinearOperator, Error>;
 
     /// All entries, in an array of shape `(nrows, ncols)`; those outside of the ranges are 0. For scalar formulas only.
     ///
@@ -298,6 +308,13 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
         const { assert_scalar::<K>() }
         const { assert_symmetric::<K>() }
         System::of_matrix::<K, O>(self.call.reborrow(), self.options.clone(), b)
+    }
+
+    fn operator(&self) -> Result<impl LinearOperator, Error> {
+        const { assert_scalar::<K>() }
+        const { assert_symmetric::<K>() }
+        self.call.check_symmetry::<K>(&self.options)?;
+        KernelOperator::<T, K, O>::new(&self.call, &self.options)
     }
 
     fn to_dense(&self) -> Result<Array2<T>, Error> {

@@ -9,6 +9,7 @@ mod matrix;
 mod operand;
 pub mod operation;
 mod operator;
+mod rectangular;
 mod reduction;
 mod system;
 
@@ -20,6 +21,7 @@ pub use matrix::{BoundMatrix, SymbolicMatrix};
 pub use operand::Operand;
 pub use operation::Operation;
 pub use operator::KernelOperator;
+pub use rectangular::Rectangular;
 pub use reduction::BoundReduction;
 pub use system::System;
 

@@ -23,13 +23,19 @@
 
 mod block;
 mod cg;
+pub(crate) mod cholesky;
 mod dense;
+pub(crate) mod estimate;
+mod lanczos;
+pub(crate) mod log_det;
 mod operator;
 mod options;
 mod precondition;
+pub(crate) mod probes;
 mod product;
 mod report;
 mod system;
+mod tridiagonal;
 
 use std::time::Instant;
 
@@ -37,6 +43,8 @@ use ndarray::{Array2, ArrayView2};
 
 use self::block::Block;
 use self::cg::Cg;
+pub use self::estimate::{Estimate, EstimateError, EstimateOptions};
+pub use self::log_det::{LogDet, log_det};
 pub use self::operator::{Entries, FnOperator, LinearOperator, OperatorError, Precision};
 pub use self::options::{
     IterationState, Landmarks, OnIteration, Precondition, Preconditioner, SolveOptions, Tolerance,

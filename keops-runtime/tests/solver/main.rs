@@ -1,6 +1,8 @@
 //! The solver against problems whose answers are known from elsewhere, and against everything that can go wrong.
 
+mod determinant;
 mod operators;
 mod precision;
+mod process;
 mod reference;
 mod robustness;

@@ -25,7 +25,7 @@ mod factor;
 mod jacobi;
 mod low_rank;
 mod model;
-mod random;
+pub(super) mod random;
 mod search;
 #[cfg(test)]
 mod tests;
