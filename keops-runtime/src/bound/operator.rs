@@ -4,7 +4,7 @@ use super::matrix::{assert_scalar, assert_symmetric, is_symmetric, product, symm
 use super::operation::sum;
 use super::{BoundMatrix, Call, Orientation};
 use crate::Error;
-use crate::cpu::{Problem, diagonal};
+use crate::cpu::{Problem, diagonal, for_each_part};
 use crate::input::{Element, Input};
 use crate::kernel::Kernel;
 use crate::options::{Accumulate, CallOptions};
@@ -15,7 +15,6 @@ use crate::solve::{Entries, LinearOperator, OperatorError, Precision};
 use core::marker::PhantomData;
 use core::slice;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
-use rayon::prelude::*;
 use std::sync::Arc;
 
 /// The matrix of a scalar kernel as a [`LinearOperator`].
@@ -199,10 +198,15 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> Entries
             let (count, out) = (rows.len(), out.dim());
             return Err(format!("{count} rows of a matrix of {n} do not fit into {out:?}").into());
         }
-        let out: Vec<_> = out.axis_chunks_iter_mut(Axis(0), Self::TOGETHER).collect();
-        out.into_par_iter()
-            .zip(rows.par_chunks(Self::TOGETHER))
-            .for_each(|(out, rows)| self.few_rows(rows, out));
+        let Some(out) = out.as_slice_mut() else {
+            return Err("rows of a matrix are written to a contiguous array".into());
+        };
+        for_each_part(out, Self::TOGETHER * n, &|part, out| {
+            let rows = &rows[part * Self::TOGETHER..][..out.len() / n];
+            if let Ok(out) = ArrayViewMut2::from_shape((rows.len(), n), out) {
+                self.few_rows(rows, out);
+            }
+        });
         Ok(())
     }
 

@@ -3,10 +3,10 @@
 use super::Problem;
 use super::code::hoist_params;
 use super::pairing::Pairing;
+use super::parallel::for_each_part;
 use crate::kernel::{Accumulator, Features};
 use crate::lanes::{single_lanes, single_lanes_mut};
 use crate::simd::{LaneArray, Scalar, Simd};
-use rayon::prelude::*;
 
 /// Number of pairs of a task.
 const SPAN: usize = 4096;
@@ -19,9 +19,9 @@ const SPAN: usize = 4096;
 pub(crate) fn diagonal<P: Pairing>(problem: &Problem<'_>, out: &mut [f64]) {
     let params = hoist_params::<P, f64>(&problem.params);
     let components = P::Out::<f64>::LEN;
-    out.par_chunks_mut(SPAN * components)
-        .enumerate()
-        .for_each(|(span, out)| fill::<P>(problem, &params, span * SPAN, out));
+    for_each_part(out, SPAN * components, &|span, out| {
+        fill::<P>(problem, &params, span * SPAN, out);
+    });
 }
 
 /// Holds the components of a formula.

@@ -13,6 +13,7 @@ mod job;
 mod mirror;
 mod pack;
 mod pairing;
+mod parallel;
 mod plan;
 mod task;
 mod tile;
@@ -23,6 +24,7 @@ pub(crate) use job::Job;
 pub(crate) use mirror::{Product, mirrored};
 pub(crate) use pack::Points;
 pub(crate) use pairing::{Pairing, RowsI, RowsJ, Weighted};
+pub(crate) use parallel::for_each_part;
 pub(crate) use plan::Rows;
 pub(crate) use task::{Task, Total};
 

@@ -1,0 +1,162 @@
+//! What formulas add to a release build of the crate that uses them.
+//!
+//! A crate without formulas is built, then the same crate with some, and the difference is divided by their number. Everything
+//! that they depend on has been built before.
+
+use lexopt::prelude::*;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+use std::{env, fs};
+
+/// Kernels `k(x, y)` of points in three dimensions, with a parameter `g`.
+const KERNELS: [&str; 20] = [
+    "Exp(-g*SqDist(x,y))",
+    "Exp(-g*Norm2(x-y))",
+    "Inv(1+g*SqDist(x,y))",
+    "Rsqrt(1+g*SqDist(x,y))",
+    "(1+g*Norm2(x-y))*Exp(-g*Norm2(x-y))",
+    "(1+g*Norm2(x-y)+g*g*SqDist(x,y)/3)*Exp(-g*Norm2(x-y))",
+    "Sqrt(g+SqDist(x,y))",
+    "g*(x|y)",
+    "Square(1+g*(x|y))",
+    "Exp(g*(x|y))",
+    "Log(1+g*SqDist(x,y))",
+    "Cos(g*Norm2(x-y))",
+    "Powf(1+SqDist(x,y),-g)",
+    "Tanh(1+g*(x|y))",
+    "Exp(-g*Sum(Abs(x-y)))",
+    "ReLU(1-g*Norm2(x-y))",
+    "SqDist(x,y)*Log(g+SqDist(x,y))",
+    "Exp(-Square(Sin(g*Norm2(x-y))))",
+    "Exp(-SqDist(x,y))+g*Exp(-2*SqDist(x,y))",
+    "1/(1+g*Norm2(x-y))",
+];
+
+const USAGE: &str = "\
+What formulas add to a release build of the crate that uses them.
+
+usage: build_cost [--formulas N] [--repeats N]
+
+  --formulas N   how many, at most 20 (20)
+  --repeats N    builds of which the fastest counts (3)
+";
+
+/// What is made of a kernel.
+const KINDS: [(&str, Expression); 4] = [
+    ("`genred!`, a sum", |kernel| {
+        format!(
+            "genred!(\"{kernel}*b\", {VARIABLES}, axis = 1).bind(&x, &x, &b, 0.5).run().is_ok()"
+        )
+    }),
+    ("`genred!`, a log-sum-exp", |kernel| {
+        format!(
+            "genred!(\"{kernel}\", x = Vi(3), y = Vj(3), g = Pm(1), reduction = LogSumExp, axis = 1)\
+             .bind(&x, &x, 0.5).run().is_ok()"
+        )
+    }),
+    ("`genred!`, a sum with the gradient in x", |kernel| {
+        format!(
+            "genred!(\"{kernel}*b\", {VARIABLES}, axis = 1, grad = [x])\
+             .bind(&x, &x, &b, 0.5).forward().and_then(|f| f.pullback(&b)).is_ok()"
+        )
+    }),
+    ("`kernel_solve!`", |kernel| {
+        format!(
+            "kernel_solve!(\"{kernel}*b\", {VARIABLES}).bind(&x, &x, &b, 0.5).alpha(1.0).solve().is_ok()"
+        )
+    }),
+];
+
+type Expression = fn(&str) -> String;
+
+const VARIABLES: &str = "x = Vi(3), y = Vj(3), b = Vj(2), g = Pm(1)";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let (mut formulas, mut repeats) = (KERNELS.len(), 3);
+    let mut arguments = lexopt::Parser::from_env();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("formulas") => formulas = arguments.value()?.parse()?,
+            Long("repeats") => repeats = arguments.value()?.parse()?,
+            Long("help") => {
+                print!("{USAGE}");
+                return Ok(());
+            }
+            _ => return Err(argument.unexpected().into()),
+        }
+    }
+    let kernels = KERNELS
+        .get(..formulas)
+        .filter(|kernels| !kernels.is_empty());
+    let kernels = kernels.ok_or_else(|| format!("there are 1 to {} formulas", KERNELS.len()))?;
+
+    let user = User::new()?;
+    user.build(&[], |_| String::new())?;
+    println!("| each of {formulas} formulas, `f32` | seconds added to a release build |");
+    println!("|---|---|");
+    for (name, expression) in KINDS {
+        let fastest = |kernels: &[&str]| -> Result<f64, Box<dyn Error>> {
+            let mut fastest = f64::INFINITY;
+            for _ in 0..repeats {
+                fastest = fastest.min(user.build(kernels, expression)?);
+            }
+            Ok(fastest)
+        };
+        let (none, all) = (fastest(&[])?, fastest(kernels)?);
+        println!("| {name} | {:.2} |", (all - none) / formulas as f64);
+    }
+    Ok(())
+}
+
+/// A crate that depends on keops-solve.
+struct User {
+    folder: PathBuf,
+}
+
+impl User {
+    fn new() -> Result<Self, Box<dyn Error>> {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .ok_or("the benchmarks are in no workspace")?;
+        let folder = workspace.join("target/build-cost");
+        fs::create_dir_all(folder.join("src"))?;
+        let manifest = format!(
+            "[package]\nname = \"build-cost\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n\
+             keops-solve = {{ path = {:?} }}\n",
+            workspace.join("keops-solve")
+        );
+        fs::write(folder.join("Cargo.toml"), manifest)?;
+        // The versions of this workspace, so that nothing has to be looked up.
+        fs::copy(workspace.join("Cargo.lock"), folder.join("Cargo.lock"))?;
+        Ok(Self { folder })
+    }
+
+    /// Builds the crate with these formulas and returns the seconds that it took.
+    fn build(&self, kernels: &[&str], expression: Expression) -> Result<f64, Box<dyn Error>> {
+        let mut source = String::from(
+            "use keops_solve::ndarray::Array2;\nuse keops_solve::prelude::*;\n\nfn main() {\n    \
+             let (x, b) = (Array2::<f32>::zeros((10, 3)), Array2::<f32>::zeros((10, 2)));\n    \
+             println!(\"{} {}\", x.len(), b.len());\n",
+        );
+        for kernel in kernels {
+            writeln!(source, "    println!(\"{{}}\", {});", expression(kernel))?;
+        }
+        source.push_str("}\n");
+        // Another time of change is another build.
+        fs::write(self.folder.join("src/main.rs"), source)?;
+        let start = Instant::now();
+        let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .args(["build", "--release", "--quiet"])
+            .current_dir(&self.folder)
+            .env_remove("CARGO_TARGET_DIR")
+            .output()?;
+        let seconds = start.elapsed().as_secs_f64();
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into());
+        }
+        Ok(seconds)
+    }
+}

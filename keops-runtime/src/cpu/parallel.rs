@@ -1,0 +1,15 @@
+//! Loops over the parts of an array on all threads. They are not generic, so that they are compiled with this crate.
+
+use rayon::prelude::*;
+
+/// Calls `part(n, values)` for the `n`-th stretch of `length` values of the array, of which the last one may be shorter.
+pub(crate) fn for_each_part(
+    values: &mut [f64],
+    length: usize,
+    part: &(dyn Fn(usize, &mut [f64]) + Sync),
+) {
+    values
+        .par_chunks_mut(length.max(1))
+        .enumerate()
+        .for_each(|(n, values)| part(n, values));
+}
