@@ -196,7 +196,7 @@
 pub use keops_runtime::solve::{
     self, ColumnReport, Entries, Estimate, EstimateError, EstimateOptions, Failure, FnOperator,
     IterationState, Landmarks, LinearOperator, LowRank, Precision, Precondition, Preconditioner,
-    PreconditionerReport, Solution, SolveError, SolveOptions, Tolerance, Unconverged,
+    PreconditionerReport, RidgePath, Solution, SolveError, SolveOptions, Tolerance, Unconverged,
 };
 pub use keops_runtime::{
     Accumulate, Adjoint, Axis, Backend, BoundMatrix, BoundReduction, CallOptions, Differentiable,

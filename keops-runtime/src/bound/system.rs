@@ -14,8 +14,8 @@ use crate::kernel::Kernel;
 use crate::options::{CallOptions, option_methods};
 use crate::signature::{AliasInfo, Category, Signature};
 use crate::solve::{
-    IterationState, LinearOperator, LowRank, Preconditioner, Solution, SolveError, SolveOptions,
-    Tolerance, solve,
+    IterationState, LinearOperator, LowRank, Preconditioner, RidgePath, Solution, SolveError,
+    SolveOptions, Tolerance, solve, solve_path,
 };
 
 pub(super) type Operator<'a> = Box<dyn LinearOperator + 'a>;
@@ -259,6 +259,18 @@ impl<'a, T: Element, G> System<'a, T, G> {
     pub fn solve(self) -> Result<Solution<T>, SolveError<T>> {
         let (_, solution, _) = self.solve_and_keep()?;
         Ok(solution)
+    }
+
+    /// Solves the system for every `alpha` of a list, for less than the price of one by one; see [`solve_path`]. The `alpha` and the guess of the
+    /// system are not used.
+    ///
+    /// # Errors
+    /// [`Error`] if arrays or options do not fit; the outcome for each `alpha` is an entry of the path.
+    pub fn solve_path(self, alphas: &[f64]) -> Result<RidgePath<T>, Error> {
+        let operator = (self.operator)(&self.options)?;
+        self.unknown.check(&self.rhs)?;
+        let b = widened(&self.rhs).mapv(T::from_f64);
+        solve_path(&*operator, b.view(), alphas, self.solver)
     }
 
     /// Solves, and hands back what was needed for it.

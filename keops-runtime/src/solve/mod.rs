@@ -30,10 +30,12 @@ mod lanczos;
 pub(crate) mod log_det;
 mod operator;
 mod options;
+mod path;
 mod precondition;
 pub(crate) mod probes;
 mod product;
 mod report;
+mod shifts;
 mod system;
 mod tridiagonal;
 
@@ -49,6 +51,7 @@ pub use self::operator::{Entries, FnOperator, LinearOperator, OperatorError, Pre
 pub use self::options::{
     IterationState, Landmarks, OnIteration, Precondition, Preconditioner, SolveOptions, Tolerance,
 };
+pub use self::path::{RidgePath, solve_path};
 pub use self::precondition::LowRank;
 use self::product::{Matrix, norms};
 pub use self::report::{

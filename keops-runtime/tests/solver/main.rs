@@ -2,6 +2,7 @@
 
 mod determinant;
 mod operators;
+mod path;
 mod precision;
 mod process;
 mod reference;

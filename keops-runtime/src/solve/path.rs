@@ -1,0 +1,145 @@
+//! Ridge paths: systems that differ in `alpha` alone.
+
+use ndarray::{Array2, ArrayView2};
+
+use super::operator::LinearOperator;
+use super::options::{Preconditioner, SolveOptions, Tolerance};
+use super::precondition::LowRank;
+use super::report::{Products, Solution, SolveError};
+use super::shifts::shifted;
+use super::solve;
+use crate::Error;
+use crate::input::Element;
+
+/// The solutions of `(alpha Id + K) a = b` for a list of `alpha`.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct RidgePath<T: std::fmt::Debug> {
+    /// The outcome for every `alpha`, in the order of the list: each is what [`solve`](super::solve()) returns, with its residual recomputed in double
+    /// precision from the data.
+    pub solutions: Vec<Result<Solution<T>, SolveError<T>>>,
+    /// The products that all solutions share, beside those of their own.
+    pub shared: Products,
+    /// The factorisation that all solutions share, if there is one.
+    pub preconditioner: Option<LowRank>,
+}
+
+/// Solves `(alpha Id + K) a = b` for every `alpha` of a list, for less than the price of one by one. `options` are those of each solve, but for
+/// [`alpha`](SolveOptions::alpha) and the time limit, which is one for each.
+///
+/// With a preconditioner of the solver's own, one factorisation of `K` serves all `alpha`, made for the smallest, and each is solved by few iterations
+/// of its own. Where there is none, because it does not pay, because the operator has no entries, or because
+/// [`Preconditioner::None`] says so, one recursion solves all systems by the products of the hardest (multi-shift conjugate gradients), and each
+/// is then handed to [`solve`](super::solve()) as a guess, which checks and completes it. That takes `2 m` blocks of memory for `m` values.
+///
+/// # Errors
+/// [`Error::Option`] for an `alpha` that is negative or not finite, and for a preconditioner that cannot be had. Everything else is the outcome of the
+/// `alpha` that it belongs to.
+///
+/// ```
+/// use keops_runtime::solve::{SolveOptions, solve_path};
+/// use ndarray::Array2;
+///
+/// let k = Array2::from_shape_fn((50, 50), |(i, j)| f64::exp(-0.1 * (i as f64 - j as f64).abs()));
+/// let b = Array2::from_shape_fn((50, 1), |(i, _)| (i as f64).sin());
+/// let path = solve_path(&k, b.view(), &[0.01, 0.1, 1.0], SolveOptions::default())?;
+/// let norms: Vec<f64> = path.solutions.iter().flatten().map(|s| (&s.values * &s.values).sum()).collect();
+/// assert!(norms[0] > norms[1] && norms[1] > norms[2]);
+/// # Ok::<(), keops_runtime::Error>(())
+/// ```
+pub fn solve_path<T: Element, O: LinearOperator + ?Sized>(
+    operator: &O,
+    b: ArrayView2<'_, T>,
+    alphas: &[f64],
+    mut options: SolveOptions<'_>,
+) -> Result<RidgePath<T>, Error> {
+    let shared = Shared::new(&operator, &b.mapv(T::to_f64), alphas, &options)?;
+    let (keep, mut callback) = (options.keep_preconditioner, options.on_iteration.take());
+    let mut solutions = Vec::with_capacity(alphas.len());
+    for (k, &alpha) in alphas.iter().enumerate() {
+        let built = shared.preconditioner.as_ref().map(Preconditioner::Built);
+        let options = SolveOptions {
+            alpha,
+            tolerance: options.tolerance,
+            max_iterations: options.max_iterations,
+            time_limit: options.time_limit,
+            preconditioner: built.unwrap_or(shared.otherwise),
+            keep_preconditioner: keep,
+            on_iteration: match &mut callback {
+                Some(callback) => Some(Box::new(|state| callback(state))),
+                None => None,
+            },
+        };
+        let guess = shared.guesses.get(k).map(|guess| guess.view());
+        solutions.push(solve(operator, b, guess, options));
+    }
+    Ok(RidgePath {
+        solutions,
+        shared: shared.products,
+        preconditioner: shared.preconditioner,
+    })
+}
+
+/// What is computed once for all `alpha`.
+struct Shared<'a> {
+    preconditioner: Option<LowRank>,
+    /// How each system is preconditioned if not by that.
+    otherwise: Preconditioner<'a>,
+    /// An approximation of each solution, or none at all.
+    guesses: Vec<Array2<f64>>,
+    products: Products,
+}
+
+impl<'a> Shared<'a> {
+    fn new(
+        operator: &dyn LinearOperator,
+        b: &Array2<f64>,
+        alphas: &[f64],
+        options: &SolveOptions<'a>,
+    ) -> Result<Self, Error> {
+        if let Some(alpha) = alphas.iter().find(|&&a| !(a >= 0.0 && a.is_finite())) {
+            return Err(Error::Option {
+                option: "alphas",
+                expected: "finite numbers that are not negative",
+                found: alpha.to_string(),
+            });
+        }
+        options.preconditioner.check(operator)?;
+        let mut shared = Self {
+            preconditioner: None,
+            otherwise: options.preconditioner,
+            guesses: Vec::new(),
+            products: Products::default(),
+        };
+        let Some(smallest) = alphas.iter().copied().reduce(f64::min) else {
+            return Ok(shared);
+        };
+        match options.preconditioner {
+            Preconditioner::Jacobi | Preconditioner::Built(_) | Preconditioner::Custom(_) => {
+                return Ok(shared);
+            }
+            Preconditioner::None => {}
+            choice if operator.entries().is_some() => {
+                // Where it cannot be had, the solves find out why.
+                let built = LowRank::new(operator, smallest, choice).ok();
+                shared.preconditioner = built.filter(|built| built.rank() > 0);
+            }
+            _ => {}
+        }
+        let fits = b.nrows() == operator.len() && b.iter().all(|value| value.is_finite());
+        if shared.preconditioner.is_none() && fits && alphas.len() > 1 {
+            shared.otherwise = Preconditioner::None;
+            let goal = |norm: f64, rows: f64| match options.tolerance {
+                Tolerance::Rms(e) => 0.5 * e * rows.sqrt(),
+                Tolerance::Relative(e) => 0.5 * e * norm,
+                Tolerance::Absolute(e) => 0.5 * e,
+            };
+            let limit = options.iteration_limit(b.len());
+            (shared.guesses, shared.products) = shifted(operator, b.view(), alphas, goal, limit);
+            if shared.guesses.iter().flatten().any(|x| !x.is_finite()) {
+                shared.guesses.clear();
+            }
+        }
+        Ok(shared)
+    }
+}

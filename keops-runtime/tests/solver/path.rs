@@ -1,0 +1,112 @@
+//! Ridge paths: the solutions are those of solves one by one, for fewer products.
+
+use keops_runtime::solve::{
+    LinearOperator, Preconditioner, RidgePath, SolveOptions, Tolerance, solve, solve_path,
+};
+use ndarray::Array2;
+
+use crate::operators::*;
+
+const ALPHAS: [f64; 6] = [0.1, 0.01, 10.0, 1.0, 0.03, 0.3];
+
+fn options(preconditioner: Preconditioner<'_>) -> SolveOptions<'_> {
+    SolveOptions {
+        tolerance: Tolerance::Relative(1e-8),
+        preconditioner,
+        ..Default::default()
+    }
+}
+
+/// The products of the path, and those of solves one by one.
+fn compared(
+    k: &dyn LinearOperator,
+    b: &Array2<f64>,
+    preconditioner: Preconditioner<'_>,
+) -> (RidgePath<f64>, usize, usize) {
+    let path = solve_path(k, b.view(), &ALPHAS, options(preconditioner)).expect("a path");
+    let mut together = path.shared.working + path.shared.double;
+    let mut single = 0;
+    for (found, alpha) in path.solutions.iter().zip(ALPHAS) {
+        let found = found.as_ref().expect("it converges");
+        for (r, b) in rms(&residual(k, alpha, b, &found.values))
+            .iter()
+            .zip(rms(b))
+        {
+            assert!(*r <= 1.01e-8 * b, "{alpha}: {r}");
+        }
+        together += found.products.working + found.products.double;
+        let options = SolveOptions {
+            alpha,
+            ..options(preconditioner)
+        };
+        let alone = solve(k, b.view(), None, options).expect("it converges");
+        single += alone.products.working + alone.products.double;
+    }
+    (path, together, single)
+}
+
+#[test]
+fn one_recursion_solves_for_all_shifts() {
+    let mut random = Uniform(4);
+    let k = gaussian(400, &mut random);
+    let mut b = random.array(400, 3) - 0.5;
+    b.column_mut(1).fill(0.0);
+    let hardest = SolveOptions {
+        alpha: 0.01,
+        ..options(Preconditioner::None)
+    };
+    let hardest = solve(&k, b.view(), None, hardest)
+        .expect("it converges")
+        .iterations;
+    let (path, together, single) = compared(&k, &b, Preconditioner::None);
+    assert!(path.preconditioner.is_none() && path.shared.double > 0);
+    assert!(2 * together < single, "{together} {single}");
+    assert!(
+        together <= hardest + hardest / 5 + 12,
+        "{together} {hardest}"
+    );
+    // Rounding errors of single precision are made up for by each solve for itself.
+    let (path, ..) = compared(&in_single(&k), &b, Preconditioner::None);
+    assert!(path.shared.working > 0);
+}
+
+#[test]
+fn one_factorisation_serves_all() {
+    let mut random = Uniform(4);
+    let k = gaussian(400, &mut random);
+    let b = random.array(400, 1) - 0.5;
+    let (path, together, _) = compared(&k, &b, Preconditioner::Cholesky { rank: 250 });
+    assert!(path.preconditioner.is_some_and(|p| p.rank() > 200));
+    assert_eq!(path.shared.working + path.shared.double, 0);
+    assert!(together < 60, "{together}");
+    // An operator without entries has no factorisation.
+    compared(&kac_murdock_szego(400, 0.99), &b, Preconditioner::Auto);
+}
+
+#[test]
+fn lists_that_are_none() {
+    let k = Array2::<f64>::eye(3);
+    let b = Array2::ones((3, 1));
+    let path = |b: &Array2<f64>, alphas: &[f64]| {
+        solve_path(&k, b.view(), alphas, options(Preconditioner::None))
+    };
+    assert!(path(&b, &[]).expect("an empty path").solutions.is_empty());
+    assert_eq!(path(&b, &[1.0]).expect("a path").solutions.len(), 1);
+    let error = path(&b, &[1.0, -1.0]).expect_err("an error").to_string();
+    assert_eq!(
+        error,
+        "alphas: expected finite numbers that are not negative, got -1"
+    );
+    // What is wrong with the right-hand side is said of every alpha.
+    let wrong = path(&Array2::ones((4, 1)), &[1.0, 2.0]).expect("a path");
+    assert!(wrong.solutions.iter().all(Result::is_err));
+    let indefinite = -Array2::<f64>::eye(3);
+    let path = solve_path(
+        &indefinite,
+        b.view(),
+        &[0.5, 2.0],
+        options(Preconditioner::None),
+    );
+    let path = path.expect("a path");
+    assert!(path.solutions[0].is_err() && path.solutions[1].is_err());
+}
