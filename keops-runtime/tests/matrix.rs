@@ -3,7 +3,7 @@
 mod kernels;
 
 use keops_runtime::simd::InstructionSet;
-use keops_runtime::solve::{LinearOperator, Precision, Preconditioner};
+use keops_runtime::solve::{LinearOperator, Precision, Preconditioner, SolveOptions, solve};
 use keops_runtime::{
     BoundMatrix, Element, Error, IntoParams, IntoPoints, Ranges, Rectangular, SymbolicMatrix,
 };
@@ -407,4 +407,41 @@ fn entries_in_double_precision() {
         Rectangular::diagonal(&cauchy(&x, &x, 2.0), &mut diagonal).unwrap();
         assert_eq!(diagonal, vec![1.0; m]);
     }
+}
+
+/// That functions can hand any matrix to the solver.
+fn smoothed(k: &impl SymbolicMatrix<f64>, b: &Array2<f64>) -> Array2<f64> {
+    let operator = k.operator().unwrap();
+    let options = SolveOptions {
+        alpha: 0.1,
+        ..SolveOptions::default()
+    };
+    solve(&operator, b.view(), None, options).unwrap().values
+}
+
+#[test]
+fn the_diagonal_and_the_operator_of_any_matrix() {
+    let (x, y) = (points::<f64>(67, 3, 1), points::<f64>(67, 3, 2));
+    for k in [cauchy(&x, &x, 2.0), cauchy(&x, &y, 2.0)] {
+        let dense = k.to_dense().unwrap();
+        for (got, expected) in k.diag().unwrap().iter().zip(dense.diag()) {
+            assert!((got - expected).abs() < 1e-15);
+        }
+        assert_eq!(k.t().diag().unwrap(), k.diag().unwrap());
+    }
+    let single = x.mapv(|x| x as f32);
+    assert_eq!(
+        cauchy(&single, &single, 2.0).diag().unwrap(),
+        Array1::<f32>::ones(67)
+    );
+    let own = Ranges::from_rows(&[[0, 30]], &[1], &[[10, 67]]).unwrap();
+    let sparse = cauchy(&x, &x, 2.0).ranges(&own);
+    let masked = Array1::from_shape_fn(67, |n| f64::from(u8::from((10..30).contains(&n))));
+    assert_eq!(sparse.diag().unwrap(), masked);
+    let error = cauchy(&x, &points(66, 3, 2), 2.0).diag().unwrap_err();
+    assert!(matches!(error, Error::Shape { .. }), "{error}");
+
+    let (k, b) = (cauchy(&x, &x, 2.0), points::<f64>(67, 2, 3));
+    let a = smoothed(&k, &b);
+    assert_close(&a, &k.rhs(&b).alpha(0.1).solve().unwrap().values, 1e-4);
 }

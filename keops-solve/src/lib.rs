@@ -37,7 +37,8 @@
 //!
 //! # Formulas
 //!
-//! The [`language`] is that of KeOps, written as a string or as a Rust closure; both say the same:
+//! The [`language`] is that of KeOps ([`keops`] compares the two row by row), written as a string or as a Rust closure; both
+//! say the same:
 //!
 //! ```
 //! # use keops_solve::prelude::*;
@@ -208,6 +209,9 @@ pub use ndarray;
 
 #[doc = include_str!("../docs/language.md")]
 pub mod language {}
+
+#[doc = include_str!("../docs/keops.md")]
+pub mod keops {}
 
 /// What expansions name.
 #[doc(hidden)]

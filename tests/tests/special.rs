@@ -1,4 +1,4 @@
-//! Matern kernels, Bessel functions, B-splines and time warping, through the macros.
+//! Matern kernels, Bessel functions, B-splines and time warping, and the methods that KeOps has, through the macros.
 
 use keops_solve::ndarray::{Array2, arr2};
 use keops_solve::prelude::*;
@@ -210,4 +210,52 @@ fn time_warping_of_series() {
     // A temperature at which the exponentials of the costs alone underflow.
     let cold = warping.bind(&x, &y, 1e-4).run().unwrap();
     assert!(cold.iter().all(|x| x.is_finite() && *x >= -1e-3));
+}
+
+/// Methods of closures are the operations of formulas.
+#[test]
+fn closures_say_what_formulas_say() {
+    let closure = genred!(
+        |x: Vi(3), y: Vj(4), s: Pm(2), z: Vi(4)| {
+            let parts = x.elem(1).concat(y.extract(1, 2)).concat(x[0]).concat(y[2..4]).concatenate(x[0..=1]).cat(s);
+            let choices = (x - 0.5).ifelse(x.modulo(0.3), x.r#mod(0.3, 0.1)).concat(x.clamp(0.2, 0.6))
+                .concat((x < 0.5) + (x >= 0.5) * (x == x)).concat(x.round(1)).concat((x * 3).round()).concat(x.relu().step());
+            let matrices = y.matvecmult(s).concat(s.vecmatmult(y)).concat(s.tensorprod(x)).concat(y.weightedsqnorm(s))
+                .concat(x.weightedsqdist(x, x * 2)).concat(s.keops_kron(s, [2], [2]))
+                .concat(y.keops_tensordot(z, [2, 2], [2, 2], [0], [1])).concat(x[2].one_hot(3)).concat(x.dot(x)).concat(x | x);
+            let complex = y.conj().complexmult(z).concat(y.complexadd(z).complexexp()).concat(z.angle()).concat(z.real())
+                .concat(z.imag()).concat(x.exp1j()).concat(x.real2complex().complexabs()).concat(y.complexsum());
+            let symbolic = x.sqnorm2().exp().grad(x).concat(x.sqnorm2().laplacian(x)).concat((x * x).grad_matrix(x))
+                .concat((x * x).divergence(x)).concat((x * x).diff(x, x)).concat((x * 2).trace_operator(x))
+                .concat(x.powf(1.5).factorize(x)).concat(x.abs().power(0.5).auto_factorize());
+            parts.concat(choices).concat(matrices).concat(complex).concat(symbolic)
+        },
+        axis = 1,
+    );
+    let formula = genred!(
+        "Concat(Concat(Concat(Concat(
+            Concat(Concat(Concat(Concat(Concat(Elem(x,1),Extract(y,1,2)),Elem(x,0)),Extract(y,2,2)),Extract(x,0,2)),s),
+                Concat(Concat(Concat(Concat(Concat(
+                IfElse(x-0.5,Mod(x,0.3,0),Mod(x,0.3,0.1)),Clamp(x,0.2,0.6)),(x<0.5)+(x>=0.5)*(x==x)),Round(x,1)),Round(x*3,0)),
+                Step(ReLU(x)))),
+            Concat(Concat(Concat(Concat(Concat(Concat(Concat(Concat(Concat(
+                MatVecMult(y,s),VecMatMult(s,y)),TensorProd(s,x)),WeightedSqNorm(y,s)),WeightedSqDist(x,x,x*2)),
+                Kron(s,s,[2],[2])),TensorDot(y,z,[2,2],[2,2],[0],[1])),OneHot(Elem(x,2),3)),(x|x)),Scalprod(x,x))),
+            Concat(Concat(Concat(Concat(Concat(Concat(Concat(
+                ComplexMult(Conj(y),z),ComplexExp(ComplexAdd(y,z))),ComplexAngle(z)),ComplexReal(z)),ComplexImag(z)),
+                ComplexExp1j(x)),ComplexAbs(Real2Complex(x))),ComplexSum(y))),
+            Concat(Concat(Concat(Concat(Concat(Concat(Concat(
+                Grad(Exp(SqNorm2(x)),x),Laplacian(SqNorm2(x),x)),GradMatrix(x*x,x)),Divergence(x*x,x)),Diff(x*x,x,x)),
+                TraceOperator(x*2,x)),Factorize(Powf(x,1.5),x)),AutoFactorize(Sqrt(Abs(x)))))",
+        x = Vi(3),
+        y = Vj(4),
+        s = Pm(2),
+        z = Vi(4),
+        axis = 1,
+    );
+    let [x, y, z] =
+        [(5, 3), (4, 4), (5, 4)].map(|(n, d)| keops_tests::data::points(n, d, n as u64));
+    let ours = closure.bind(&x, &y, &[0.3, 0.8], &z).run().unwrap();
+    assert_eq!(ours, formula.bind(&x, &y, &[0.3, 0.8], &z).run().unwrap());
+    assert!(ours.iter().all(|x| x.is_finite()));
 }

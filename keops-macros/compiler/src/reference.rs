@@ -51,8 +51,12 @@ fn methods(op: &Op) -> String {
     }
     let names =
         std::iter::once(op.name.to_lowercase()).chain(op.aliases.iter().map(|&a| a.to_owned()));
+    // A keyword of Rust can be a name in its raw form only.
     names
-        .map(|name| format!("`.{name}`"))
+        .map(|name| match name.as_str() {
+            "mod" => "`.r#mod`".to_owned(),
+            _ => format!("`.{name}`"),
+        })
         .collect::<Vec<_>>()
         .join(", ")
 }

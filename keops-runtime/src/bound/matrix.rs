@@ -5,7 +5,7 @@ use super::operation::{self, Operation, sum};
 use super::operator::KernelOperator;
 use super::{Axis, Call, Operand, Orientation, Rectangular, System};
 use crate::Error;
-use crate::cpu::{Pairing, Problem, Weighted, dense, mirrored};
+use crate::cpu::{Pairing, Problem, Weighted, dense, diagonal, mirrored};
 use crate::input::{Argument, Element, IntoPoints};
 use crate::kernel::{Features, Kernel};
 use crate::options::{CallOptions, option_methods};
@@ -14,7 +14,7 @@ use crate::signature::{Category, Signature};
 use crate::simd::{InstructionSet, Real};
 use crate::solve::LinearOperator;
 use core::marker::PhantomData;
-use ndarray::{Array, Array2, Array3, ArrayView2, ArrayViewMut2, s};
+use ndarray::{Array, Array1, Array2, Array3, ArrayView2, ArrayViewMut2, s};
 
 /// A matrix `K_ij = F(i, j)` whose entries are computed when they are needed.
 ///
@@ -22,6 +22,8 @@ use ndarray::{Array, Array2, Array3, ArrayView2, ArrayViewMut2, s};
 pub trait SymbolicMatrix<T: Element>: Rectangular {
     /// The transpose.
     type Transposed: SymbolicMatrix<T>;
+    /// The matrix as the solver takes it.
+    type Operator: LinearOperator;
 
     /// Number of rows, the points of the `Vi` variables; 1 if there is none. Where arrays do not fit together, which is an error
     /// of all that computes, it is that of the first one.
@@ -141,13 +143,21 @@ pub trait SymbolicMatrix<T: Element>: Rectangular {
     /// Nothing is computed or checked before [`System::solve`].
     fn rhs<'b>(&'b self, b: impl IntoPoints<'b, T>) -> System<'b, T>;
 
-    /// The matrix as an operator of the solver, for what is computed with it apart from solving: see [`gp`](crate::gp). Its two sides must
-    /// be bound to the same points. For symmetric scalar formulas only.
+    /// The matrix as an operator of the solver, for the functions that take one: see [`solve`](crate::solve) and [`gp`](crate::gp). Its two
+    /// sides must be bound to the same points. For symmetric scalar formulas only.
+    ///
+    /// It is not the matrix itself, because that may be bound to anything: here it is checked, once, that it fits.
     ///
     /// # Errors
-    /// [`Error::DifferentPoints`] if its two sides are bound to different points, [`Error::Shape`] if it is not square, and those of
-    /// [`dot`](Self::dot).
-    fn operator(&self) -> Result<impl LinearOperator, Error>;
+    /// [`Error::DifferentPoints`] if its two sides are bound to different points, [`Error::Shape`] if it is not square,
+    /// [`Error::Ranges`] if its ranges are not symmetric, and those of [`dot`](Self::dot).
+    fn operator(&self) -> Result<Self::Operator, Error>;
+
+    /// The diagonal, evaluated in double precision; it is 0 outside of the ranges. For scalar formulas only.
+    ///
+    /// # Errors
+    /// As for [`dot`](Self::dot), and [`Error::Shape`] if the matrix is not square.
+    fn diag(&self) -> Result<Array1<T>, Error>;
 
     /// All entries, in an array of shape `(nrows, ncols)`; those outside of the ranges are 0. For scalar formulas only.
     ///
@@ -228,6 +238,7 @@ pub(super) const fn is_symmetric<K: Kernel>() -> bool {
 
 impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatrix<'a, T, K, O> {
     type Transposed = BoundMatrix<'a, T, K, O::Other>;
+    type Operator = KernelOperator<'a, T, K, O>;
 
     fn nrows(&self) -> usize {
         let rows = if O::AXIS == 1 {
@@ -310,11 +321,28 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
         System::of_matrix::<K, O>(self.call.reborrow(), self.options.clone(), b)
     }
 
-    fn operator(&self) -> Result<impl LinearOperator, Error> {
+    fn operator(&self) -> Result<Self::Operator, Error> {
         const { assert_scalar::<K>() }
         const { assert_symmetric::<K>() }
+        let operator = KernelOperator::new(&self.call, &self.options)?;
         self.call.check_symmetry::<K>(&self.options)?;
-        KernelOperator::<T, K, O>::new(&self.call, &self.options)
+        Ok(operator)
+    }
+
+    fn diag(&self) -> Result<Array1<T>, Error> {
+        const { assert_scalar::<K>() }
+        let problem = self.call.problem::<O>(&self.options)?;
+        let (rows, columns) = (problem.rows.count(), problem.columns.count());
+        if rows != columns {
+            return Err(Error::Shape {
+                name: "the matrix whose diagonal is asked for".into(),
+                expected: "as many rows as columns".into(),
+                shape: crate::error::shape(&[rows, columns]),
+            });
+        }
+        let mut entries = vec![0.0; rows];
+        diagonal::<O::Pairing<K>>(&problem, &mut entries);
+        Ok(entries.into_iter().map(T::from_f64).collect())
     }
 
     fn to_dense(&self) -> Result<Array2<T>, Error> {

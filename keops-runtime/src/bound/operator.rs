@@ -1,8 +1,8 @@
 //! A symbolic matrix as the solver sees it.
 
-use super::matrix::{assert_scalar, assert_symmetric, is_symmetric, product, symmetric_product};
+use super::matrix::{assert_scalar, is_symmetric, product, symmetric_product};
 use super::operation::sum;
-use super::{BoundMatrix, Call, Orientation};
+use super::{Call, Orientation};
 use crate::Error;
 use crate::cpu::{Problem, diagonal, for_each_part};
 use crate::input::{Element, Input};
@@ -28,22 +28,6 @@ pub struct KernelOperator<'a, T, K, O, const W: usize = 0> {
     isa: InstructionSet,
     options: CallOptions,
     kernel: PhantomData<(T, K, O)>,
-}
-
-impl<'a, T: Element, K: Kernel, O: Orientation> BoundMatrix<'a, T, K, O> {
-    /// The matrix as an operator of the solver. For symmetric scalar formulas only.
-    ///
-    /// # Errors
-    /// [`Error::DifferentPoints`] if its two sides are bound to different points, [`Error::Shape`] if it is not square, [`Error::Ranges`] if
-    /// its ranges are not symmetric, and
-    /// what [`SymbolicMatrix::dot`](super::SymbolicMatrix::dot) may return.
-    pub fn operator(&self) -> Result<KernelOperator<'a, T, K, O>, Error> {
-        const { assert_scalar::<K>() }
-        const { assert_symmetric::<K>() }
-        let operator = KernelOperator::new(&self.call, &self.options)?;
-        self.call.check_symmetry::<K>(&self.options)?;
-        Ok(operator)
-    }
 }
 
 /// The number of rows of a matrix that must have as many columns.

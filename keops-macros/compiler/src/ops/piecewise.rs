@@ -184,6 +184,7 @@ pub(crate) static IF_ELSE: Op = Op {
 /// Remainder with an offset.
 pub(crate) static MOD: Op = Op {
     name: "Mod",
+    aliases: &["modulo"],
     args: &["f", "n", "d"],
     optional: 1,
     meaning: Meaning::Component(|c| {
