@@ -60,7 +60,7 @@
 //! # Block-sparse reductions
 //!
 //! Where far pairs of points contribute next to nothing, sort the points into clusters and let [`Ranges`] say which pairs of clusters
-//! count: the option `ranges` of reductions, symbolic matrices and systems takes no others.
+//! count: the option `ranges` of reductions, symbolic matrices and systems takes no others. [`ranges::cluster`] finds clusters and sorts points.
 //!
 //! ```
 //! use keops_solve::ndarray::{Array2, array};
@@ -203,7 +203,7 @@ pub use keops_runtime::{
     Accumulate, Adjoint, Axis, Backend, BoundMatrix, BoundReduction, CallOptions, Differentiable,
     DifferentiableOperation, Element, Error, Forward, ForwardSolve, IntoIntervals, IntoParams,
     IntoPoints, Ranges, Rectangular, SumScheme, SymbolicMatrix, System, SystemGradients, gp,
-    operation, simd::InstructionSet,
+    operation, ranges, simd::InstructionSet,
 };
 pub use ndarray;
 

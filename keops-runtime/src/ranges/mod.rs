@@ -1,5 +1,6 @@
 //! Block-sparse reductions: which pairs of points a reduction takes.
 
+pub mod cluster;
 mod intervals;
 mod pattern;
 

@@ -4,6 +4,9 @@ use keops_runtime::operation::{
     KMinArgKMin, LogSumExp, Max, MaxArgMax, Min, MinArgMin, Sum, SumSoftMaxWeight,
     WeightedLogSumExp,
 };
+use keops_runtime::ranges::cluster::{
+    cluster_centroids, cluster_ranges, grid_cluster, sort_clusters,
+};
 use keops_runtime::simd::InstructionSet;
 use keops_runtime::{Axis, Element, Error, Operation, Orientation, Ranges};
 use ndarray::{Array2, array};
@@ -395,5 +398,92 @@ fn ranges_must_fit_the_points() {
     assert_eq!(
         error.to_string(),
         "ranges_j[1]: expected an interval of the 20 points j, got one that ends at 21"
+    );
+}
+
+/// Random clouds, negative coordinates and more than a thousand cells per axis among them.
+#[test]
+fn cells_of_a_grid_are_clusters() {
+    for dimension in 1..=5 {
+        for (width, size) in [(2.0, 0.5), (40.0, 0.01), (1e9, 0.7)] {
+            let mut next = numbers(dimension as u64);
+            let x = Array2::from_shape_simple_fn((400, dimension), || (next() - 0.5) * width);
+            let labels = grid_cluster(&x, size).unwrap();
+            let cell = |i: usize| -> Vec<i64> {
+                x.row(i).iter().map(|x| (x / size).floor() as i64).collect()
+            };
+            let mut cells: Vec<_> = (0..400).map(cell).collect();
+            cells.sort();
+            cells.dedup();
+            for (i, &label) in labels.iter().enumerate() {
+                assert_eq!(cells.get(label), Some(&cell(i)));
+            }
+            let b = Array2::from_shape_fn((400, 1), |(i, _)| i as f64);
+            let sorted = sort_clusters([x.view(), b.view()], &labels).unwrap();
+            let ranges = cluster_ranges(&sorted.labels).unwrap();
+            assert_eq!(ranges.len(), cells.len());
+            let centroids = cluster_centroids(&x, &labels, None).unwrap();
+            let [x_sorted, b_sorted] = &sorted.arrays;
+            for (label, &[from, to]) in ranges.iter().enumerate() {
+                assert!(from < to);
+                for row in from..to {
+                    let i = sorted.permutation[row];
+                    assert_eq!((labels[i], b_sorted[(row, 0)]), (label, i as f64));
+                    assert_eq!(x_sorted.row(row), x.row(i));
+                }
+                let mean = x_sorted
+                    .slice(ndarray::s![from..to, ..])
+                    .mean_axis(ndarray::Axis(0))
+                    .unwrap();
+                for (&mean, &centroid) in mean.iter().zip(centroids.row(label)) {
+                    assert_close("centroid", centroid, mean);
+                }
+            }
+            assert_eq!(sorted.restore(x_sorted.view()).unwrap(), x);
+        }
+    }
+}
+
+#[test]
+fn clusters_may_be_empty_and_weighted() {
+    assert_eq!(
+        cluster_ranges(&[1, 1, 3]).unwrap(),
+        [[0, 0], [0, 2], [2, 2], [2, 3]]
+    );
+    assert_eq!(cluster_ranges(&[]).unwrap(), [[0; 2]; 0]);
+    let x = array![[1.0_f32, 0.0], [4.0, 1.0], [7.0, 2.0]];
+    let weights = ndarray::array![1.0, 3.0, 5.0];
+    let centroids = cluster_centroids(&x, &[2, 2, 0], Some(weights.view())).unwrap();
+    assert_eq!(centroids.row(2), ndarray::array![3.25, 0.75]);
+    assert_eq!(centroids.row(0), x.row(2));
+    assert!(centroids.row(1).iter().all(|value| value.is_nan()));
+}
+
+#[test]
+fn clusters_of_nonsense_are_refused() {
+    let x = array![[1.0, 2.0], [f64::NAN, 0.0]];
+    let text = |error: Error| error.to_string();
+    assert_eq!(
+        text(grid_cluster(&x, 0.5).unwrap_err()),
+        "points: expected finite numbers, got NaN at row 1, column 0"
+    );
+    for size in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert!(
+            text(grid_cluster(&x, size).unwrap_err())
+                .starts_with("size: expected a positive number")
+        );
+    }
+    let error = grid_cluster(&array![[1e20]], 1e-3).unwrap_err();
+    assert!(text(error).ends_with("got 0.001 for 100000000000000000000"));
+    assert_eq!(
+        text(cluster_ranges(&[0, 2, 1]).unwrap_err()),
+        "labels[2]: expected at least 2, the label before (sort_clusters sorts them), got 1"
+    );
+    assert!(cluster_ranges(&[usize::MAX]).is_err());
+    assert!(cluster_ranges(&[usize::MAX - 1]).is_err());
+    assert!(cluster_centroids(&x, &[usize::MAX / 2], None).is_err());
+    assert_eq!(
+        text(sort_clusters([x.view()], &[0]).unwrap_err()),
+        "an array to sort: expected 1 rows, one per label, got an array of shape (2, 2)"
     );
 }
