@@ -103,7 +103,7 @@ fn draw(n: usize) -> (Array2<f64>, Array2<f64>) {
     let mut x = Array2::zeros((n, 2));
     for (i, mut x) in x.rows_mut().into_iter().enumerate() {
         if i % 3 == 0 {
-            x.fill_with(|| rng.random());
+            x.map_inplace(|x| *x = rng.random());
         } else {
             let t: f64 = rng.random::<f64>().sqrt();
             let (sin, cos) = (4.0 * std::f64::consts::PI * t).sin_cos();

@@ -1,5 +1,6 @@
 //! From a macro call to its expansion.
 
+mod batch;
 mod definition;
 mod gradients;
 

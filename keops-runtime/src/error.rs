@@ -109,6 +109,22 @@ pub enum Error {
         /// Its column, from 0.
         column: usize,
     },
+    /// The batch dimensions of two variables fit neither each other nor 1.
+    #[error(
+        "{alias}: expected batch dimension {dimension} to be {expected}, as that of {other}, or 1, got an array of shape {shape}"
+    )]
+    Batch {
+        /// Name of the variable in the formula.
+        alias: String,
+        /// The dimension of its array, from 0.
+        dimension: usize,
+        /// The length that another variable has there, aligned at the last batch dimension.
+        expected: usize,
+        /// Name of that variable.
+        other: String,
+        /// The shape that came, as it would be printed by Rust.
+        shape: String,
+    },
     /// Ranges that are no block-sparse pattern, or that speak of points that there are not.
     #[error("{entry}: expected {expected}, got {found}")]
     Ranges {

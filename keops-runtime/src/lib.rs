@@ -15,12 +15,14 @@ pub mod simd;
 pub mod solve;
 
 pub use bound::{
-    Adjoint, Axis, BoundMatrix, BoundReduction, Differentiable, DifferentiableOperation, Forward,
-    ForwardSolve, GradientFormulas, KernelOperator, Operand, Operation, Orientation, Rectangular,
-    SymbolicMatrix, System, SystemGradients, operation,
+    Adjoint, Axis, BoundBatch, BoundMatrix, BoundReduction, Differentiable,
+    DifferentiableOperation, Forward, ForwardSolve, GradientFormulas, KernelOperator, Operand,
+    Operation, Orientation, Rectangular, Stack, SymbolicMatrix, System, SystemGradients, operation,
 };
 pub use error::Error;
-pub use input::{Argument, Element, IntoParams, IntoPoints, Scalar, scalar};
+pub use input::{
+    Argument, BatchArgument, Element, IntoBatch, IntoParams, IntoPoints, Scalar, scalar,
+};
 pub use options::{Accumulate, Backend, CallOptions, SumScheme};
 pub use ranges::{IntoIntervals, Ranges};
 pub use signature::{AliasInfo, Category, Signature};

@@ -200,10 +200,10 @@ pub use keops_runtime::solve::{
     PreconditionerReport, RidgePath, Solution, SolveError, SolveOptions, Tolerance, Unconverged,
 };
 pub use keops_runtime::{
-    Accumulate, Adjoint, Axis, Backend, BoundMatrix, BoundReduction, CallOptions, Differentiable,
-    DifferentiableOperation, Element, Error, Forward, ForwardSolve, IntoIntervals, IntoParams,
-    IntoPoints, Ranges, Rectangular, SumScheme, SymbolicMatrix, System, SystemGradients, gp,
-    operation, ranges, simd::InstructionSet,
+    Accumulate, Adjoint, Axis, Backend, BoundBatch, BoundMatrix, BoundReduction, CallOptions,
+    Differentiable, DifferentiableOperation, Element, Error, Forward, ForwardSolve, IntoBatch,
+    IntoIntervals, IntoParams, IntoPoints, Ranges, Rectangular, SumScheme, SymbolicMatrix, System,
+    SystemGradients, gp, operation, ranges, simd::InstructionSet,
 };
 pub use ndarray;
 
@@ -220,8 +220,9 @@ pub mod __private {
     pub use keops_runtime::kernel::{Accumulator, Fetch, Kernel};
     pub use keops_runtime::simd::{Real, Simd};
     pub use keops_runtime::{
-        Adjoint, AliasInfo, Axis, BoundMatrix, BoundReduction, Category, Differentiable, Element,
-        Error, GradientFormulas, IntoParams, IntoPoints, Signature, System, operation, scalar,
+        Adjoint, AliasInfo, Axis, BoundBatch, BoundMatrix, BoundReduction, Category,
+        Differentiable, Element, Error, GradientFormulas, IntoBatch, IntoParams, IntoPoints,
+        Signature, System, operation, scalar,
     };
     pub use std::vec;
     pub use std::vec::Vec;

@@ -140,6 +140,7 @@ impl Definition<'_> {
             None => quote!(self.captured.to_vec()),
         };
         let arguments = quote!(#runtime::vec![#(#conversions),*]);
+        let bind_batch = self.bind_batch(&names, &captured);
         let (returned, made) = match self.bind {
             Bind::Reduction {
                 axis,
@@ -216,6 +217,8 @@ impl Definition<'_> {
             pub fn bind<'a, T: #runtime::Element>(&self, #(#parameters),*) -> #runtime::#returned {
                 #made
             }
+
+            #bind_batch
         }
     }
 

@@ -102,6 +102,7 @@ impl<'a> Call<'a> {
             columns,
             params,
             pattern,
+            batch: None,
         }
     }
 

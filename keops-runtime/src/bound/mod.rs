@@ -2,6 +2,7 @@
 
 mod adjoint;
 mod axis;
+mod batch;
 mod call;
 mod forward;
 mod gradient;
@@ -15,6 +16,7 @@ mod system;
 
 pub use adjoint::{Adjoint, ForwardSolve, SystemGradients};
 pub use axis::{Axis, Orientation};
+pub use batch::{BoundBatch, Stack};
 pub use forward::Forward;
 pub use gradient::{Differentiable, DifferentiableOperation, GradientFormulas};
 pub use matrix::{BoundMatrix, SymbolicMatrix};

@@ -6,6 +6,7 @@
 //!
 //! Results never depend on the number of threads.
 
+use super::Stack;
 use crate::Error;
 use crate::cpu::{self, Pairing, Problem};
 use crate::input::Element;
@@ -17,7 +18,7 @@ use ndarray::{Array, Array2, Array3, ArrayViewMut2, Axis, Dimension, Ix2, Ix3};
 /// A reduction as `genred!` names it.
 pub trait Operation<T: Element>: Copy + Send + Sync + 'static {
     /// What it returns.
-    type Output;
+    type Output: Stack;
     /// Reduces the terms of `P`, each of `components` components.
     #[doc(hidden)]
     fn evaluate<P: Pairing>(
@@ -50,7 +51,7 @@ fn rows<P: Pairing, T: Element, R: Reduction<Total = f64>>(
     reduction: R,
     width: usize,
 ) -> Result<Array2<T>, Error> {
-    let mut out = filled(Ix2(problem.rows.count(), width), T::from_f64(0.0))?;
+    let mut out = filled(Ix2(problem.result_rows(), width), T::from_f64(0.0))?;
     cpu::reduce::<P, T::Compute, _>(isa, problem, reduction, |job| {
         T::take_rows(job, out.view_mut());
     });
@@ -65,7 +66,7 @@ fn candidates<P: Pairing, T: Element, R: Reduction<Total = Candidate>>(
     k: usize,
     components: usize,
 ) -> Result<(Array3<T>, Array3<usize>), Error> {
-    let shape = Ix3(problem.rows.count(), k, components);
+    let shape = Ix3(problem.result_rows(), k, components);
     let mut values = filled(shape, T::from_f64(0.0))?;
     let mut indices = filled(shape, 0)?;
     cpu::reduce::<P, T::Compute, _>(isa, problem, reduction, |job| {

@@ -36,6 +36,7 @@ pub(crate) fn dense<P: Pairing, T: Real, U: Element>(
 ) {
     let code = Compiled::<P, T, Stored>::new(isa, problem, Stored);
     let shape = Shape {
+        elements: 1,
         rows: problem.rows.count(),
         columns: problem.columns.count(),
         shortest_part: usize::MAX,

@@ -9,8 +9,9 @@ use crate::ranges::Interval;
 use crate::reduce::{Reduction, Sink};
 use rayon::prelude::*;
 
-/// What is done with some rows and intervals of columns: the totals, by row, then by slot.
-pub(super) type Part<'a, Total> = &'a (dyn Fn(Range<usize>, &[Interval]) -> Vec<Total> + Sync);
+/// What is done with some rows of an element of the batch and intervals of columns: the totals, by row, then by slot.
+pub(super) type Part<'a, Total> =
+    &'a (dyn Fn(usize, Range<usize>, &[Interval]) -> Vec<Total> + Sync);
 
 /// A reduction, cut into tasks.
 pub struct Job<'a, Total> {
@@ -53,11 +54,11 @@ impl<Total: Copy + Send + Sync> Job<'_, Total> {
     /// The totals of the rows of one span, by row, then by slot. The totals of parts are merged in their order.
     fn span(&self, span: &Span) -> Vec<Total> {
         if span.parts == 1 {
-            return (self.part)(span.rows.clone(), self.plan.intervals(span));
+            return (self.part)(span.element, span.rows.clone(), self.plan.intervals(span));
         }
         let parts: Vec<Vec<Total>> = (0..span.parts)
             .into_par_iter()
-            .map(|part| (self.part)(span.rows.clone(), &self.plan.part(span, part)))
+            .map(|part| (self.part)(span.element, span.rows.clone(), &self.plan.part(span, part)))
             .collect();
         let mut parts = parts.into_iter();
         let mut totals = parts.next().unwrap_or_default();

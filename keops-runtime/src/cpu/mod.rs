@@ -21,6 +21,7 @@ mod tile;
 pub(crate) use dense::dense;
 pub(crate) use diagonal::diagonal;
 pub(crate) use job::Job;
+use job::Part;
 pub(crate) use mirror::{Product, mirrored};
 pub(crate) use pack::Points;
 pub(crate) use pairing::{Pairing, RowsI, RowsJ, Weighted};
@@ -48,6 +49,36 @@ pub struct Problem<'a> {
     pub(crate) params: Vec<f64>,
     /// Which columns each row is reduced over; `None` are all. It fits the points.
     pub(crate) pattern: Option<Arc<Pattern>>,
+    /// For a batch, its elements; then the points above are only counted.
+    pub(crate) batch: Option<Batch<'a>>,
+}
+
+/// Problems of the same sizes and pattern, whose rows stand one behind the other in the result.
+#[derive(Clone)]
+pub(crate) struct Batch<'a> {
+    /// Their number.
+    pub(crate) elements: usize,
+    /// Makes an element and shows it.
+    pub(crate) visit: Arc<Visit<'a>>,
+}
+
+type Visit<'a> = dyn Fn(usize, &mut dyn FnMut(&Problem<'_>)) + Send + Sync + 'a;
+
+impl<'a> Batch<'a> {
+    /// The same batch, for a shorter time.
+    fn reborrow<'b>(&self) -> Batch<'b>
+    where
+        'a: 'b,
+    {
+        let Self { elements, visit } = self.clone();
+        Batch { elements, visit }
+    }
+}
+
+impl core::fmt::Debug for Batch<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Batch of {}", self.elements)
+    }
 }
 
 impl Problem<'_> {
@@ -58,7 +89,17 @@ impl Problem<'_> {
             columns: self.columns.reborrow(),
             params: self.params.clone(),
             pattern: self.pattern.clone(),
+            batch: self.batch.as_ref().map(Batch::reborrow),
         }
+    }
+
+    /// The number of rows of the result: those of all elements of a batch.
+    pub(crate) fn result_rows(&self) -> usize {
+        self.elements().saturating_mul(self.rows.count())
+    }
+
+    fn elements(&self) -> usize {
+        self.batch.as_ref().map_or(1, |batch| batch.elements)
     }
 
     /// The number of columns that a row is reduced over at most.
@@ -77,12 +118,24 @@ pub(crate) fn reduce<P: Pairing, T: Real, R: Reduction>(
     reduction: R,
     run: impl FnOnce(&Job<'_, R::Total>),
 ) {
-    let code = Compiled::<P, T, R>::new(isa, problem, reduction);
     let slots = reduction.slots(P::Out::<T>::LEN);
-    let part = |rows: Range<usize>, intervals: &[Interval]| {
+    let shape = Shape {
+        elements: problem.elements(),
+        rows: problem.rows.count(),
+        columns: problem.columns.count(),
+        shortest_part: reduction.shortest_part(),
+        cost: P::COST,
+        row_bytes: P::Row::<T>::LEN * size_of::<T>() + slots * size_of::<R::Total>(),
+    };
+    let plan = Plan::new(&shape, problem.pattern.as_deref());
+    let compile = |problem: &Problem<'_>| Compiled::<P, T, R>::new(isa, problem, reduction);
+    let compute = |problem: &Problem<'_>,
+                   code: &Compiled<P, T, R>,
+                   rows: Range<usize>,
+                   intervals: &[Interval]| {
         R::Total::run(&Task {
             problem,
-            code: &code,
+            code,
             rows,
             intervals,
             slots,
@@ -90,17 +143,25 @@ pub(crate) fn reduce<P: Pairing, T: Real, R: Reduction>(
             longest_tile: reduction.longest_tile(),
         })
     };
-    let shape = Shape {
-        rows: problem.rows.count(),
-        columns: problem.columns.count(),
-        shortest_part: reduction.shortest_part(),
-        cost: P::COST,
-        row_bytes: P::Row::<T>::LEN * size_of::<T>() + slots * size_of::<R::Total>(),
+    let run_parts = |part: Part<'_, R::Total>| {
+        run(&Job {
+            plan,
+            slots,
+            part,
+            ends: &reduction,
+        });
     };
-    run(&Job {
-        plan: Plan::new(&shape, problem.pattern.as_deref()),
-        slots,
-        part: &part,
-        ends: &reduction,
-    });
+    match &problem.batch {
+        None => {
+            let code = compile(problem);
+            run_parts(&|_, rows, intervals| compute(problem, &code, rows, intervals));
+        }
+        Some(batch) => run_parts(&|element, rows, intervals| {
+            let mut totals = Vec::new();
+            (batch.visit)(element, &mut |problem| {
+                totals = compute(problem, &compile(problem), rows.clone(), intervals);
+            });
+            totals
+        }),
+    }
 }

@@ -8,6 +8,8 @@ use core::slice;
 /// The sizes that decide how a reduction is cut.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
+    /// Number of elements of a batch, 1 if it is none. The other sizes are those of an element.
+    pub(crate) elements: usize,
     /// Number of rows.
     pub(crate) rows: usize,
     /// Number of columns.
@@ -23,7 +25,12 @@ pub(crate) struct Shape {
 /// Some neighbouring rows that are reduced over the same columns by one task, or by several that share the columns.
 #[derive(Clone, Debug)]
 pub(crate) struct Span {
+    /// The element of the batch.
+    pub(crate) element: usize,
+    /// The rows within the element.
     pub(crate) rows: Range<usize>,
+    /// Number of rows of all spans before this.
+    before: usize,
     /// The intervals of columns of the pattern, if there is one.
     intervals: Range<usize>,
     /// Number of parts into which the columns are cut.
@@ -32,7 +39,7 @@ pub(crate) struct Span {
     work: Range<u64>,
 }
 
-/// All rows, cut into spans.
+/// All rows, of all elements of a batch one behind the other, cut into spans.
 #[derive(Debug)]
 pub(crate) struct Plan<'a> {
     spans: Vec<Span>,
@@ -68,23 +75,8 @@ impl<'a> Plan<'a> {
             pattern,
             all: (0, shape.columns),
         };
-        match pattern {
-            None => plan.push(shape, 0..shape.rows, 0..0, shape.columns),
-            Some(pattern) => {
-                let mut done = 0;
-                for block in pattern.blocks() {
-                    // Rows between blocks are reduced over nothing.
-                    plan.push(shape, done..block.rows.start, 0..0, 0);
-                    plan.push(
-                        shape,
-                        block.rows.clone(),
-                        block.intervals.clone(),
-                        block.columns,
-                    );
-                    done = block.rows.end;
-                }
-                plan.push(shape, done..shape.rows, 0..0, 0);
-            }
+        for element in 0..shape.elements {
+            plan.push_element(shape, element);
         }
         let work = plan.spans.last().map_or(0, |span| span.work.end);
         if work >= SERIAL_WORK {
@@ -101,8 +93,30 @@ impl<'a> Plan<'a> {
         plan
     }
 
+    fn push_element(&mut self, shape: &Shape, element: usize) {
+        let Some(pattern) = self.pattern else {
+            return self.push(shape, element, 0..shape.rows, 0..0, shape.columns);
+        };
+        let mut done = 0;
+        for block in pattern.blocks() {
+            // Rows between blocks are reduced over nothing.
+            self.push(shape, element, done..block.rows.start, 0..0, 0);
+            let (rows, intervals) = (block.rows.clone(), block.intervals.clone());
+            self.push(shape, element, rows, intervals, block.columns);
+            done = block.rows.end;
+        }
+        self.push(shape, element, done..shape.rows, 0..0, 0);
+    }
+
     /// Cuts `rows`, which are all reduced over `columns` columns, into spans.
-    fn push(&mut self, shape: &Shape, rows: Range<usize>, intervals: Range<usize>, columns: usize) {
+    fn push(
+        &mut self,
+        shape: &Shape,
+        element: usize,
+        rows: Range<usize>,
+        intervals: Range<usize>,
+        columns: usize,
+    ) {
         let longest = (SPAN_BYTES / shape.row_bytes.max(1)).clamp(BLOCK, LONGEST_SPAN);
         let wanted = (rows.len() / 16).clamp(SHORTEST_SPAN, LONGEST_SPAN);
         let span = wanted.min(longest) / BLOCK * BLOCK;
@@ -113,7 +127,9 @@ impl<'a> Plan<'a> {
             let before = self.spans.last().map_or(0, |span| span.work.end);
             let work = (end - start).saturating_mul(row_work);
             self.spans.push(Span {
+                element,
                 rows: start..end,
+                before: element * shape.rows + start,
                 intervals: intervals.clone(),
                 parts: 1,
                 work: before..before.saturating_add(work as u64),
@@ -166,7 +182,7 @@ fn run_spans<W: Rows>(spans: &[Span], rows: W, work: &(dyn Fn(&Span, W) + Sync))
     let middle = start + (end - start) / 2;
     let half = spans.partition_point(|span| span.work.end <= middle);
     let (before, after) = spans.split_at(half.clamp(1, spans.len() - 1));
-    let (rows_before, rows_after) = rows.split_at(after[0].rows.start - first.rows.start);
+    let (rows_before, rows_after) = rows.split_at(after[0].before - first.before);
     if end - start >= SERIAL_WORK {
         rayon::join(
             || run_spans(before, rows_before, work),
@@ -194,6 +210,7 @@ mod tests {
             for columns in [0, 1, 511, 512, 5000, 1 << 40] {
                 for row_bytes in [0, 16, 4096, 1 << 20] {
                     let shape = Shape {
+                        elements: 1,
                         rows,
                         columns,
                         shortest_part: 512,
@@ -231,6 +248,7 @@ mod tests {
         let intervals = [[7, 5000], [6000, 6001], [6002, 20_000]];
         let pattern = Pattern::of_rows(&[[3, 80], [90, 91]], &[3, 3], &intervals);
         let shape = Shape {
+            elements: 2,
             rows: 100,
             columns: 20_000,
             shortest_part: 512,
@@ -239,7 +257,9 @@ mod tests {
         };
         let plan = Plan::new(&shape, Some(&pattern));
         let rows: Vec<_> = plan.spans.iter().map(|span| span.rows.clone()).collect();
-        assert_eq!(rows, [0..3, 3..80, 80..90, 90..91, 91..100]);
+        assert_eq!(rows[..5], [0..3, 3..80, 80..90, 90..91, 91..100]);
+        assert_eq!(rows[5..], rows[..5]);
+        assert_eq!((plan.spans[6].element, plan.spans[6].before), (1, 103));
         let span = &plan.spans[1];
         assert!(span.parts > 10);
         let mut columns = Vec::new();

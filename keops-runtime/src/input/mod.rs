@@ -1,9 +1,11 @@
 //! Arrays on their way in: element types, and arrays whose element type has been erased.
 
+mod batch;
 mod params;
 mod points;
 mod scalar;
 
+pub use batch::{BatchArgument, IntoBatch};
 pub use params::IntoParams;
 pub use points::IntoPoints;
 pub use scalar::{Scalar, scalar};
@@ -11,7 +13,7 @@ pub use scalar::{Scalar, scalar};
 use crate::cpu::Job;
 use crate::reduce::{Candidate, CandidateSink, RowSink, Sink};
 use crate::simd::Real;
-use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array2, Array3, ArrayView2, ArrayViewD, ArrayViewMut2, Axis};
 
 mod sealed {
     pub trait Sealed {}
@@ -30,6 +32,9 @@ pub trait Element: sealed::Sealed + Copy + Send + Sync + core::fmt::Debug + 'sta
     /// The same array with the element type moved from the type to a tag.
     #[doc(hidden)]
     fn erase(array: ArrayView2<'_, Self>) -> Input<'_>;
+    /// The same for an array with batch dimensions.
+    #[doc(hidden)]
+    fn erase_batch(array: ArrayViewD<'_, Self>) -> BatchArgument<'_>;
     /// The value in double precision.
     #[doc(hidden)]
     fn to_f64(self) -> f64;
@@ -57,6 +62,8 @@ macro_rules! element {
             type Compute = $t;
             #[inline]
             fn erase(array: ArrayView2<'_, Self>) -> Input<'_> { Input::$variant(array) }
+            #[inline]
+            fn erase_batch(array: ArrayViewD<'_, Self>) -> BatchArgument<'_> { BatchArgument::$variant(array) }
             #[inline(always)]
             fn to_f64(self) -> f64 { f64::from(self) }
             #[inline(always)]

@@ -22,7 +22,7 @@ const fn alias(name: &'static str, category: Category) -> AliasInfo {
     }
 }
 
-static PAIR: Signature = Signature {
+pub(crate) static PAIR: Signature = Signature {
     formula: "Concat(Elem(x, 0) + Elem(y, 0), Elem(x, 1)*Elem(y, 1))",
     aliases: &[alias("x", Category::I), alias("y", Category::J)],
     out_dim: 2,

@@ -85,6 +85,7 @@ impl GradientFormulas for Selected<'_, '_> {
                 columns: columns.points(),
                 params: problem.params.clone(),
                 pattern: None,
+                batch: None,
             };
             pairs.rows.push(Input::F64(e.view()), components);
             let mut values = Array2::zeros((chosen.len(), width));
