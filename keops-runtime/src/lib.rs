@@ -20,6 +20,7 @@ pub use bound::{
     Operation, Orientation, Rectangular, Stack, SymbolicMatrix, System, SystemGradients, operation,
 };
 pub use error::Error;
+pub use half;
 pub use input::{
     Argument, BatchArgument, Element, IntoBatch, IntoParams, IntoPoints, Scalar, scalar,
 };

@@ -54,7 +54,7 @@
 //!
 //! `bind` takes the arrays in the order of the variables: for `Vi` and `Vj` what [`IntoPoints`] lists (arrays of the crate
 //! [`ndarray`] with any strides, slices of rows, flat slices), for `Pm` what [`IntoParams`] lists (slices, arrays, a
-//! bare number where the dimension is 1). Elements are `f32` or `f64`, inferred from the arrays. `bind` itself
+//! bare number where the dimension is 1). Elements are `f32`, `f64` or [`half::f16`] (computed in `f32`, rounded once), inferred from the arrays. `bind` itself
 //! checks and computes nothing; arrays that do not fit are an [`Error`] of `run` or `solve` that names the variable.
 //!
 //! # Block-sparse reductions
@@ -194,6 +194,7 @@
 //! opt-level = 1
 //! ```
 
+pub use keops_runtime::half;
 pub use keops_runtime::solve::{
     self, ColumnReport, Entries, Estimate, EstimateError, EstimateOptions, Failure, FnOperator,
     IterationState, Landmarks, LinearOperator, LowRank, Precision, Precondition, Preconditioner,

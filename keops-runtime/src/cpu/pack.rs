@@ -1,7 +1,7 @@
 //! Packing: from arrays of any element type and strides to the features of tiles.
 
 use super::code::{Layout, Sides};
-use crate::input::{Element, Input};
+use crate::input::{Element, Input, each};
 use crate::lanes::Aligned;
 use crate::simd::Real;
 use core::ops::Range;
@@ -110,10 +110,7 @@ impl<'a> Points<'a> {
         let mut from = 0;
         for (array, components) in &self.arrays {
             let to = from + components * lanes;
-            match array {
-                Input::F32(array) => copy(array, first, valid, lanes, &mut raw[from..to]),
-                Input::F64(array) => copy(array, first, valid, lanes, &mut raw[from..to]),
-            }
+            each!(array, array => copy(array, first, valid, lanes, &mut raw[from..to]));
             from = to;
         }
     }

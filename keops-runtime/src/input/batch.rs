@@ -1,6 +1,7 @@
 //! Arrays with leading batch dimensions.
 
 use super::{Argument, Element, Mismatch};
+use half::f16;
 use ndarray::{ArrayBase, ArrayRef, ArrayView, ArrayViewD, Axis, Data, Dimension, Ix2};
 
 /// Arrays that are accepted by `bind_batch`, with elements of type `T`: references to arrays and views of any number of dimensions,
@@ -24,6 +25,8 @@ pub trait IntoBatch<'a, T: Element> {
 #[derive(Clone, Debug)]
 #[doc(hidden)]
 pub enum BatchArgument<'a> {
+    /// Half precision.
+    F16(ArrayViewD<'a, f16>),
     /// Single precision.
     F32(ArrayViewD<'a, f32>),
     /// Double precision.
@@ -57,12 +60,13 @@ macro_rules! bare {
         }
     )*};
 }
-bare!(f32, f64);
+bare!(f16, f32, f64);
 
 impl<'a> BatchArgument<'a> {
     /// The shape; that of a number is empty.
     pub(crate) fn shape(&self) -> &[usize] {
         match self {
+            Self::F16(array) => array.shape(),
             Self::F32(array) => array.shape(),
             Self::F64(array) => array.shape(),
             Self::Scalar(_) => &[],
@@ -73,6 +77,7 @@ impl<'a> BatchArgument<'a> {
     /// 0 where a dimension is 1. The shape has been checked.
     pub(crate) fn element(&self, position: &[usize], is_param: bool) -> Argument<'a> {
         match self {
+            Self::F16(array) => element(array, position, is_param),
             Self::F32(array) => element(array, position, is_param),
             Self::F64(array) => element(array, position, is_param),
             Self::Scalar(value) => Argument::Params(vec![*value]),

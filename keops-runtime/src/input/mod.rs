@@ -13,18 +13,20 @@ pub use scalar::{Scalar, scalar};
 use crate::cpu::Job;
 use crate::reduce::{Candidate, CandidateSink, RowSink, Sink};
 use crate::simd::Real;
+use half::f16;
 use ndarray::{Array2, Array3, ArrayView2, ArrayViewD, ArrayViewMut2, Axis};
 
 mod sealed {
     pub trait Sealed {}
+    impl Sealed for half::f16 {}
     impl Sealed for f32 {}
     impl Sealed for f64 {}
 }
 
-/// A number type that arrays may have: `f32` or `f64`.
+/// A number type that arrays may have: `f32`, `f64`, or [`f16`], which is stored in 16 bits and computed with in `f32`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an element type of kernel reductions",
-    label = "expected `f32` or `f64`"
+    label = "expected `f32`, `f64` or `half::f16`"
 )]
 pub trait Element: sealed::Sealed + Copy + Send + Sync + core::fmt::Debug + 'static {
     /// The type in which formulas of such arrays are evaluated.
@@ -57,17 +59,17 @@ pub trait Element: sealed::Sealed + Copy + Send + Sync + core::fmt::Debug + 'sta
 }
 
 macro_rules! element {
-    ($($t:ty => $variant:ident),*) => {$(
+    ($($t:ty => $variant:ident, $compute:ty, $widen:expr, $round:expr;)*) => {$(
         impl Element for $t {
-            type Compute = $t;
+            type Compute = $compute;
             #[inline]
             fn erase(array: ArrayView2<'_, Self>) -> Input<'_> { Input::$variant(array) }
             #[inline]
             fn erase_batch(array: ArrayViewD<'_, Self>) -> BatchArgument<'_> { BatchArgument::$variant(array) }
             #[inline(always)]
-            fn to_f64(self) -> f64 { f64::from(self) }
+            fn to_f64(self) -> f64 { $widen(self) }
             #[inline(always)]
-            fn from_f64(x: f64) -> Self { x as $t }
+            fn from_f64(x: f64) -> Self { $round(x) }
             fn take_rows(job: &Job<'_, f64>, out: ArrayViewMut2<'_, Self>) {
                 job.run(RowSink(out));
             }
@@ -87,13 +89,43 @@ macro_rules! element {
         }
     )*};
 }
-element!(f32 => F32, f64 => F64);
+element! {
+    f16 => F16, f32, f16::to_f64, round_to_half;
+    f32 => F32, f32, f64::from, |x| x as f32;
+    f64 => F64, f64, core::convert::identity, core::convert::identity;
+}
+
+/// The nearest value of 16 bits. The conversion of the crate `half` rounds to 32 bits on the way, and so twice; this first rounding is to
+/// odd, after which the second one is right.
+fn round_to_half(x: f64) -> f16 {
+    let nearest = x as f32;
+    let error = f64::from(nearest) - x;
+    if error == 0.0 || !nearest.is_finite() {
+        return f16::from_f32(nearest);
+    }
+    let towards_zero = nearest.to_bits() - u32::from((error > 0.0) == (x > 0.0));
+    f16::from_f32(f32::from_bits(towards_zero | 1))
+}
+
+/// The same for the array of an input whatever its element type.
+macro_rules! each {
+    ($input:expr, $array:ident => $result:expr) => {
+        match $input {
+            Input::F16($array) => $result,
+            Input::F32($array) => $result,
+            Input::F64($array) => $result,
+        }
+    };
+}
+pub(crate) use each;
 
 /// Points, one per row, of any element type and any strides. Tiles are converted to the type of the computation while
 /// they are packed, so that one call may mix element types.
 #[derive(Clone, Debug)]
 #[doc(hidden)]
 pub enum Input<'a> {
+    /// Half precision.
+    F16(ArrayView2<'a, f16>),
     /// Single precision.
     F32(ArrayView2<'a, f32>),
     /// Double precision.
@@ -106,42 +138,27 @@ impl<'a> Input<'a> {
     where
         'a: 'b,
     {
-        match self {
-            Input::F32(a) => Input::F32((*a).reborrow()),
-            Input::F64(a) => Input::F64((*a).reborrow()),
-        }
+        each!(self, a => Element::erase((*a).reborrow()))
     }
 
     /// Number of points.
     pub(crate) fn rows(&self) -> usize {
-        match self {
-            Input::F32(a) => a.nrows(),
-            Input::F64(a) => a.nrows(),
-        }
+        each!(self, a => a.nrows())
     }
 
     /// Number of components of a point.
     pub(crate) fn columns(&self) -> usize {
-        match self {
-            Input::F32(a) => a.ncols(),
-            Input::F64(a) => a.ncols(),
-        }
+        each!(self, a => a.ncols())
     }
 
     /// The points in double precision.
     pub(crate) fn to_f64(&self) -> Array2<f64> {
-        match self {
-            Input::F32(a) => a.mapv(f64::from),
-            Input::F64(a) => a.to_owned(),
-        }
+        each!(self, a => a.mapv(Element::to_f64))
     }
 
     /// Some of the points, in double precision.
     pub(crate) fn select(&self, chosen: &[usize]) -> Array2<f64> {
-        match self {
-            Input::F32(a) => a.select(Axis(0), chosen).mapv(f64::from),
-            Input::F64(a) => a.select(Axis(0), chosen),
-        }
+        each!(self, a => a.select(Axis(0), chosen).mapv(Element::to_f64))
     }
 
     /// Whether both are the same points, bit for bit or by equal values.
@@ -153,6 +170,7 @@ impl<'a> Input<'a> {
             a.dim() == b.dim() && (at_same_place || a.iter().zip(b).all(equal))
         }
         match (self, other) {
+            (Input::F16(a), Input::F16(b)) => same(a, b),
             (Input::F32(a), Input::F32(b)) => same(a, b),
             (Input::F64(a), Input::F64(b)) => same(a, b),
             _ => false,
@@ -161,10 +179,7 @@ impl<'a> Input<'a> {
 
     /// The same points, for a shorter time.
     pub(crate) fn view(&self) -> Input<'_> {
-        match self {
-            Input::F32(a) => Input::F32(a.view()),
-            Input::F64(a) => Input::F64(a.view()),
-        }
+        each!(self, a => Element::erase(a.view()))
     }
 }
 

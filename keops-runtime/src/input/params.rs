@@ -11,7 +11,7 @@ use ndarray::{ArrayBase, ArrayView1, Data, Ix1};
     message = "`{Self}` cannot stand for a `Pm` variable with elements of type `{T}`",
     label = "expected a parameter",
     note = "accepted are `&[T]`, `&[T; D]`, `&Vec<T>`, `&Array1<T>`, `ArrayView1<T>`, and a bare `T` where the dimension is 1",
-    note = "all arrays of one call have the same element type, `f32` or `f64`"
+    note = "all arrays of one call have the same element type, `f32`, `f64` or `half::f16`"
 )]
 pub trait IntoParams<'a, T: Element> {
     /// The values as a parameter.
@@ -30,7 +30,7 @@ macro_rules! bare {
         }
     )*};
 }
-bare!(f32, f64);
+bare!(half::f16, f32, f64);
 
 impl<'a, T: Element> IntoParams<'a, T> for &[T] {
     fn into_params(self) -> Argument<'a> {

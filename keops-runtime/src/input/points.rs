@@ -12,7 +12,7 @@ use ndarray::{ArrayBase, ArrayRef, ArrayView1, ArrayView2, Axis, Data, Ix1, Ix2}
     message = "`{Self}` cannot stand for a `Vi` or `Vj` variable with elements of type `{T}`",
     label = "expected points",
     note = "accepted are `&Array2<T>`, `ArrayView2<T>`, `&Array1<T>`, `&[[T; D]]`, `&Vec<[T; D]>`, `&[T]` and `&Vec<T>`",
-    note = "all arrays of one call have the same element type, `f32` or `f64`"
+    note = "all arrays of one call have the same element type, `f32`, `f64` or `half::f16`"
 )]
 pub trait IntoPoints<'a, T: Element> {
     /// The array as points of dimension `dim`.

@@ -1,6 +1,6 @@
 //! Scalars that closures capture.
 
-/// A number that a formula in closure form may capture from the scope around it: `f32`, `f64`, an integer, or a
+/// A number that a formula in closure form may capture from the scope around it: `f32`, `f64`, `half::f16`, an integer, or a
 /// reference to one. It becomes a parameter of the kernel.
 #[diagnostic::on_unimplemented(
     message = "a formula cannot capture a value of type `{Self}`",
@@ -22,6 +22,13 @@ macro_rules! scalar {
     )*};
 }
 scalar!(f32, f64, i8, i16, i32, i64, isize, u8, u16, u32, u64, usize);
+
+impl Scalar for half::f16 {
+    #[inline]
+    fn widened(self) -> f64 {
+        self.to_f64()
+    }
+}
 
 impl<S: Scalar> Scalar for &S {
     #[inline]
