@@ -199,7 +199,7 @@ fn plot(comparison: &Comparison) -> Result<Picture, PictureError> {
     let (x, y) = axes();
     let heading = "Sums, Gaussian kernel, σ = 0.01";
     let mut panel = picture.panel(heading, [0.5, 0.0, 1.0, 1.0], x, y)?;
-    let range = [0.0, comparison.largest_sum()];
+    let range = [0.0, comparison.largest_sum().ceil()];
     let coloured = points(0..comparison.x.nrows())
         .zip(comparison.sums.iter().step_by(step))
         .map(|((x, y), &sum)| (x, y, sum));

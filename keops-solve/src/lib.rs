@@ -57,6 +57,23 @@
 //! bare number where the dimension is 1). Elements are `f32`, `f64` or [`half::f16`] (computed in `f32`, rounded once), inferred from the arrays. `bind` itself
 //! checks and computes nothing; arrays that do not fit are an [`Error`] of `run` or `solve` that names the variable.
 //!
+//! # Batches
+//!
+//! `bind_batch` of [`genred!`] takes arrays with batch dimensions in front of their own, as [`IntoBatch`] lists them, and broadcasts these: missing
+//! ones and those of length 1 are repeated. The result has the batch dimensions in front ([`BoundBatch`]).
+//!
+//! ```
+//! use keops_solve::ndarray::{Array2, Array3};
+//! use keops_solve::prelude::*;
+//!
+//! let conv = genred!("Exp(-g*SqDist(x,y))*b", x = Vi(3), y = Vj(3), b = Vj(1), g = Pm(1), axis = 1);
+//! let (x, b) = (Array3::<f64>::ones((8, 20, 3)), Array3::ones((8, 20, 1))); // eight clouds of twenty points
+//! let g = Array2::from_shape_fn((8, 1), |(k, _)| k as f64); // a parameter for each
+//! let out = conv.bind_batch(&x, &x, &b, &g).run()?;
+//! assert_eq!(out.shape(), [8, 20, 1]);
+//! # Ok::<(), keops_solve::Error>(())
+//! ```
+//!
 //! # Block-sparse reductions
 //!
 //! Where far pairs of points contribute next to nothing, sort the points into clusters and let [`Ranges`] say which pairs of clusters

@@ -1,5 +1,6 @@
 //! Arrays of all kinds through the macros, and what is said about those that do not fit.
 
+use keops_solve::half::f16;
 use keops_solve::ndarray::{Array1, Array2, ArrayView2, Axis, array, s};
 use keops_solve::{Error, genred, kernel_solve, lazy, prelude::*};
 use keops_tests::data::{distance, gaussian, points};
@@ -211,4 +212,56 @@ fn the_arrays_of_a_system() {
     );
     // Equal points in another array are the same points.
     assert!(kinv.bind(&x, &x.clone(), &b).alpha(1.0).solve().is_ok());
+}
+
+/// What single precision gives for the same numbers is rounded once.
+#[test]
+fn half_precision_is_stored_and_single_precision_computed() {
+    let half = |a: &Array2<f64>| a.mapv(f16::from_f64);
+    let (x, y, b) = (points(37, 3, 1), points(301, 3, 2), points(301, 2, 3));
+    let (x, y, b, g) = (half(&x), half(&y), half(&b), f16::from_f64(0.7));
+    let [x32, y32, b32] = [&x, &y, &b].map(|a| a.mapv(f16::to_f32));
+    let single = Conv.bind(&x32, &y32, &b32, g.to_f32()).run().unwrap();
+    let out: Array2<f16> = Conv.bind(&x, &y, &b, g).run().unwrap();
+    assert_eq!(out, single.mapv(f16::from_f32));
+    let [x64, y64, b64] = [&x, &y, &b].map(|a| a.mapv(f16::to_f64));
+    let exact = gaussian(&x64, &y64, g.to_f64()).dot(&b64);
+    let careful = Conv
+        .bind(&x, &y, &b, g)
+        .accumulate(Accumulate::F64)
+        .run()
+        .unwrap();
+    for ((single, double), exact) in out.iter().zip(&careful).zip(&exact) {
+        for rounded in [single, double] {
+            assert!((rounded.to_f64() - exact).abs() <= (f64::exp2(-11.0) + 1e-5) * exact.abs());
+        }
+    }
+    // All that takes other types takes this one.
+    let rows: Vec<[f16; 3]> = x.rows().into_iter().map(|x| [x[0], x[1], x[2]]).collect();
+    let flat: Vec<f16> = y.iter().copied().collect();
+    assert_eq!(Conv.bind(&rows, &flat, b.view(), &[g]).run().unwrap(), out);
+    assert_eq!(
+        Conv.bind_batch(&x, &y, &b, g).run().unwrap(),
+        out.clone().into_dyn()
+    );
+    let captured = genred!(|x: Vi(3), y: Vj(3), b: Vj(2)| (-g * x.sqdist(y)).exp() * b, axis = 1);
+    assert_eq!(captured.bind(&x, &y, &b).run().unwrap(), out);
+}
+
+#[test]
+fn systems_of_half_precision_are_solved_in_single_and_double() {
+    let x = points(80, 1, 1).mapv(f16::from_f64);
+    let b = points(80, 1, 2).mapv(f16::from_f64);
+    let gaussian = lazy!(|x: Vi(1), y: Vj(1)| (-10.0 * x.sqdist(y)).exp());
+    let matrix = gaussian.bind(&x, &x);
+    let solution = matrix.rhs(&b).alpha(0.1).eps(1e-9).solve().unwrap();
+    let (wide, a) = (x.mapv(f16::to_f64), &solution.values_f64);
+    let residual = gaussian.bind(&wide, &wide).dot(a).unwrap() + 0.1 * a - b.mapv(f16::to_f64);
+    assert!(residual.iter().all(|r| r.abs() < 1e-7));
+    assert_eq!(solution.values, a.mapv(f16::from_f64));
+    let dense: Array2<f16> = matrix.to_dense().unwrap();
+    assert_eq!(dense[(3, 3)], f16::ONE);
+    let nearest = matrix.argmax(1).unwrap();
+    assert_eq!(matrix.max(1).unwrap()[(7, 0)], f16::ONE);
+    assert_eq!(x[(nearest[(7, 0)], 0)], x[(7, 0)]);
 }

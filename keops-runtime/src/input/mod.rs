@@ -224,3 +224,34 @@ pub enum Mismatch {
         length: usize,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::round_to_half;
+    use half::f16;
+
+    /// Between neighbours, the nearer one is taken, and the even one in the middle, whatever the distance from it.
+    #[test]
+    fn halves_are_rounded_once() {
+        for bits in (0..0x7bff_u16).chain(0x8000..0xfbff) {
+            let (low, high) = (f16::from_bits(bits), f16::from_bits(bits + 1));
+            let middle = 0.5 * (low.to_f64() + high.to_f64());
+            let even = if bits % 2 == 0 { low } else { high };
+            assert_eq!(round_to_half(middle).to_bits(), even.to_bits());
+            assert_eq!(round_to_half(low.to_f64()).to_bits(), bits);
+            // Closer to the middle than single precision can tell.
+            let inside = middle * (1.0 - f64::EPSILON);
+            let outside = middle * (1.0 + f64::EPSILON);
+            assert_eq!(round_to_half(inside).to_bits(), bits, "{middle}");
+            assert_eq!(round_to_half(outside).to_bits(), bits + 1, "{middle}");
+        }
+        assert_eq!(round_to_half(65519.999), f16::MAX);
+        for infinite in [65520.0, 1e300, f64::INFINITY] {
+            assert_eq!(round_to_half(infinite), f16::INFINITY);
+            assert_eq!(round_to_half(-infinite), f16::NEG_INFINITY);
+        }
+        assert_eq!(round_to_half(1e-60).to_bits(), 0);
+        assert_eq!(round_to_half(-1e-60).to_bits(), 0x8000);
+        assert!(round_to_half(f64::NAN).is_nan());
+    }
+}
