@@ -146,6 +146,16 @@ pub enum Error {
         /// Why not.
         source: InstructionSetError,
     },
+    /// A device has too little memory.
+    #[error(
+        "device memory: {bytes} bytes were asked for at once, and {free} are free; use fewer points at a time, or Backend::Cpu"
+    )]
+    DeviceMemory {
+        /// The bytes of the allocation that failed.
+        bytes: usize,
+        /// The bytes that were free.
+        free: usize,
+    },
     /// A backend was asked for that cannot run here.
     #[error("backend {backend}: {reason}")]
     Backend {

@@ -173,6 +173,9 @@ pub trait Kernel: Copy + Send + Sync + 'static {
     const COST: usize;
     /// An estimate of the temporaries alive at once in [`Kernel::pair`], for the choice of rows per register block.
     const LIVE: usize;
+    /// [`hoist_i`](Kernel::hoist_i), [`hoist_j`](Kernel::hoist_j) and [`pair`](Kernel::pair) as device functions of CUDA, which `cuda/kernels/kernel.cu`
+    /// calls. Empty for a kernel that runs on processors only.
+    const CUDA: &'static str = "";
 
     /// The aliases, by position, that trade places when i and j are exchanged, if the kernel is symmetric under that
     /// exchange: the matrix is symmetric when each pair is bound to the same points. Empty where the user vouches for it.

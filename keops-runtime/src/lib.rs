@@ -2,6 +2,8 @@
 
 mod bound;
 mod cpu;
+#[doc(hidden)]
+pub mod cuda;
 mod error;
 pub mod gp;
 mod input;
@@ -18,6 +20,7 @@ pub use bound::{
     Adjoint, Axis, BoundBatch, BoundMatrix, BoundReduction, Differentiable,
     DifferentiableOperation, Forward, ForwardSolve, GradientFormulas, KernelOperator, Operand,
     Operation, Orientation, Rectangular, Stack, SymbolicMatrix, System, SystemGradients, operation,
+    product_source, reduction_source,
 };
 pub use error::Error;
 pub use half;

@@ -1,6 +1,8 @@
 //! How a reduction is to be carried out: the options between `bind` and `run`.
 
 use crate::Error;
+use crate::cpu::{Pairing, Problem};
+use crate::cuda::Device;
 use crate::ranges::{Pattern, Ranges};
 use crate::signature::Sizes;
 use crate::simd::{InstructionSet, InstructionSetError};
@@ -10,12 +12,12 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Backend {
-    /// The best available one.
+    /// A CUDA device, the first one, where there is one and the work is worth it; otherwise the processor.
     #[default]
     Auto,
     /// The processor, all threads of the current rayon pool.
     Cpu,
-    /// The CUDA device of this index. This version has no CUDA backend, so that running is an [`Error::Backend`].
+    /// The CUDA device of this index. Where it cannot be used, running is an [`Error::Backend`] that says what is missing.
     Cuda(usize),
 }
 
@@ -80,17 +82,32 @@ impl CallOptions {
         ranges.map(|ranges| ranges.half(axis, sizes)).transpose()
     }
 
-    /// The instruction set to use.
+    /// The hardware to use.
     ///
     /// # Errors
-    /// [`Error::Backend`] if CUDA is asked for, [`Error::InstructionSet`] if the option or the environment names one that cannot be used.
-    pub(crate) fn resolve(&self) -> Result<InstructionSet, Error> {
+    /// [`Error::Backend`] if a device is asked for that cannot be used, [`Error::InstructionSet`] if the option or the environment names an
+    /// instruction set that cannot be used.
+    pub(crate) fn resolve(&self) -> Result<Hardware, Error> {
         if let Backend::Cuda(device) = self.backend {
-            return Err(Error::Backend {
+            let refused = |reason| Error::Backend {
                 backend: format!("Cuda({device})"),
-                reason: "this version of keops-solve has no CUDA backend; use Backend::Auto or Backend::Cpu".into(),
-            });
+                reason,
+            };
+            Device::get(device).map_err(|error| match error {
+                Error::Backend { reason, .. } => refused(reason),
+                other => other,
+            })?;
+            if self.ranges.is_some() {
+                return Err(refused("block-sparse ranges run on the processor only; use Backend::Auto or Backend::Cpu".into()));
+            }
         }
+        Ok(Hardware {
+            isa: self.isa()?,
+            backend: self.backend,
+        })
+    }
+
+    fn isa(&self) -> Result<InstructionSet, Error> {
         let Some(requested) = self.instruction_set else {
             return InstructionSet::from_environment().map_err(|source| Error::InstructionSet {
                 origin: "KEOPS_ISA",
@@ -104,6 +121,59 @@ impl CallOptions {
                 origin: "instruction_set",
                 source: InstructionSetError::Unavailable(requested),
             })
+        }
+    }
+}
+
+/// Where reductions run.
+#[derive(Clone, Copy, Debug)]
+#[doc(hidden)]
+pub struct Hardware {
+    /// The instruction set of what runs on the processor.
+    pub(crate) isa: InstructionSet,
+    backend: Backend,
+}
+
+/// From so many instructions (per pair, not per vector of pairs) on, some milliseconds on many cores, a device is worth the way of
+/// the arrays.
+const DEVICE_WORK: u128 = 1 << 30;
+
+impl Hardware {
+    /// The processor, even where a device is chosen.
+    pub(crate) fn processor(self) -> Self {
+        Hardware {
+            backend: Backend::Cpu,
+            ..self
+        }
+    }
+
+    /// Whether the reduction of these terms goes to a device.
+    pub(crate) fn has_device<P: Pairing>(self, problem: &Problem<'_>) -> bool {
+        match self.backend {
+            Backend::Cpu => false,
+            Backend::Cuda(_) => true,
+            Backend::Auto => {
+                let pairs = problem.rows.count() as u128 * problem.columns.count() as u128;
+                let worth = pairs.saturating_mul(P::COST as u128) >= DEVICE_WORK;
+                worth && problem.pattern.is_none() && Device::get(0).is_ok()
+            }
+        }
+    }
+
+    /// Runs a reduction with the terms of `P` on a device, if that is the choice, and tells whether it was. Where the choice is free, a device that
+    /// fails, for want of memory for example, leaves the work to the processor.
+    pub(crate) fn on_device<P: Pairing>(
+        self,
+        problem: &Problem<'_>,
+        run: impl FnOnce(&Device) -> Result<(), Error>,
+    ) -> Result<bool, Error> {
+        match self.backend {
+            Backend::Cpu => Ok(false),
+            Backend::Cuda(device) => run(Device::get(device)?).map(|()| true),
+            Backend::Auto if self.has_device::<P>(problem) => {
+                Ok(Device::get(0).is_ok_and(|device| run(device).is_ok()))
+            }
+            Backend::Auto => Ok(false),
         }
     }
 }

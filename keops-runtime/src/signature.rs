@@ -71,6 +71,15 @@ impl Signature {
         })
     }
 
+    /// Components of the variables of a category together, without those of the unknown, if there is one.
+    pub(crate) fn components(&self, category: Category, unknown: Option<usize>) -> usize {
+        let variables = self.aliases.iter().enumerate();
+        variables
+            .filter(|(position, alias)| alias.category == category && Some(*position) != unknown)
+            .map(|(_, alias)| alias.dim)
+            .sum()
+    }
+
     /// The number of points of a category, on which all its variables must agree.
     fn points(&self, arguments: &[Argument<'_>], category: Category) -> Result<usize, Error> {
         let mut first: Option<(&AliasInfo, usize)> = None;

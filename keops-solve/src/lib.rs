@@ -211,6 +211,46 @@
 //! opt-level = 1
 //! ```
 
+//! # CUDA
+//!
+//! **The CUDA backend has not yet been run on a device.** Its kernels pass all reference cases when their source is compiled as C++ and run
+//! on a processor, and NVIDIA's compiler takes them for sm_80, sm_90 and sm_120; loading, launching and copying have not been tried.
+//!
+//! A formula is emitted as CUDA device functions too, and its reductions run on a device where there is one:
+//!
+//! - [`Backend::Auto`], the default, uses the first device for reductions of some 10^9 instructions and more, and the processor for less, for block-sparse
+//!   reductions, and where the device fails.
+//! - [`Backend::Cuda`] uses the device of that index, whatever the work. Where it cannot, it is an [`Error::Backend`] that says what is missing: the driver, a device, the
+//!   compiler library NVRTC, or a driver that is new enough for it.
+//! - [`Error::DeviceMemory`] says how much memory was asked for and how much was free.
+//!
+//! All reductions over both axes and all ways of adding run there, in `f32` and `f64`; so do products with matrices and with operators inside
+//! solves, whose vectors cross the bus once per iteration. Block-sparse reductions, dense copies and the rows of preconditioners are
+//! computed on the processor.
+//!
+//! Results are the same bit for bit from run to run on the same device: there are no atomic additions, and columns that are cut into parts
+//! are merged in order. They differ from those of the processor by roundings. In single precision `2^x`, of which kernels such as the Gaussian are made, is
+//! one instruction with an error of up to 2 units in the last place.
+//!
+//! Nothing of NVIDIA's is needed to build: the driver and NVRTC are loaded when they are first needed. To run, NVRTC has to be there
+//! (`pip install nvidia-cuda-nvrtc`, or a CUDA toolkit). A kernel is compiled when it is first used, which takes some
+//! 50 milliseconds, and kept on disk. Without the feature `cuda`, on by default, there is no such backend.
+//!
+//! | environment variable | |
+//! |---|---|
+//! | `KEOPS_NVRTC` | the file of the compiler library, `/path/to/libnvrtc.so.12`, if it is not on the search path |
+//! | `KEOPS_CACHE` | the folder of compiled kernels, in place of `keops-solve` in the user's folder for caches; empty for none |
+//!
+//! `cuda_source`, a method of what the macros make, gives the complete source of a kernel, for reading and checking:
+//!
+//! ```
+//! use keops_solve::prelude::*;
+//!
+//! let conv = genred!("Exp(-g*SqDist(x,y))*b", x = Vi(3), y = Vj(3), b = Vj(2), g = Pm(1), axis = 1);
+//! let source = conv.cuda_source::<f32>();
+//! assert!(source.contains("__global__"));
+//! ```
+
 pub use keops_runtime::half;
 pub use keops_runtime::solve::{
     self, ColumnReport, Entries, Estimate, EstimateError, EstimateOptions, Failure, FnOperator,
@@ -235,13 +275,15 @@ pub mod keops {}
 #[doc(hidden)]
 pub mod __private {
     pub use keops_macros::{genred, kernel_solve, lazy};
+    pub use keops_runtime::cuda;
     pub use keops_runtime::kernel::{Accumulator, Fetch, Kernel};
     pub use keops_runtime::simd::{Real, Simd};
     pub use keops_runtime::{
         Adjoint, AliasInfo, Axis, BoundBatch, BoundMatrix, BoundReduction, Category,
         Differentiable, Element, Error, GradientFormulas, IntoBatch, IntoParams, IntoPoints,
-        Signature, System, operation, scalar,
+        Signature, System, operation, product_source, reduction_source, scalar,
     };
+    pub use std::string::String;
     pub use std::vec;
     pub use std::vec::Vec;
 }

@@ -37,11 +37,14 @@ impl Precision for f32 {
     }
 }
 
-/// One array of a result: its shape, and its values with the tolerance that they are due (none for indices).
+/// One array of a result.
 pub struct Part {
-    shape: Vec<usize>,
-    values: Vec<f64>,
-    tolerance: f64,
+    /// The lengths of its axes.
+    pub shape: Vec<usize>,
+    /// Its numbers, row after row.
+    pub values: Vec<f64>,
+    /// The largest difference that is accepted, relative to the largest value of the reference; 0 for indices.
+    pub tolerance: f64,
 }
 
 /// What a reduction may return.
@@ -106,15 +109,20 @@ impl<A: Parts, B: Parts> Parts for (A, B) {
     }
 }
 
+/// All cases.
+pub fn cases() -> &'static [Case] {
+    static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
+        parse(include_str!("../data/cases.json")).expect("the reference cases are well-formed")
+    });
+    &CASES
+}
+
 /// The case of this name.
 ///
 /// # Panics
 /// If there is none.
 pub fn case(name: &str) -> &'static Case {
-    static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
-        parse(include_str!("../data/cases.json")).expect("the reference cases are well-formed")
-    });
-    CASES
+    cases()
         .iter()
         .find(|case| case.name == name)
         .unwrap_or_else(|| panic!("no reference case is called {name}"))
@@ -148,7 +156,11 @@ pub fn conforms<T: Precision, P: Parts>(
     }
 }
 
-fn compare(part: &Part, expected: &Output, what: &str) {
+/// Checks an array of a result against that of the reference.
+///
+/// # Panics
+/// If it differs.
+pub fn compare(part: &Part, expected: &Output, what: &str) {
     // KeOps drops the last axis of the K smallest values of a scalar formula.
     let with_axis = [&expected.shape[..], &[1]].concat();
     assert!(

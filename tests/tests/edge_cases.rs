@@ -136,23 +136,32 @@ fn options_outside_their_range_are_errors() {
 }
 
 #[test]
-fn there_is_no_cuda_backend_yet() {
+fn a_device_that_cannot_be_used_is_an_error_that_says_why() {
     let (x, b) = (points(10, 2, 1), points(10, 1, 2));
-    let cuda = Backend::Cuda(0);
-    let error = Conv.bind(&x, &x, &b).backend(cuda).run().unwrap_err();
-    assert!(
-        error.to_string().starts_with("backend Cuda(0): "),
-        "{error}"
-    );
-    let error = Inverse.bind(&x, &x, &b).backend(cuda).solve().unwrap_err();
-    assert!(
-        matches!(error, SolveError::Input(Error::Backend { .. })),
-        "{error}"
-    );
-    let error = Gaussian.bind(&x, &x).backend(cuda).dot(&b).unwrap_err();
-    assert!(matches!(error, Error::Backend { .. }), "{error}");
     for backend in [Backend::Auto, Backend::Cpu] {
         assert!(Conv.bind(&x, &x, &b).backend(backend).run().is_ok());
+    }
+    // No machine has so many devices.
+    for device in [0, 1_000_000] {
+        let cuda = Backend::Cuda(device);
+        let Err(error) = Conv.bind(&x, &x, &b).backend(cuda).run() else {
+            assert_eq!(device, 0);
+            continue;
+        };
+        let text = error.to_string();
+        let missing = ["driver", "device", "NVRTC"];
+        let expected = format!("backend Cuda({device}): ");
+        assert!(
+            text.starts_with(&expected) && missing.iter().any(|it| text.contains(it)),
+            "{text}"
+        );
+        let error = Inverse.bind(&x, &x, &b).backend(cuda).solve().unwrap_err();
+        assert!(
+            matches!(error, SolveError::Input(Error::Backend { .. })),
+            "{error}"
+        );
+        let error = Gaussian.bind(&x, &x).backend(cuda).dot(&b).unwrap_err();
+        assert!(matches!(error, Error::Backend { .. }), "{error}");
     }
 }
 

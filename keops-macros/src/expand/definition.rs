@@ -205,6 +205,7 @@ impl Definition<'_> {
                 quote!(#runtime::BoundMatrix::new(&Self::SIGNATURE, #arguments, #captured)),
             ),
         };
+        let source = self.cuda_source();
         quote! {
             #signature
 
@@ -213,12 +214,72 @@ impl Definition<'_> {
                 #text
             }
 
+            /// The complete source of the kernel for CUDA with elements of type `T`: of the reduction, or of the product of the matrix with
+            /// vectors. It needs no headers.
+            pub fn cuda_source<T: #runtime::Element>(&self) -> #runtime::String {
+                #source
+            }
+
             /// Binds arrays to the variables of the formula. Nothing is computed and nothing is checked yet.
             pub fn bind<'a, T: #runtime::Element>(&self, #(#parameters),*) -> #runtime::#returned {
                 #made
             }
 
             #bind_batch
+        }
+    }
+
+    /// The source of the kernel for CUDA.
+    fn cuda_source(&self) -> TokenStream {
+        let runtime = runtime(self.input);
+        let product = |axis: &Literal, vectors: usize, unknown: TokenStream| {
+            let vectors = Literal::usize_unsuffixed(vectors);
+            quote! {
+                #runtime::product_source::<T, Self, #runtime::Axis<#axis>, #vectors>(
+                    &Self::SIGNATURE,
+                    ::core::option::Option::#unknown,
+                )
+            }
+        };
+        match self.bind {
+            Bind::Reduction {
+                axis,
+                operation,
+                count,
+            } => {
+                let axis = Literal::usize_unsuffixed(axis);
+                let operation = Ident::new(operation, Span::call_site());
+                let count = count.map(|count| {
+                    let count = Literal::usize_unsuffixed(count);
+                    quote!((#count))
+                });
+                quote! {
+                    #runtime::reduction_source::<T, Self, _, #runtime::Axis<#axis>>(
+                        &Self::SIGNATURE,
+                        #runtime::operation::#operation #count,
+                        &::core::default::Default::default(),
+                    )
+                }
+            }
+            Bind::System {
+                axis,
+                unknown,
+                matrix,
+            } => {
+                let axis = Literal::usize_unsuffixed(axis);
+                let vectors = if matrix {
+                    0
+                } else {
+                    width(self.aliases[unknown].dim)
+                };
+                let unknown = Literal::usize_unsuffixed(unknown);
+                product(&axis, vectors, quote!(Some(#unknown)))
+            }
+            Bind::Matrix => {
+                // Only a scalar formula can be multiplied with a vector; another one is summed.
+                let vectors = usize::from(self.kernel.dim() == 1);
+                product(&Literal::usize_unsuffixed(1), vectors, quote!(None))
+            }
         }
     }
 

@@ -49,7 +49,7 @@ impl<'a, T: Element> System<'a, T> {
                 pattern: options.pattern(O::AXIS, sizes)?,
                 call: call.reborrow(),
                 axis: O::AXIS,
-                isa: options.resolve()?,
+                hardware: options.resolve()?,
                 options: in_solve(options),
             };
             let e = lambda.mapv(|lambda| -lambda);

@@ -140,6 +140,7 @@ impl<'a> BatchCall<'a> {
             rows: Points::new(rows),
             columns: Points::new(columns),
             params: Vec::new(),
+            formula: self.signature.formula,
             pattern: options.pattern(O::AXIS, extents.sizes)?,
             batch: Some(Batch {
                 elements: extents.elements,
@@ -292,13 +293,16 @@ impl<'a, T: Element, K: Kernel, Op: Operation<T>, O: Orientation> BoundBatch<'a,
     /// As for [`BoundReduction::run`](super::BoundReduction::run), and [`Error::Batch`] if the batch dimensions of an array fit neither
     /// those of the others nor 1.
     pub fn run(&self) -> Result<<Op::Output as Stack>::Stacked, Error> {
-        let isa = self.options.resolve()?;
+        let hardware = self.options.resolve()?;
         let extents = self.call.extents()?;
         let problem = self.call.problem::<O>(&extents, &self.options)?;
         let (components, rows) = (self.call.signature.out_dim, problem.rows.count());
-        let out =
-            self.operation
-                .evaluate::<O::Pairing<K>>(isa, &self.options, &problem, components)?;
+        let out = self.operation.evaluate::<O::Pairing<K>>(
+            hardware,
+            &self.options,
+            &problem,
+            components,
+        )?;
         out.stack(&extents.batch, rows)
     }
 }

@@ -101,6 +101,7 @@ impl<'a> Call<'a> {
             rows,
             columns,
             params,
+            formula: self.signature.formula,
             pattern,
             batch: None,
         }

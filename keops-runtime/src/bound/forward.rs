@@ -31,20 +31,23 @@ impl<'a, T: Element, K: Kernel, Op: DifferentiableOperation<T>, O: Orientation>
     where
         K: Differentiable<N>,
     {
-        let isa = self.options.resolve()?;
+        let hardware = self.options.resolve()?;
         let sizes = self.call.sizes()?;
         let pattern = self.options.pattern(O::AXIS, sizes)?;
         let problem = self.call.with_unknown::<O>(sizes, pattern.clone(), None);
         let components = self.call.signature.out_dim;
-        let (value, saved) =
-            self.operation
-                .forward::<O::Pairing<K>>(isa, &self.options, &problem, components)?;
+        let (value, saved) = self.operation.forward::<O::Pairing<K>>(
+            hardware,
+            &self.options,
+            &problem,
+            components,
+        )?;
         let pass = Pass {
             call: self.call.clone(),
             sizes,
             axis: O::AXIS,
             pattern,
-            isa,
+            hardware,
             options: self.options.clone(),
         };
         Ok(Forward {

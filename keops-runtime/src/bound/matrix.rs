@@ -3,12 +3,12 @@
 use super::operand::Width;
 use super::operation::{self, Operation, sum};
 use super::operator::KernelOperator;
-use super::{Axis, Call, Operand, Orientation, Rectangular, System};
+use super::{Axis, Call, Operand, Orientation, Rectangular, System, product_source};
 use crate::Error;
 use crate::cpu::{Pairing, Problem, Weighted, dense, diagonal, mirrored};
 use crate::input::{Argument, Element, IntoPoints};
 use crate::kernel::{Features, Kernel};
-use crate::options::{CallOptions, option_methods};
+use crate::options::{CallOptions, Hardware, option_methods};
 use crate::reduce::Summation;
 use crate::signature::{Category, Signature};
 use crate::simd::{InstructionSet, Real};
@@ -205,11 +205,17 @@ impl<T: Element, K: Kernel, O: Orientation> BoundMatrix<'_, T, K, O> {
         self.call.signature.formula
     }
 
+    /// The complete source of the kernel for CUDA that multiplies the matrix with a vector; it needs no headers. For scalar formulas only.
+    pub fn cuda_source(&self) -> String {
+        const { assert_scalar::<K>() }
+        product_source::<T, K, O, 1>(self.call.signature, None)
+    }
+
     fn along<P: Orientation, Op: Operation<T>>(&self, operation: Op) -> Result<Op::Output, Error> {
-        let isa = self.options.resolve()?;
+        let hardware = self.options.resolve()?;
         let problem = self.call.problem::<P>(&self.options)?;
         let components = self.call.signature.out_dim;
-        operation.evaluate::<P::Pairing<K>>(isa, &self.options, &problem, components)
+        operation.evaluate::<P::Pairing<K>>(hardware, &self.options, &problem, components)
     }
 }
 
@@ -268,7 +274,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
 
     fn dot<V: Operand<T>>(&self, v: V) -> Result<Array<T, V::Dim>, Error> {
         const { assert_scalar::<K>() }
-        let isa = self.options.resolve()?;
+        let hardware = self.options.resolve()?;
         let problem = self.call.problem::<O>(&self.options)?;
         let array = v.array();
         let shape = array.shape().to_vec();
@@ -289,20 +295,20 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
         let out_view = out.view_mut();
         if symmetric {
             symmetric_product::<O::Pairing<K>, T::Compute, T, T, 0>(
-                isa,
+                hardware,
                 &self.options,
                 &problem,
                 weights,
                 out_view,
-            );
+            )?;
         } else {
             product::<O::Pairing<K>, T::Compute, T, T, 0>(
-                isa,
+                hardware,
                 &self.options,
                 &problem,
                 weights,
                 out_view,
-            );
+            )?;
         }
         Ok(V::Dim::restore(out))
     }
@@ -347,7 +353,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
 
     fn to_dense(&self) -> Result<Array2<T>, Error> {
         const { assert_scalar::<K>() }
-        let isa = self.options.resolve()?;
+        let isa = self.options.resolve()?.isa;
         let problem = self.call.problem::<O>(&self.options)?;
         let (rows, columns) = (problem.rows.count(), problem.columns.count());
         let too_large = || Error::Shape {
@@ -371,28 +377,28 @@ const SEVERAL: usize = 4;
 /// Writes `sum_j k(i, j) v_j` to `out`, of shape `(rows, vectors)`, for the scalar kernel `P`, evaluating in `C`.
 /// `weights` has shape `(columns, vectors)`. `W` vectors are multiplied together; 0 leaves the number open.
 pub(crate) fn product<P: Pairing, C: Real, V: Element, T: Element, const W: usize>(
-    isa: InstructionSet,
+    hardware: Hardware,
     options: &CallOptions,
     problem: &Problem<'_>,
     weights: ArrayView2<'_, V>,
     out: ArrayViewMut2<'_, T>,
-) {
+) -> Result<(), Error> {
     if const { W > 0 } {
-        product_by::<P, C, V, T, W>(isa, options, problem, weights, out);
+        product_by::<P, C, V, T, W>(hardware, options, problem, weights, out)
     } else if weights.ncols() == 1 {
-        product_by::<P, C, V, T, 1>(isa, options, problem, weights, out);
+        product_by::<P, C, V, T, 1>(hardware, options, problem, weights, out)
     } else {
-        product_by::<P, C, V, T, SEVERAL>(isa, options, problem, weights, out);
+        product_by::<P, C, V, T, SEVERAL>(hardware, options, problem, weights, out)
     }
 }
 
 fn product_by<P: Pairing, C: Real, V: Element, T: Element, const W: usize>(
-    isa: InstructionSet,
+    hardware: Hardware,
     options: &CallOptions,
     problem: &Problem<'_>,
     weights: ArrayView2<'_, V>,
     mut out: ArrayViewMut2<'_, T>,
-) {
+) -> Result<(), Error> {
     let vectors = weights.ncols();
     for from in (0..vectors).step_by(W) {
         let to = vectors.min(from + W);
@@ -401,23 +407,25 @@ fn product_by<P: Pairing, C: Real, V: Element, T: Element, const W: usize>(
             .columns
             .push(V::erase(weights.slice(s![.., from..to])), W);
         let out = out.slice_mut(s![.., from..to]);
-        sum::<Weighted<P, W>, C, T>(isa, options, &problem, out);
+        sum::<Weighted<P, W>, C, T>(hardware, options, &problem, out)?;
     }
+    Ok(())
 }
 
 /// [`product`] for a kernel that is symmetric for the points of `problem`, which takes about half the time for many points.
 pub(crate) fn symmetric_product<P: Pairing, C: Real, V: Element, T: Element, const W: usize>(
-    isa: InstructionSet,
+    hardware: Hardware,
     options: &CallOptions,
     problem: &Problem<'_>,
     weights: ArrayView2<'_, V>,
     out: ArrayViewMut2<'_, T>,
-) {
+) -> Result<(), Error> {
     let summation = Summation::new::<C>(options);
-    let pays = problem.rows.count() >= FEWEST_MIRRORED;
+    let pays = problem.rows.count() >= FEWEST_MIRRORED && !hardware.has_device::<P>(problem);
     if !pays || !summation.is_blocks() || problem.pattern.is_some() {
-        return product::<P, C, V, T, W>(isa, options, problem, weights, out);
+        return product::<P, C, V, T, W>(hardware, options, problem, weights, out);
     }
+    let isa = hardware.isa;
     if const { W > 0 } {
         mirrored_by::<P, C, V, T, W>(isa, summation, problem, weights, out);
     } else if weights.ncols() == 1 {
@@ -425,6 +433,7 @@ pub(crate) fn symmetric_product<P: Pairing, C: Real, V: Element, T: Element, con
     } else {
         mirrored_by::<P, C, V, T, SEVERAL>(isa, summation, problem, weights, out);
     }
+    Ok(())
 }
 
 /// Below so many points it is as fast to compute every entry.

@@ -12,6 +12,7 @@ pub mod operation;
 mod operator;
 mod rectangular;
 mod reduction;
+mod source;
 mod system;
 
 pub use adjoint::{Adjoint, ForwardSolve, SystemGradients};
@@ -25,6 +26,7 @@ pub use operation::Operation;
 pub use operator::KernelOperator;
 pub use rectangular::Rectangular;
 pub use reduction::BoundReduction;
+pub use source::{product_source, reduction_source};
 pub use system::System;
 
 use call::Call;

@@ -9,21 +9,25 @@
 use super::Stack;
 use crate::Error;
 use crate::cpu::{self, Pairing, Problem};
+use crate::cuda::source::{self as cuda, Adding, Outcome, Type};
 use crate::input::Element;
-use crate::options::CallOptions;
+use crate::options::{CallOptions, Hardware};
 use crate::reduce::{self, Candidate, Extreme, Reduction, Smallest, Summation};
-use crate::simd::{InstructionSet, Real};
+use crate::simd::Real;
 use ndarray::{Array, Array2, Array3, ArrayViewMut2, Axis, Dimension, Ix2, Ix3};
 
 /// A reduction as `genred!` names it.
 pub trait Operation<T: Element>: Copy + Send + Sync + 'static {
     /// What it returns.
     type Output: Stack;
+    /// The reduction of a kernel for CUDA, with terms of type `t`.
+    #[doc(hidden)]
+    fn on_device(self, options: &CallOptions, t: Type) -> cuda::Reduction;
     /// Reduces the terms of `P`, each of `components` components.
     #[doc(hidden)]
     fn evaluate<P: Pairing>(
         self,
-        isa: InstructionSet,
+        hardware: Hardware,
         options: &CallOptions,
         problem: &Problem<'_>,
         components: usize,
@@ -46,44 +50,65 @@ pub(super) fn filled<A: Copy, D: Dimension>(shape: D, value: A) -> Result<Array<
 
 /// The first `width` totals of every row.
 fn rows<P: Pairing, T: Element, R: Reduction<Total = f64>>(
-    isa: InstructionSet,
+    hardware: Hardware,
     problem: &Problem<'_>,
     reduction: R,
+    kernel: cuda::Reduction,
     width: usize,
 ) -> Result<Array2<T>, Error> {
     let mut out = filled(Ix2(problem.result_rows(), width), T::from_f64(0.0))?;
-    cpu::reduce::<P, T::Compute, _>(isa, problem, reduction, |job| {
-        T::take_rows(job, out.view_mut());
-    });
+    let done = hardware.on_device::<P>(problem, |device| {
+        device.rows::<P, T::Compute, T>(problem, kernel, out.view_mut())
+    })?;
+    if !done {
+        cpu::reduce::<P, T::Compute, _>(hardware.isa, problem, reduction, |job| {
+            T::take_rows(job, out.view_mut());
+        });
+    }
     Ok(out)
 }
 
 /// The first `k` candidates of every row and component, in arrays of shape `(rows, k, components)`.
 fn candidates<P: Pairing, T: Element, R: Reduction<Total = Candidate>>(
-    isa: InstructionSet,
+    hardware: Hardware,
     problem: &Problem<'_>,
     reduction: R,
+    kernel: cuda::Reduction,
     k: usize,
     components: usize,
 ) -> Result<(Array3<T>, Array3<usize>), Error> {
     let shape = Ix3(problem.result_rows(), k, components);
     let mut values = filled(shape, T::from_f64(0.0))?;
     let mut indices = filled(shape, 0)?;
-    cpu::reduce::<P, T::Compute, _>(isa, problem, reduction, |job| {
-        T::take_candidates(job, &mut values, &mut indices);
-    });
+    let done = hardware.on_device::<P>(problem, |device| {
+        device.candidates::<P, T>(problem, kernel, &mut values, &mut indices)
+    })?;
+    if !done {
+        cpu::reduce::<P, T::Compute, _>(hardware.isa, problem, reduction, |job| {
+            T::take_candidates(job, &mut values, &mut indices);
+        });
+    }
     Ok((values, indices))
 }
 
 /// Writes `sum_j F(i, j)` to `out`, evaluating in `C`. Components beyond the columns of `out` are dropped.
 pub(crate) fn sum<P: Pairing, C: Real, T: Element>(
-    isa: InstructionSet,
+    hardware: Hardware,
     options: &CallOptions,
     problem: &Problem<'_>,
-    out: ArrayViewMut2<'_, T>,
-) {
-    let reduction = reduce::Sum(Summation::new::<C>(options));
-    cpu::reduce::<P, C, _>(isa, problem, reduction, |job| T::take_rows(job, out));
+    mut out: ArrayViewMut2<'_, T>,
+) -> Result<(), Error> {
+    let kernel = cuda::Reduction::Sum(Adding::new(options, Type::of::<C>()));
+    let done = hardware.on_device::<P>(problem, |device| {
+        device.rows::<P, C, T>(problem, kernel, out.view_mut())
+    })?;
+    if !done {
+        let reduction = reduce::Sum(Summation::new::<C>(options));
+        cpu::reduce::<P, C, _>(hardware.isa, problem, reduction, |job| {
+            T::take_rows(job, out)
+        });
+    }
+    Ok(())
 }
 
 /// `sum_j F(i, j)`; 0 where there is no `j`. An array of shape `(rows, components)`.
@@ -95,15 +120,20 @@ pub struct Sum;
 impl<T: Element> Operation<T> for Sum {
     type Output = Array2<T>;
 
+    fn on_device(self, options: &CallOptions, t: Type) -> cuda::Reduction {
+        cuda::Reduction::Sum(Adding::new(options, t))
+    }
+
     fn evaluate<P: Pairing>(
         self,
-        isa: InstructionSet,
+        hardware: Hardware,
         options: &CallOptions,
         problem: &Problem<'_>,
         components: usize,
     ) -> Result<Array2<T>, Error> {
         let reduction = reduce::Sum(Summation::new::<T::Compute>(options));
-        rows::<P, T, _>(isa, problem, reduction, components)
+        let kernel = Operation::<T>::on_device(self, options, Type::of::<T::Compute>());
+        rows::<P, T, _>(hardware, problem, reduction, kernel, components)
     }
 }
 
@@ -118,16 +148,21 @@ pub struct LogSumExp;
 impl<T: Element> Operation<T> for LogSumExp {
     type Output = Array2<T>;
 
+    fn on_device(self, options: &CallOptions, t: Type) -> cuda::Reduction {
+        cuda::Reduction::LogSumExp(Adding::new(options, t), Outcome::Logarithms)
+    }
+
     fn evaluate<P: Pairing>(
         self,
-        isa: InstructionSet,
+        hardware: Hardware,
         options: &CallOptions,
         problem: &Problem<'_>,
         components: usize,
     ) -> Result<Array2<T>, Error> {
         let summation = Summation::new::<T::Compute>(options);
         let reduction = reduce::LogSumExp::of_components(summation, components);
-        rows::<P, T, _>(isa, problem, reduction, components)
+        let kernel = Operation::<T>::on_device(self, options, Type::of::<T::Compute>());
+        rows::<P, T, _>(hardware, problem, reduction, kernel, components)
     }
 }
 
@@ -141,15 +176,26 @@ pub struct WeightedLogSumExp;
 impl<T: Element> Operation<T> for WeightedLogSumExp {
     type Output = Array2<T>;
 
+    fn on_device(self, options: &CallOptions, t: Type) -> cuda::Reduction {
+        cuda::Reduction::LogSumExp(Adding::new(options, t), Outcome::WeightedLogarithms)
+    }
+
     fn evaluate<P: Pairing>(
         self,
-        isa: InstructionSet,
+        hardware: Hardware,
         options: &CallOptions,
         problem: &Problem<'_>,
         components: usize,
     ) -> Result<Array2<T>, Error> {
         let reduction = reduce::LogSumExp::weighted(Summation::new::<T::Compute>(options));
-        rows::<P, T, _>(isa, problem, reduction, components.saturating_sub(1))
+        let kernel = Operation::<T>::on_device(self, options, Type::of::<T::Compute>());
+        rows::<P, T, _>(
+            hardware,
+            problem,
+            reduction,
+            kernel,
+            components.saturating_sub(1),
+        )
     }
 }
 
@@ -163,27 +209,40 @@ pub struct SumSoftMaxWeight;
 impl<T: Element> Operation<T> for SumSoftMaxWeight {
     type Output = Array2<T>;
 
+    fn on_device(self, options: &CallOptions, t: Type) -> cuda::Reduction {
+        cuda::Reduction::LogSumExp(Adding::new(options, t), Outcome::Means)
+    }
+
     fn evaluate<P: Pairing>(
         self,
-        isa: InstructionSet,
+        hardware: Hardware,
         options: &CallOptions,
         problem: &Problem<'_>,
         components: usize,
     ) -> Result<Array2<T>, Error> {
         let reduction = reduce::LogSumExp::mean(Summation::new::<T::Compute>(options));
-        rows::<P, T, _>(isa, problem, reduction, components.saturating_sub(1))
+        let kernel = Operation::<T>::on_device(self, options, Type::of::<T::Compute>());
+        rows::<P, T, _>(
+            hardware,
+            problem,
+            reduction,
+            kernel,
+            components.saturating_sub(1),
+        )
     }
 }
 
 /// [`SumSoftMaxWeight`] and, in one more column, `log sum_j exp(f(i, j))`.
 pub(super) fn means_and_log_sums<P: Pairing, T: Element>(
-    isa: InstructionSet,
+    hardware: Hardware,
     options: &CallOptions,
     problem: &Problem<'_>,
     components: usize,
 ) -> Result<Array2<T>, Error> {
     let reduction = reduce::LogSumExp::mean(Summation::new::<T::Compute>(options));
-    rows::<P, T, _>(isa, problem, reduction, components)
+    let adding = Adding::new(options, Type::of::<T::Compute>());
+    let kernel = cuda::Reduction::LogSumExp(adding, Outcome::MeansAndLogarithm);
+    rows::<P, T, _>(hardware, problem, reduction, kernel, components)
 }
 
 /// Reductions to one value of each component, and its index.
@@ -199,15 +258,20 @@ macro_rules! extremes {
         impl<T: Element> Operation<T> for $name {
             type Output = $output;
 
+            fn on_device(self, _: &CallOptions, _: Type) -> cuda::Reduction {
+                cuda::Reduction::Extreme { greatest: $greatest, indexed: $indexed }
+            }
+
             fn evaluate<P: Pairing>(
                 self,
-                isa: InstructionSet,
-                _: &CallOptions,
+                hardware: Hardware,
+                options: &CallOptions,
                 problem: &Problem<'_>,
                 components: usize,
             ) -> Result<Self::Output, Error> {
                 let reduction = Extreme::<$greatest, $indexed>;
-                let (values, indices) = candidates::<P, T, _>(isa, problem, reduction, 1, components)?;
+                let kernel = Operation::<T>::on_device(self, options, Type::of::<T::Compute>());
+                let (values, indices) = candidates::<P, T, _>(hardware, problem, reduction, kernel, 1, components)?;
                 let ($values, $indices) = (values.remove_axis(Axis(1)), indices.remove_axis(Axis(1)));
                 Ok($result)
             }
@@ -247,15 +311,20 @@ macro_rules! smallest {
         impl<T: Element> Operation<T> for $name {
             type Output = $output;
 
+            fn on_device(self, _: &CallOptions, _: Type) -> cuda::Reduction {
+                cuda::Reduction::Smallest
+            }
+
             fn evaluate<P: Pairing>(
                 self,
-                isa: InstructionSet,
-                _: &CallOptions,
+                hardware: Hardware,
+                options: &CallOptions,
                 problem: &Problem<'_>,
                 components: usize,
             ) -> Result<Self::Output, Error> {
                 let reduction = Smallest::new(self.0, problem.most_columns());
-                let ($values, $indices) = candidates::<P, T, _>(isa, problem, reduction, self.0, components)?;
+                let kernel = Operation::<T>::on_device(self, options, Type::of::<T::Compute>());
+                let ($values, $indices) = candidates::<P, T, _>(hardware, problem, reduction, kernel, self.0, components)?;
                 Ok($result)
             }
         }

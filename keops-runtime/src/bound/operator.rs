@@ -7,15 +7,14 @@ use crate::Error;
 use crate::cpu::{Problem, diagonal, for_each_part};
 use crate::input::{Element, Input};
 use crate::kernel::Kernel;
-use crate::options::{Accumulate, CallOptions};
+use crate::options::{Accumulate, CallOptions, Hardware};
 use crate::ranges::Pattern;
 use crate::signature::Sizes;
-use crate::simd::InstructionSet;
 use crate::solve::{Entries, LinearOperator, OperatorError, Precision};
 use core::marker::PhantomData;
 use core::slice;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The matrix of a scalar kernel as a [`LinearOperator`].
 ///
@@ -25,7 +24,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct KernelOperator<'a, T, K, O, const W: usize = 0> {
     problem: Problem<'a>,
-    isa: InstructionSet,
+    hardware: Hardware,
     options: CallOptions,
     kernel: PhantomData<(T, K, O)>,
 }
@@ -65,7 +64,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'
         square(call.sizes()?)?;
         Ok(Self {
             problem: call.problem::<O>(options)?,
-            isa: options.resolve()?,
+            hardware: options.resolve()?,
             options: in_solve(options),
             kernel: PhantomData,
         })
@@ -93,7 +92,7 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> LinearOperator
         }
         let Self {
             problem,
-            isa,
+            hardware,
             options,
             ..
         } = self;
@@ -102,12 +101,12 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> LinearOperator
             || precision == Precision::Working;
         if working && const { is_symmetric::<K>() } {
             symmetric_product::<O::Pairing<K>, T::Compute, f64, f64, W>(
-                *isa, options, problem, v, out,
-            );
+                *hardware, options, problem, v, out,
+            )?;
         } else if working {
-            product::<O::Pairing<K>, T::Compute, f64, f64, W>(*isa, options, problem, v, out);
+            product::<O::Pairing<K>, T::Compute, f64, f64, W>(*hardware, options, problem, v, out)?;
         } else {
-            product::<O::Pairing<K>, f64, f64, f64, W>(*isa, options, problem, v, out);
+            product::<O::Pairing<K>, f64, f64, f64, W>(*hardware, options, problem, v, out)?;
         }
         Ok(())
     }
@@ -128,14 +127,15 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'_, T
     /// Writes the rows `rows`, at most [`Self::TOGETHER`] of them, to `out` of shape `(rows, n)`.
     ///
     /// In a block-sparse matrix every row has entries of its own, so that they are computed one by one.
-    fn few_rows(&self, rows: &[usize], mut out: ArrayViewMut2<'_, f64>) {
+    fn few_rows(&self, rows: &[usize], mut out: ArrayViewMut2<'_, f64>) -> Result<(), Error> {
         let Some(pattern) = &self.problem.pattern else {
             return self.rows_within(None, rows, out);
         };
         for (row, out) in rows.iter().zip(out.axis_chunks_iter_mut(Axis(0), 1)) {
             let entries = Pattern::single_column(pattern.columns_of(*row));
-            self.rows_within(Some(Arc::new(entries)), slice::from_ref(row), out);
+            self.rows_within(Some(Arc::new(entries)), slice::from_ref(row), out)?;
         }
+        Ok(())
     }
 
     /// Writes the entries of rows that a pattern holds, of their columns with all points.
@@ -147,7 +147,7 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'_, T
         pattern: Option<Arc<Pattern>>,
         rows: &[usize],
         out: ArrayViewMut2<'_, f64>,
-    ) {
+    ) -> Result<(), Error> {
         let chosen = self.problem.columns.select(rows);
         let problem = Problem {
             columns: chosen.points(),
@@ -156,7 +156,9 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'_, T
         };
         let unit = Array2::eye(rows.len());
         let (weights, out) = (unit.view(), out.reversed_axes());
-        product::<O::Pairing<K>, f64, f64, f64, W>(self.isa, &self.options, &problem, weights, out);
+        // A few columns at a time are little work, and many threads ask for them.
+        let hardware = self.hardware.processor();
+        product::<O::Pairing<K>, f64, f64, f64, W>(hardware, &self.options, &problem, weights, out)
     }
 }
 
@@ -185,12 +187,19 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> Entries
         let Some(out) = out.as_slice_mut() else {
             return Err("rows of a matrix are written to a contiguous array".into());
         };
+        let failure = OnceLock::new();
         for_each_part(out, Self::TOGETHER * n, &|part, out| {
             let rows = &rows[part * Self::TOGETHER..][..out.len() / n];
-            if let Ok(out) = ArrayViewMut2::from_shape((rows.len(), n), out) {
-                self.few_rows(rows, out);
+            if let Ok(out) = ArrayViewMut2::from_shape((rows.len(), n), out)
+                && let Err(error) = self.few_rows(rows, out)
+            {
+                // Of several errors any one.
+                let _ = failure.set(error);
             }
         });
+        if let Some(error) = failure.into_inner() {
+            return Err(error.into());
+        }
         Ok(())
     }
 
@@ -215,7 +224,7 @@ pub(super) struct MatrixOperator<'a, T, K, O> {
     call: Call<'a>,
     sizes: Sizes,
     pattern: Option<Arc<Pattern>>,
-    isa: InstructionSet,
+    hardware: Hardware,
     options: CallOptions,
     kernel: PhantomData<(T, K, O)>,
 }
@@ -225,12 +234,12 @@ impl<'a, T: Element, K: Kernel, O: Orientation> MatrixOperator<'a, T, K, O> {
         let sizes = call.sizes()?;
         square(sizes)?;
         let pattern = options.pattern(O::AXIS, sizes)?;
-        let (isa, options) = (options.resolve()?, in_solve(options));
+        let (hardware, options) = (options.resolve()?, in_solve(options));
         Ok(Self {
             call,
             sizes,
             pattern,
-            isa,
+            hardware,
             options,
             kernel: PhantomData,
         })
@@ -258,10 +267,10 @@ impl<T: Element, K: Kernel, O: Orientation> LinearOperator for MatrixOperator<'_
             .with_unknown::<O>(self.sizes, self.pattern.clone(), unknown);
         match precision {
             Precision::Working => {
-                sum::<O::Pairing<K>, T::Compute, f64>(self.isa, &self.options, &problem, out)
+                sum::<O::Pairing<K>, T::Compute, f64>(self.hardware, &self.options, &problem, out)?
             }
             Precision::Double => {
-                sum::<O::Pairing<K>, f64, f64>(self.isa, &self.options, &problem, out)
+                sum::<O::Pairing<K>, f64, f64>(self.hardware, &self.options, &problem, out)?
             }
         }
         Ok(())

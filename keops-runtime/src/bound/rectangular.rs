@@ -96,7 +96,7 @@ impl<T: Element, K: Kernel, O: Orientation> Rectangular for BoundMatrix<'_, T, K
         out: ArrayViewMut2<'_, f64>,
     ) -> Result<(), OperatorError> {
         const { assert_scalar::<K>() }
-        let isa = self.options.resolve()?;
+        let hardware = self.options.resolve()?;
         let problem = self.call.problem::<O>(&self.options)?;
         let shape = (problem.rows.count(), problem.columns.count());
         check_product(shape, v.dim(), out.dim())?;
@@ -104,13 +104,13 @@ impl<T: Element, K: Kernel, O: Orientation> Rectangular for BoundMatrix<'_, T, K
             accumulate: Accumulate::F64,
             ..self.options.clone()
         };
-        product::<O::Pairing<K>, f64, f64, f64, 0>(isa, &options, &problem, v, out);
+        product::<O::Pairing<K>, f64, f64, f64, 0>(hardware, &options, &problem, v, out)?;
         Ok(())
     }
 
     fn rows(&self, rows: &[usize], mut out: ArrayViewMut2<'_, f64>) -> Result<(), OperatorError> {
         const { assert_scalar::<K>() }
-        let isa = self.options.resolve()?;
+        let isa = self.options.resolve()?.isa;
         let problem = self.call.problem::<O>(&self.options)?;
         let shape = (problem.rows.count(), problem.columns.count());
         check_rows(shape, rows, out.dim())?;

@@ -1,6 +1,6 @@
 //! A reduction of a formula with its arrays.
 
-use super::{Call, Operation, Orientation};
+use super::{Call, Operation, Orientation, reduction_source};
 use crate::Error;
 use crate::input::{Argument, Element};
 use crate::kernel::Kernel;
@@ -50,18 +50,24 @@ impl<'a, T: Element, K: Kernel, Op: Operation<T>, O: Orientation> BoundReduction
         self.call.signature.formula
     }
 
+    /// The complete source of the kernel for CUDA. It needs no headers.
+    pub fn cuda_source(&self) -> String {
+        let signature = self.call.signature;
+        reduction_source::<T, K, Op, O>(signature, self.operation, &self.options)
+    }
+
     /// Computes the reduction. What it returns is said at the [operation](super::operation): for sums and most others an
     /// array of shape `(rows, components)`.
     ///
     /// # Errors
     /// If the shape of an array does not fit its variable ([`Error::Columns`], [`Error::FlatLength`], [`Error::Rows`],
     /// [`Error::Parameter`]), the ranges do not fit the points ([`Error::Ranges`]), an option asks for what this machine or this version
-    /// lacks ([`Error::Backend`], [`Error::InstructionSet`]), or the result is larger than any memory ([`Error::Shape`]).
+    /// lacks ([`Error::Backend`], [`Error::InstructionSet`], [`Error::DeviceMemory`]), or the result is larger than any memory ([`Error::Shape`]).
     pub fn run(&self) -> Result<Op::Output, Error> {
-        let isa = self.options.resolve()?;
+        let hardware = self.options.resolve()?;
         let problem = self.call.problem::<O>(&self.options)?;
         let components = self.call.signature.out_dim;
         self.operation
-            .evaluate::<O::Pairing<K>>(isa, &self.options, &problem, components)
+            .evaluate::<O::Pairing<K>>(hardware, &self.options, &problem, components)
     }
 }

@@ -97,7 +97,7 @@ impl<P: Pairing, T: Real, R> Compiled<P, T, R> {
 }
 
 /// Computes the parameter features in double precision, whatever the type of the evaluation.
-pub(super) fn hoist_params<P: Pairing, T: Real>(raw: &[f64]) -> Vec<T> {
+pub(crate) fn hoist_params<P: Pairing, T: Real>(raw: &[f64]) -> Vec<T> {
     let mut params = vec![0.0; P::Params::<f64>::LEN];
     let s = crate::simd::LaneArray::<f64, 1>::new();
     P::hoist_params(

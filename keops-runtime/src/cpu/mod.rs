@@ -18,6 +18,8 @@ mod plan;
 mod task;
 mod tile;
 
+#[cfg(feature = "cuda")]
+pub(crate) use code::hoist_params;
 pub(crate) use dense::dense;
 pub(crate) use diagonal::diagonal;
 pub(crate) use job::Job;
@@ -47,6 +49,8 @@ pub struct Problem<'a> {
     pub(crate) columns: Points<'a>,
     /// The raw parameters.
     pub(crate) params: Vec<f64>,
+    /// The formula as it was written.
+    pub(crate) formula: &'static str,
     /// Which columns each row is reduced over; `None` are all. It fits the points.
     pub(crate) pattern: Option<Arc<Pattern>>,
     /// For a batch, its elements; then the points above are only counted.
@@ -88,6 +92,7 @@ impl Problem<'_> {
             rows: self.rows.reborrow(),
             columns: self.columns.reborrow(),
             params: self.params.clone(),
+            formula: self.formula,
             pattern: self.pattern.clone(),
             batch: self.batch.as_ref().map(Batch::reborrow),
         }

@@ -45,6 +45,37 @@ impl<'a> Points<'a> {
         Points { arrays, ..*self }
     }
 
+    /// All raw components, by point.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn by_point(&self) -> Vec<f64> {
+        let mut values = vec![0.0; self.count * self.components];
+        let mut from = 0;
+        for (array, components) in &self.arrays {
+            for (i, point) in values.chunks_exact_mut(self.components).enumerate() {
+                let point = &mut point[from..from + components];
+                match array {
+                    Input::F32(array) => copy_row(array, i, point),
+                    Input::F64(array) => copy_row(array, i, point),
+                    Input::F16(array) => copy_row(array, i, point),
+                }
+            }
+            from += components;
+        }
+        values
+    }
+
+    /// All arrays, or all but the last one and that one.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn split_last(&self, apart: bool) -> (Points<'_>, Points<'_>) {
+        let at = self.arrays.len() - usize::from(apart);
+        let [mut before, mut last] = [Points::new(self.count), Points::new(self.count)];
+        for (n, (array, components)) in self.arrays.iter().enumerate() {
+            let side = if n < at { &mut before } else { &mut last };
+            side.push(array.view(), *components);
+        }
+        (before, last)
+    }
+
     /// Number of points.
     pub(crate) fn count(&self) -> usize {
         self.count
@@ -199,6 +230,14 @@ fn copy<U: Element, T: Real>(
         }
     }
     beyond.fill(T::ZERO);
+}
+
+/// Copies point `i` to the front of `point`.
+#[cfg(feature = "cuda")]
+fn copy_row<U: Element>(array: &ArrayView2<'_, U>, i: usize, point: &mut [f64]) {
+    for (to, from) in point.iter_mut().zip(array.row(i)) {
+        *to = from.to_f64();
+    }
 }
 
 /// Writes the transpose of a matrix of `rows` rows and `columns` columns.

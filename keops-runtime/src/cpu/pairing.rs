@@ -19,6 +19,12 @@ pub trait Pairing: Copy + Send + Sync + 'static {
     const COST: usize;
     /// Temporaries that are alive at once.
     const LIVE: usize;
+    /// The kernel's functions for CUDA; empty for what runs on processors only.
+    const CUDA: &'static str = "";
+    /// Whether rows are points i, or points j; for CUDA.
+    const ROWS_ARE_I: bool = true;
+    /// Weights of a column that its scalar kernel is multiplied with, for CUDA; 0 if the terms are those of the kernel.
+    const WEIGHTS: usize = 0;
 
     /// Computes the parameter features from the raw parameters.
     fn hoist_params<S: Simd>(s: S, raw: &[S::V], out: &mut [S::V]);
@@ -45,7 +51,7 @@ pub struct RowsI<K>(PhantomData<K>);
 pub struct RowsJ<K>(PhantomData<K>);
 
 macro_rules! pairing {
-    ($name:ident, $row:ident, $column:ident, $hoist_rows:ident, $hoist_columns:ident, $r:ident $c:ident => $i:expr, $j:expr) => {
+    ($name:ident, $rows_are_i:literal, $row:ident, $column:ident, $hoist_rows:ident, $hoist_columns:ident, $r:ident $c:ident => $i:expr, $j:expr) => {
         impl<K: Kernel> Pairing for $name<K> {
             type Params<V: Copy> = K::Params<V>;
             type Row<V: Copy> = K::$row<V>;
@@ -53,6 +59,8 @@ macro_rules! pairing {
             type Out<V: Copy> = K::Out<V>;
             const COST: usize = K::COST;
             const LIVE: usize = K::LIVE;
+            const CUDA: &'static str = K::CUDA;
+            const ROWS_ARE_I: bool = $rows_are_i;
 
             #[inline(always)]
             fn hoist_params<S: Simd>(s: S, raw: &[S::V], out: &mut [S::V]) {
@@ -79,8 +87,8 @@ macro_rules! pairing {
         }
     };
 }
-pairing!(RowsI, I, J, hoist_i, hoist_j, row column => Lanes(row), Splat(column));
-pairing!(RowsJ, J, I, hoist_j, hoist_i, row column => Splat(column), Lanes(row));
+pairing!(RowsI, true, I, J, hoist_i, hoist_j, row column => Lanes(row), Splat(column));
+pairing!(RowsJ, false, J, I, hoist_j, hoist_i, row column => Splat(column), Lanes(row));
 
 /// The products of a scalar kernel with `E` weights of the column: the terms of `sum_j k(i, j) v_j`.
 #[derive(Clone, Copy, Debug)]
@@ -120,6 +128,9 @@ impl<P: Pairing, const E: usize> Pairing for Weighted<P, E> {
     type Out<V: Copy> = [V; E];
     const COST: usize = P::COST + E;
     const LIVE: usize = P::LIVE;
+    const CUDA: &'static str = P::CUDA;
+    const ROWS_ARE_I: bool = P::ROWS_ARE_I;
+    const WEIGHTS: usize = E;
 
     #[inline(always)]
     fn hoist_params<S: Simd>(s: S, raw: &[S::V], out: &mut [S::V]) {

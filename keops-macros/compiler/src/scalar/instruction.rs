@@ -79,6 +79,9 @@ pub enum Instruction {
 pub struct Info {
     /// Name of the method of the runtime's `Simd` trait.
     pub method: &'static str,
+    /// The expression in CUDA, with operands `$a`, `$b`, `$c`, `$d`. Functions that CUDA does not have stand in the runtime's
+    /// `cuda/prelude.cu`.
+    pub cuda: &'static str,
     /// Number of operands.
     pub arity: usize,
     /// Cost in units of one vector addition on AVX-512, for the choice of blocks and threads.
@@ -87,9 +90,16 @@ pub struct Info {
     pub eval: fn(&[f64]) -> f64,
 }
 
-const fn info(method: &'static str, arity: usize, cost: usize, eval: fn(&[f64]) -> f64) -> Info {
+const fn info(
+    method: &'static str,
+    cuda: &'static str,
+    arity: usize,
+    cost: usize,
+    eval: fn(&[f64]) -> f64,
+) -> Info {
     Info {
         method,
+        cuda,
         arity,
         cost,
         eval,
@@ -100,69 +110,88 @@ const fn info(method: &'static str, arity: usize, cost: usize, eval: fn(&[f64]) 
 static TABLE: &[(Instruction, Info)] = {
     use Instruction::*;
     &[
-        (Add, info("add", 2, 1, |a| a[0] + a[1])),
-        (Sub, info("sub", 2, 1, |a| a[0] - a[1])),
-        (Mul, info("mul", 2, 1, |a| a[0] * a[1])),
-        (Div, info("div", 2, 8, |a| a[0] / a[1])),
-        (Fma, info("fma", 3, 1, |a| a[0].mul_add(a[1], a[2]))),
-        (Fms, info("fms", 3, 1, |a| a[0].mul_add(a[1], -a[2]))),
-        (Fnma, info("fnma", 3, 1, |a| (-a[0]).mul_add(a[1], a[2]))),
-        (Neg, info("neg", 1, 1, |a| -a[0])),
-        (Abs, info("abs", 1, 1, |a| a[0].abs())),
+        (Add, info("add", "$a + $b", 2, 1, |a| a[0] + a[1])),
+        (Sub, info("sub", "$a - $b", 2, 1, |a| a[0] - a[1])),
+        (Mul, info("mul", "$a * $b", 2, 1, |a| a[0] * a[1])),
+        (Div, info("div", "$a / $b", 2, 8, |a| a[0] / a[1])),
+        (
+            Fma,
+            info("fma", "fma($a, $b, $c)", 3, 1, |a| a[0].mul_add(a[1], a[2])),
+        ),
+        (
+            Fms,
+            info("fms", "fma($a, $b, -$c)", 3, 1, |a| {
+                a[0].mul_add(a[1], -a[2])
+            }),
+        ),
+        (
+            Fnma,
+            info("fnma", "fma(-$a, $b, $c)", 3, 1, |a| {
+                (-a[0]).mul_add(a[1], a[2])
+            }),
+        ),
+        (Neg, info("neg", "-$a", 1, 1, |a| -a[0])),
+        (Abs, info("abs", "fabs($a)", 1, 1, |a| a[0].abs())),
         (
             Min,
-            info("min", 2, 1, |a| if a[0] < a[1] { a[0] } else { a[1] }),
+            info("min", "$a < $b ? $a : $b", 2, 1, |a| {
+                if a[0] < a[1] { a[0] } else { a[1] }
+            }),
         ),
         (
             Max,
-            info("max", 2, 1, |a| if a[0] > a[1] { a[0] } else { a[1] }),
+            info("max", "$a > $b ? $a : $b", 2, 1, |a| {
+                if a[0] > a[1] { a[0] } else { a[1] }
+            }),
         ),
-        (Floor, info("floor", 1, 1, |a| a[0].floor())),
-        (Round, info("round", 1, 4, |a| a[0].round())),
-        (Sqrt, info("sqrt", 1, 10, |a| a[0].sqrt())),
+        (Floor, info("floor", "floor($a)", 1, 1, |a| a[0].floor())),
+        (Round, info("round", "round($a)", 1, 4, |a| a[0].round())),
+        (Sqrt, info("sqrt", "sqrt($a)", 1, 10, |a| a[0].sqrt())),
         (
             Rsqrt,
-            info("rsqrt", 1, 10, |a| {
+            info("rsqrt", "inverse_sqrt($a)", 1, 10, |a| {
                 if a[0] == 0.0 { 0.0 } else { 1.0 / a[0].sqrt() }
             }),
         ),
-        (Exp, info("exp", 1, 12, |a| a[0].exp())),
-        (Exp2, info("exp2", 1, 11, |a| a[0].exp2())),
-        (Expm1, info("expm1", 1, 18, |a| a[0].exp_m1())),
-        (Log, info("log", 1, 18, |a| a[0].ln())),
-        (Log1p, info("log1p", 1, 20, |a| a[0].ln_1p())),
-        (Sin, info("sin", 1, 24, |a| a[0].sin())),
-        (Cos, info("cos", 1, 24, |a| a[0].cos())),
-        (Asin, info("asin", 1, 24, |a| a[0].asin())),
-        (Acos, info("acos", 1, 24, |a| a[0].acos())),
-        (Atan, info("atan", 1, 24, |a| a[0].atan())),
-        (Sinh, info("sinh", 1, 26, |a| a[0].sinh())),
-        (Cosh, info("cosh", 1, 22, |a| a[0].cosh())),
-        (Tanh, info("tanh", 1, 26, |a| a[0].tanh())),
-        (Erf, info("erf", 1, 36, |a| libm::erf(a[0]))),
-        (Atan2, info("atan2", 2, 32, |a| a[0].atan2(a[1]))),
-        (Pow, info("pow", 2, 60, |a| a[0].powf(a[1]))),
+        (Exp, info("exp", "exp($a)", 1, 12, |a| a[0].exp())),
+        (
+            Exp2,
+            info("exp2", "power_of_two($a)", 1, 11, |a| a[0].exp2()),
+        ),
+        (Expm1, info("expm1", "expm1($a)", 1, 18, |a| a[0].exp_m1())),
+        (Log, info("log", "log($a)", 1, 18, |a| a[0].ln())),
+        (Log1p, info("log1p", "log1p($a)", 1, 20, |a| a[0].ln_1p())),
+        (Sin, info("sin", "sin($a)", 1, 24, |a| a[0].sin())),
+        (Cos, info("cos", "cos($a)", 1, 24, |a| a[0].cos())),
+        (Asin, info("asin", "asin($a)", 1, 24, |a| a[0].asin())),
+        (Acos, info("acos", "acos($a)", 1, 24, |a| a[0].acos())),
+        (Atan, info("atan", "atan($a)", 1, 24, |a| a[0].atan())),
+        (Sinh, info("sinh", "sinh($a)", 1, 26, |a| a[0].sinh())),
+        (Cosh, info("cosh", "cosh($a)", 1, 22, |a| a[0].cosh())),
+        (Tanh, info("tanh", "tanh($a)", 1, 26, |a| a[0].tanh())),
+        (Erf, info("erf", "erf($a)", 1, 36, |a| libm::erf(a[0]))),
+        (
+            Atan2,
+            info("atan2", "atan2($a, $b)", 2, 32, |a| a[0].atan2(a[1])),
+        ),
+        (Pow, info("pow", "pow($a, $b)", 2, 60, |a| a[0].powf(a[1]))),
         (
             SelectLt,
-            info("select_lt", 4, 2, |a| if a[0] < a[1] { a[2] } else { a[3] }),
+            info("select_lt", "$a < $b ? $c : $d", 4, 2, |a| {
+                if a[0] < a[1] { a[2] } else { a[3] }
+            }),
         ),
         (
             SelectLe,
-            info(
-                "select_le",
-                4,
-                2,
-                |a| if a[0] <= a[1] { a[2] } else { a[3] },
-            ),
+            info("select_le", "$a <= $b ? $c : $d", 4, 2, |a| {
+                if a[0] <= a[1] { a[2] } else { a[3] }
+            }),
         ),
         (
             SelectEq,
-            info(
-                "select_eq",
-                4,
-                2,
-                |a| if a[0] == a[1] { a[2] } else { a[3] },
-            ),
+            info("select_eq", "$a == $b ? $c : $d", 4, 2, |a| {
+                if a[0] == a[1] { a[2] } else { a[3] }
+            }),
         ),
     ]
 };

@@ -15,10 +15,9 @@ use super::{Call, Orientation};
 use crate::Error;
 use crate::input::Element;
 use crate::kernel::Kernel;
-use crate::options::CallOptions;
+use crate::options::{CallOptions, Hardware};
 use crate::ranges::Pattern;
 use crate::signature::{Category, Sizes};
-use crate::simd::InstructionSet;
 use ndarray::{Array2, ArrayView2, Axis, s};
 use std::sync::Arc;
 
@@ -55,7 +54,7 @@ pub struct Pass<'a> {
     pub(super) axis: usize,
     /// The pairs that it took, if not all.
     pub(super) pattern: Option<Arc<Pattern>>,
-    pub(super) isa: InstructionSet,
+    pub(super) hardware: Hardware,
     pub(super) options: CallOptions,
 }
 

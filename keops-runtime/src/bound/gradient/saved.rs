@@ -10,8 +10,7 @@ use crate::bound::operation::{
 };
 use crate::cpu::{Pairing, Problem};
 use crate::input::Element;
-use crate::options::CallOptions;
-use crate::simd::InstructionSet;
+use crate::options::{CallOptions, Hardware};
 use ndarray::{Array2, Array3, ArrayView, Axis, Dimension, Ix2, Ix3, s};
 
 /// A reduction whose values have gradients: all but those that give indices alone.
@@ -25,7 +24,7 @@ pub trait DifferentiableOperation<T: Element>: Operation<T> {
     #[doc(hidden)]
     fn forward<P: Pairing>(
         self,
-        isa: InstructionSet,
+        hardware: Hardware,
         options: &CallOptions,
         problem: &Problem<'_>,
         components: usize,
@@ -151,7 +150,7 @@ impl<T: Element> Saved<T, Ix3> for OfSelection {
 macro_rules! differentiable {
     ($(
         $name:ty => $dim:ty, $saved:ty,
-            |$operation:ident, $isa:ident, $options:ident, $problem:ident, $components:ident| $forward:expr;
+            |$operation:ident, $hardware:ident, $options:ident, $problem:ident, $components:ident| $forward:expr;
     )*) => {$(
         impl<T: Element> DifferentiableOperation<T> for $name {
             type Dim = $dim;
@@ -159,7 +158,7 @@ macro_rules! differentiable {
 
             fn forward<P: Pairing>(
                 self,
-                $isa: InstructionSet,
+                $hardware: Hardware,
                 $options: &CallOptions,
                 $problem: &Problem<'_>,
                 $components: usize,
@@ -171,13 +170,13 @@ macro_rules! differentiable {
     )*};
 }
 differentiable! {
-    Sum => Ix2, OfSums<T>, |operation, isa, options, problem, components| {
-        let value: Array2<T> = operation.evaluate::<P>(isa, options, problem, components)?;
+    Sum => Ix2, OfSums<T>, |operation, hardware, options, problem, components| {
+        let value: Array2<T> = operation.evaluate::<P>(hardware, options, problem, components)?;
         let saved = OfSums { shape: value.dim().into(), values: None };
         Ok((value, saved))
     };
-    LogSumExp => Ix2, OfSums<T>, |operation, isa, options, problem, components| {
-        let value: Array2<T> = operation.evaluate::<P>(isa, options, problem, components)?;
+    LogSumExp => Ix2, OfSums<T>, |operation, hardware, options, problem, components| {
+        let value: Array2<T> = operation.evaluate::<P>(hardware, options, problem, components)?;
         // Where nothing but exponents of -inf is summed, exp(F - inf) = 0 is the share of each in the sum.
         let share_of_nothing = |value: T| {
             if value.to_f64() == f64::NEG_INFINITY { T::from_f64(f64::INFINITY) } else { value }
@@ -185,42 +184,42 @@ differentiable! {
         let saved = OfSums { shape: value.dim().into(), values: Some(value.mapv(share_of_nothing)) };
         Ok((value, saved))
     };
-    WeightedLogSumExp => Ix2, OfSums<T>, |operation, isa, options, problem, components| {
-        let value: Array2<T> = operation.evaluate::<P>(isa, options, problem, components)?;
+    WeightedLogSumExp => Ix2, OfSums<T>, |operation, hardware, options, problem, components| {
+        let value: Array2<T> = operation.evaluate::<P>(hardware, options, problem, components)?;
         let saved = OfSums { shape: value.dim().into(), values: Some(value.clone()) };
         Ok((value, saved))
     };
-    SumSoftMaxWeight => Ix2, OfSums<T>, |_operation, isa, options, problem, components| {
-        let both: Array2<T> = means_and_log_sums::<P, T>(isa, options, problem, components)?;
+    SumSoftMaxWeight => Ix2, OfSums<T>, |_operation, hardware, options, problem, components| {
+        let both: Array2<T> = means_and_log_sums::<P, T>(hardware, options, problem, components)?;
         let value = both.slice(s![.., ..components.saturating_sub(1)]).to_owned();
         let saved = OfSums { shape: value.dim().into(), values: Some(both) };
         Ok((value, saved))
     };
-    Min => Ix2, OfSelection, |_operation, isa, options, problem, components| {
-        let ((values, _), saved) = MinArgMin.forward::<P>(isa, options, problem, components)?;
+    Min => Ix2, OfSelection, |_operation, hardware, options, problem, components| {
+        let ((values, _), saved) = MinArgMin.forward::<P>(hardware, options, problem, components)?;
         Ok((values, saved))
     };
-    MinArgMin => Ix2, OfSelection, |operation, isa, options, problem, components| {
-        let (values, indices) = operation.evaluate::<P>(isa, options, problem, components)?;
+    MinArgMin => Ix2, OfSelection, |operation, hardware, options, problem, components| {
+        let (values, indices) = operation.evaluate::<P>(hardware, options, problem, components)?;
         let saved = OfSelection::new::<T, _>(&values, &indices, f64::INFINITY);
         Ok(((values, indices), saved))
     };
-    Max => Ix2, OfSelection, |_operation, isa, options, problem, components| {
-        let ((values, _), saved) = MaxArgMax.forward::<P>(isa, options, problem, components)?;
+    Max => Ix2, OfSelection, |_operation, hardware, options, problem, components| {
+        let ((values, _), saved) = MaxArgMax.forward::<P>(hardware, options, problem, components)?;
         Ok((values, saved))
     };
-    MaxArgMax => Ix2, OfSelection, |operation, isa, options, problem, components| {
-        let (values, indices) = operation.evaluate::<P>(isa, options, problem, components)?;
+    MaxArgMax => Ix2, OfSelection, |operation, hardware, options, problem, components| {
+        let (values, indices) = operation.evaluate::<P>(hardware, options, problem, components)?;
         let saved = OfSelection::new::<T, _>(&values, &indices, f64::NEG_INFINITY);
         Ok(((values, indices), saved))
     };
-    KMin => Ix3, OfSelection, |operation, isa, options, problem, components| {
+    KMin => Ix3, OfSelection, |operation, hardware, options, problem, components| {
         let ((values, _), saved) =
-            KMinArgKMin(operation.0).forward::<P>(isa, options, problem, components)?;
+            KMinArgKMin(operation.0).forward::<P>(hardware, options, problem, components)?;
         Ok((values, saved))
     };
-    KMinArgKMin => Ix3, OfSelection, |operation, isa, options, problem, components| {
-        let (values, indices) = operation.evaluate::<P>(isa, options, problem, components)?;
+    KMinArgKMin => Ix3, OfSelection, |operation, hardware, options, problem, components| {
+        let (values, indices) = operation.evaluate::<P>(hardware, options, problem, components)?;
         let saved = OfSelection::new::<T, _>(&values, &indices, f64::INFINITY);
         Ok(((values, indices), saved))
     };

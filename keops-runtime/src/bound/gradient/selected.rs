@@ -84,6 +84,7 @@ impl GradientFormulas for Selected<'_, '_> {
                 rows: rows.points(),
                 columns: columns.points(),
                 params: problem.params.clone(),
+                formula: problem.formula,
                 pattern: None,
                 batch: None,
             };

@@ -54,7 +54,12 @@ impl<T: Element> GradientFormulas for Sums<'_, '_, T> {
         }
         let width = self.gradients.width(variables);
         let mut out = filled(Ix2(problem.rows.count(), width), 0.0)?;
-        sum::<O::Pairing<K>, T::Compute, f64>(pass.isa, &pass.options, &problem, out.view_mut());
+        sum::<O::Pairing<K>, T::Compute, f64>(
+            pass.hardware,
+            &pass.options,
+            &problem,
+            out.view_mut(),
+        )?;
         self.gradients.set(variables, out.view());
         Ok(())
     }

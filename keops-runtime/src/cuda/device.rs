@@ -1,0 +1,253 @@
+//! Devices, their memory, and the kernels that have been loaded.
+
+use core::ffi::c_void;
+use core::fmt;
+use std::collections::HashMap;
+use std::panic::catch_unwind;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use cudarc::driver::{DriverError, result, sys};
+
+use super::cache::Cache;
+use super::compile::Compiler;
+use super::source::{Formula, Reduction, Type, assemble};
+use super::unavailable;
+use crate::Error;
+
+/// What a kernel is made of.
+pub(super) type Recipe = (Formula<'static>, Reduction, Type, Type);
+
+/// A device with its primary context, which lives as long as the process.
+pub(crate) struct Device {
+    ordinal: usize,
+    context: sys::CUcontext,
+    /// The compute capability, such as 90.
+    architecture: u32,
+    /// Multiprocessors.
+    pub(super) processors: usize,
+    /// Each is compiled once, by the first thread that needs it, while the others that do wait.
+    modules: Mutex<HashMap<Recipe, Arc<OnceLock<Result<Module, Error>>>>>,
+}
+
+// SAFETY: a context may be current to several threads at once, and the driver serialises what has to be.
+unsafe impl Send for Device {}
+// SAFETY: as above.
+unsafe impl Sync for Device {}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cuda({}), sm_{}", self.ordinal, self.architecture)
+    }
+}
+
+/// The kernels of a recipe, loaded. They stay so as long as the process.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Module {
+    pub(super) reduce: sys::CUfunction,
+    pub(super) merge: sys::CUfunction,
+}
+
+// SAFETY: functions are handles that any thread may launch.
+unsafe impl Send for Module {}
+// SAFETY: as above.
+unsafe impl Sync for Module {}
+
+/// An error of the driver.
+pub(super) fn failed(what: &str, error: DriverError) -> Error {
+    unavailable(format!("{what}: {error:?}"))
+}
+
+/// The number of devices.
+fn count() -> Result<usize, Error> {
+    static COUNT: OnceLock<Result<usize, Error>> = OnceLock::new();
+    let found = COUNT.get_or_init(|| {
+        // SAFETY: loading the library runs its initialisation, which asks for nothing.
+        if !unsafe { sys::is_culib_present() } {
+            return Err(unavailable(
+                "no CUDA driver was found on this machine (libcuda.so); install NVIDIA's driver, or use Backend::Cpu".into(),
+            ));
+        }
+        // A stub of the driver, as containers have it, lacks functions, which makes the bindings panic.
+        let asked = catch_unwind(|| {
+            result::init()?;
+            result::device::get_count()
+        });
+        match asked {
+            Ok(Ok(count)) if count > 0 => Ok(usize::try_from(count).unwrap_or(0)),
+            Ok(Ok(_)) | Ok(Err(DriverError(sys::CUresult::CUDA_ERROR_NO_DEVICE))) => {
+                Err(unavailable("the CUDA driver finds no device on this machine".into()))
+            }
+            Ok(Err(error)) => Err(failed("the CUDA driver does not start", error)),
+            Err(_) => Err(unavailable("the CUDA driver is incomplete (a stub?)".into())),
+        }
+    });
+    found.clone()
+}
+
+impl Device {
+    /// The device of this index.
+    ///
+    /// # Errors
+    /// [`Error::Backend`], which says what is missing.
+    pub(crate) fn get(ordinal: usize) -> Result<&'static Self, Error> {
+        static DEVICES: OnceLock<Vec<OnceLock<Result<Device, Error>>>> = OnceLock::new();
+        let count = count()?;
+        let devices = DEVICES.get_or_init(|| (0..count).map(|_| OnceLock::new()).collect());
+        let device = devices.get(ordinal).ok_or_else(|| {
+            unavailable(format!(
+                "this machine has {count} CUDA devices, from 0, and no device {ordinal}"
+            ))
+        })?;
+        let device = device.get_or_init(|| Self::open(ordinal));
+        device.as_ref().map_err(Clone::clone)
+    }
+
+    fn open(ordinal: usize) -> Result<Self, Error> {
+        use sys::CUdevice_attribute as Attribute;
+        // Without a compiler there is no use for the device.
+        let compiler = Compiler::get()?;
+        let mut supported = 0;
+        // SAFETY: the driver is initialised, and the pointer is to a variable of the right type.
+        unsafe { sys::cuDriverGetVersion(&mut supported) }
+            .result()
+            .map_err(|error| failed("the version of the driver", error))?;
+        if compiler.major() > supported / 1000 {
+            let (major, minor) = (supported / 1000, supported % 1000 / 10);
+            return Err(unavailable(format!(
+                "the driver supports CUDA {major}.{minor}, and NVRTC is of version {}; update the driver, or set KEOPS_NVRTC \
+                 to the library of CUDA {major} (`pip install nvidia-cuda-nvrtc-cu{major}`)",
+                compiler.version()
+            )));
+        }
+        let number = i32::try_from(ordinal).unwrap_or(i32::MAX);
+        let device = result::device::get(number).map_err(|error| failed("the device", error))?;
+        // SAFETY: the device comes from the driver.
+        let attribute = |which| unsafe { result::device::get_attribute(device, which) };
+        let [major, minor, processors] = [
+            Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
+            Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
+            Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT,
+        ]
+        .map(attribute);
+        let known = |value: Result<i32, DriverError>| match value {
+            Ok(value) => Ok(value.unsigned_abs()),
+            Err(error) => Err(failed("the device's attributes", error)),
+        };
+        // SAFETY: the device comes from the driver.
+        let context = unsafe { result::primary_ctx::retain(device) };
+        Ok(Self {
+            ordinal,
+            context: context.map_err(|error| failed("the device's context", error))?,
+            architecture: 10 * known(major)? + known(minor)?,
+            processors: known(processors)? as usize,
+            modules: Mutex::default(),
+        })
+    }
+
+    /// Makes the device the one that the calls of this thread go to.
+    pub(super) fn enter(&self) -> Result<(), Error> {
+        // SAFETY: the context lives as long as the process.
+        unsafe { result::ctx::set_current(self.context) }
+            .map_err(|error| failed("the device's context", error))
+    }
+
+    /// The kernels of a recipe, compiled at their first use.
+    pub(super) fn module(&self, recipe: &Recipe) -> Result<Module, Error> {
+        let entry = {
+            let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(modules.entry(*recipe).or_default())
+        };
+        entry.get_or_init(|| self.load(recipe)).clone()
+    }
+
+    fn load(&self, (formula, reduction, t, out): &Recipe) -> Result<Module, Error> {
+        let source = assemble(formula, *reduction, *t, *out);
+        let compiler = Compiler::get()?;
+        let architecture = compiler.architecture(self.architecture)?;
+        let key = format!("{}\n{source}", compiler.circumstances(architecture));
+        let cache = Cache::new();
+        let kept = cache.read(&key);
+        if let Some(module) = kept.and_then(|cubin| Self::link(&cubin).ok()) {
+            return Ok(module);
+        }
+        let binary = compiler.compile(&source, architecture, &[])?;
+        cache.write(&key, &binary.cubin);
+        Self::link(&binary.cubin)
+    }
+
+    fn link(cubin: &[u8]) -> Result<Module, Error> {
+        // SAFETY: the image is one that the compiler made, whole; the module is never unloaded.
+        let module = unsafe { result::module::load_data(cubin.as_ptr().cast::<c_void>()) }
+            .map_err(|error| failed("loading a kernel", error))?;
+        let function = |name: &core::ffi::CStr| {
+            // SAFETY: the module is loaded.
+            unsafe { result::module::get_function(module, name.to_owned()) }
+                .map_err(|error| failed("a kernel's function", error))
+        };
+        Ok(Module {
+            reduce: function(c"keops_reduce")?,
+            merge: function(c"keops_merge")?,
+        })
+    }
+}
+
+/// Memory of the current device.
+pub(super) struct Buffer {
+    address: sys::CUdeviceptr,
+}
+
+impl Buffer {
+    /// Memory for so many bytes.
+    ///
+    /// # Errors
+    /// [`Error::DeviceMemory`] if there is not so much.
+    pub(super) fn new(bytes: usize) -> Result<Self, Error> {
+        if bytes == 0 {
+            return Ok(Self { address: 0 });
+        }
+        // SAFETY: a context is current, and the memory is freed once, when it is dropped.
+        match unsafe { result::malloc_sync(bytes) } {
+            Ok(address) => Ok(Self { address }),
+            Err(DriverError(sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY)) => {
+                let free = result::mem_get_info().map_or(0, |(free, _)| free);
+                Err(Error::DeviceMemory { bytes, free })
+            }
+            Err(error) => Err(failed("device memory", error)),
+        }
+    }
+
+    /// Memory that holds these values.
+    pub(super) fn from_slice<T: Copy>(values: &[T]) -> Result<Self, Error> {
+        let buffer = Self::new(size_of_val(values))?;
+        if buffer.address != 0 {
+            // SAFETY: the memory has room for the values.
+            unsafe { result::memcpy_htod_sync(buffer.address, values) }
+                .map_err(|error| failed("copying to the device", error))?;
+        }
+        Ok(buffer)
+    }
+
+    /// Fills a slice, of at most as many bytes as the memory has, from it.
+    pub(super) fn read<T: Copy>(&self, values: &mut [T]) -> Result<(), Error> {
+        if size_of_val(values) == 0 {
+            return Ok(());
+        }
+        // SAFETY: the memory is at least as long as the slice.
+        unsafe { result::memcpy_dtoh_sync(values, self.address) }
+            .map_err(|error| failed("copying from the device", error))
+    }
+
+    /// The address, as an argument of a kernel.
+    pub(super) fn address(&self) -> u64 {
+        self.address
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if self.address != 0 {
+            // SAFETY: the memory was allocated and is not used again. There is nothing to be done about an error.
+            let _ = unsafe { result::free_sync(self.address) };
+        }
+    }
+}

@@ -1,0 +1,118 @@
+// The kernels: rows in registers, columns through shared memory.
+//
+// A block of THREADS threads has THREADS * ROWS rows. For each tile of columns its threads compute the features of the columns, once
+// for the block, and then run their rows over them. Columns may be cut into parts, one for each blockIdx.y, whose totals the second
+// kernel merges in their order: nothing depends on the order in which blocks run, and results are the same bit for bit.
+
+// Features of the parameters: themselves if they are few, or else where they are.
+template <bool BY_VALUE>
+struct Parameters {
+    T values[PARAMS + !PARAMS];
+};
+template <>
+struct Parameters<false> {
+    const T* values;
+};
+typedef Parameters<PARAMS <= PARAMS_BY_VALUE> Params;
+
+// Features of a row, of a column, and the components of a pair.
+__device__ __forceinline__ void hoist_row(const T* p, const T* raw, T* out) {
+    if (ROWS_ARE_I) hoist_i(p, raw, out);
+    else hoist_j(p, raw, out);
+}
+__device__ __forceinline__ void hoist_column(const T* p, const T* raw, T* out) {
+    if (ROWS_ARE_I) hoist_j(p, raw, out);
+    else hoist_i(p, raw, out);
+}
+template <class Terms>
+__device__ __forceinline__ void evaluate(const T* p, const T* row, const T* column, Terms& terms) {
+    if (ROWS_ARE_I) pair(p, row, column, terms);
+    else pair(p, column, row, terms);
+}
+
+// The value of a scalar formula.
+struct Value {
+    T value;
+    __device__ __forceinline__ void push(int, T x) { value = x; }
+    __device__ __forceinline__ void push_product(int, T a, T b) { value = a * b; }
+};
+
+// The terms of a pair: the components of the formula, or its value times each weight of the column.
+__device__ __forceinline__ void take(const T* p, const T* row, const T* column, State& state) {
+    if (WEIGHTS == 0) {
+        evaluate(p, row, column, state);
+        return;
+    }
+    Value kernel;
+    evaluate(p, row, column, kernel);
+    for (int w = 0; w < WEIGHTS; ++w) state.push_product(w, kernel.value, column[COLUMN + w]);
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS) keops_reduce(
+    const __grid_constant__ Params params,
+    const T* __restrict__ rows, const T* __restrict__ columns, const T* __restrict__ weights,
+    Size row_count, Size column_count, Size part_length, Size kept, Size wanted,
+    Slot* totals, Out* values, Size* indices
+) {
+    __shared__ __align__(16) T tile[TILE * STRIDE];
+    const T* p = params.values;
+    const Size first_row = (Size)blockIdx.x * (THREADS * ROWS) + threadIdx.x;
+    Slot* part = totals + blockIdx.y * row_count * State::SLOTS * kept;
+
+    T row[ROWS][ROW + !ROW];
+    State state[ROWS];
+    #pragma unroll
+    for (int r = 0; r < ROWS; ++r) {
+        // Threads without a row of their own run along with the last one.
+        Size i = first_row + r * THREADS;
+        bool valid = i < row_count;
+        i = valid ? i : row_count - 1;
+        hoist_row(p, rows + i * ROW_RAW, row[r]);
+        state[r].start(part + i, row_count, kept, valid);
+    }
+
+    const Size from = blockIdx.y * part_length;
+    const Size to = from + part_length < column_count ? from + part_length : column_count;
+    for (Size first = from; first < to; first += TILE) {
+        const int count = to - first < TILE ? (int)(to - first) : TILE;
+        __syncthreads();
+        for (int c = threadIdx.x; c < count; c += THREADS) {
+            const Size j = first + c;
+            hoist_column(p, columns + j * COLUMN_RAW, tile + c * STRIDE);
+            for (int w = 0; w < WEIGHTS; ++w) tile[c * STRIDE + COLUMN + w] = weights[j * WEIGHTS + w];
+        }
+        __syncthreads();
+        #pragma unroll
+        for (int r = 0; r < ROWS; ++r) state[r].open(first);
+        for (int c = 0; c < count; ++c) {
+            #pragma unroll
+            for (int r = 0; r < ROWS; ++r) {
+                state[r].position = c;
+                take(p, row[r], tile + c * STRIDE, state[r]);
+            }
+        }
+        #pragma unroll
+        for (int r = 0; r < ROWS; ++r) state[r].close(first);
+    }
+
+    #pragma unroll
+    for (int r = 0; r < ROWS; ++r) {
+        const Size i = first_row + r * THREADS;
+        if (i < row_count) {
+            if (gridDim.y > 1) state[r].save(part + i, row_count);
+            else state[r].finish(i, wanted, values, indices);
+        }
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS) keops_merge(
+    Size row_count, Size parts, Size kept, Size wanted, Slot* totals, Out* values, Size* indices
+) {
+    const Size i = (Size)blockIdx.x * THREADS + threadIdx.x;
+    if (i >= row_count) return;
+    const Size length = row_count * State::SLOTS * kept;
+    State state;
+    state.resume(totals + i, row_count, kept);
+    for (Size part = 1; part < parts; ++part) state.merge(totals + part * length + i, row_count);
+    state.finish(i, wanted, values, indices);
+}

@@ -1,0 +1,292 @@
+//! Running a reduction: arrays to the device, two kernels, results back.
+
+use core::ffi::c_void;
+use core::ptr;
+
+use cudarc::driver::result;
+
+use super::device::{Buffer, Device, failed};
+use super::source::{Formula, Layout, PARAMS_BY_VALUE, Reduction, THREADS, Type};
+use super::unavailable;
+use crate::Error;
+
+/// Blocks for each multiprocessor that are enough to keep it busy.
+const BLOCKS: usize = 16;
+/// A part has at least this many columns, so that merging is little work beside it.
+const SHORTEST_PART: usize = 512;
+/// The same for the smallest values, of which every part begins with none.
+const SHORTEST_SEARCH: usize = 8192;
+/// Totals of several parts take at most this many bytes.
+const TOTAL_BYTES: usize = 256 << 20;
+/// A grid has at most this many parts.
+const MOST_PARTS: usize = 65_535;
+
+/// What a launch reads and computes, apart from the formula.
+pub(super) struct Launch {
+    pub(super) reduction: Reduction,
+    /// The type of the terms.
+    pub(super) t: Type,
+    /// The type of the results.
+    pub(super) out: Type,
+    /// How many values of every row and component are wanted; 1 but for the smallest.
+    pub(super) count: usize,
+    /// Features of the parameters.
+    pub(super) params: Vec<f64>,
+    /// Raw components, by row.
+    pub(super) rows: Vec<f64>,
+    /// Raw components, by column.
+    pub(super) columns: Vec<f64>,
+    /// Weights, by column.
+    pub(super) weights: Vec<f64>,
+    pub(super) row_count: usize,
+    pub(super) column_count: usize,
+}
+
+/// Numbers as the device has them.
+fn encoded(t: Type, values: &[f64]) -> Vec<u8> {
+    match t {
+        Type::Single => values
+            .iter()
+            .flat_map(|&x| (x as f32).to_ne_bytes())
+            .collect(),
+        Type::Double => values.iter().flat_map(|x| x.to_ne_bytes()).collect(),
+    }
+}
+
+/// Numbers that the device has computed.
+fn decoded(t: Type, bytes: &[u8]) -> Vec<f64> {
+    let single = |bytes: &[u8; 4]| f64::from(f32::from_ne_bytes(*bytes));
+    match t {
+        Type::Single => bytes.as_chunks::<4>().0.iter().map(single).collect(),
+        Type::Double => bytes
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .copied()
+            .map(f64::from_ne_bytes)
+            .collect(),
+    }
+}
+
+/// How columns are cut into parts.
+struct Parts {
+    /// Columns of a part; the last one may have fewer.
+    length: usize,
+    count: usize,
+}
+
+impl Parts {
+    /// Enough parts to keep the device busy. They depend on the sizes and the device alone, and so does the result.
+    fn new(blocks: usize, columns: usize, processors: usize, shortest: usize, most: usize) -> Self {
+        let wanted = (BLOCKS * processors).div_ceil(blocks.max(1));
+        let most = most.min(MOST_PARTS).min(columns / shortest).max(1);
+        let length = columns.div_ceil(wanted.clamp(1, most)).max(1);
+        Parts {
+            length,
+            count: columns.div_ceil(length).max(1),
+        }
+    }
+}
+
+impl Device {
+    /// Computes a reduction: the results by row, then by number, then by component, and their columns if the reduction finds them.
+    pub(super) fn run(
+        &self,
+        formula: &Formula<'static>,
+        launched: &Launch,
+    ) -> Result<(Vec<f64>, Vec<u64>), Error> {
+        let &Launch {
+            reduction,
+            t,
+            out,
+            count,
+            row_count,
+            column_count,
+            ..
+        } = launched;
+        let terms = formula.terms();
+        let width = count.saturating_mul(reduction.width(terms));
+        let results = row_count.saturating_mul(width);
+        if results == 0 {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let layout = Layout::new(formula, reduction, t);
+        if !layout.fits(t) {
+            return Err(unavailable(format!(
+                "{} features of a point do not fit into the device's shared memory; use Backend::Cpu",
+                formula.column.features
+            )));
+        }
+        let module = self.module(&(*formula, reduction, t, out))?;
+        self.enter()?;
+
+        let kept = if reduction.keeps_totals_in_memory() {
+            count.min(column_count)
+        } else {
+            1
+        };
+        let total = row_count
+            .saturating_mul(kept)
+            .saturating_mul(reduction.total_bytes(terms));
+        let blocks = row_count.div_ceil(layout.block_rows());
+        let shortest = if reduction.keeps_totals_in_memory() {
+            SHORTEST_SEARCH.max(kept.saturating_mul(64))
+        } else {
+            SHORTEST_PART
+        };
+        let most = TOTAL_BYTES / total.max(1);
+        let parts = Parts::new(blocks, column_count, self.processors, shortest, most);
+        let totals = if parts.count > 1 || reduction.keeps_totals_in_memory() {
+            total.saturating_mul(parts.count)
+        } else {
+            0
+        };
+
+        // By value, at least one number: so many bytes the driver reads.
+        let mut immediate = encoded(t, &launched.params);
+        immediate.resize(immediate.len().max(t.size()), 0);
+        let by_value = launched.params.len() <= PARAMS_BY_VALUE;
+        let params = Buffer::from_slice(if by_value { &[] } else { &immediate[..] })?;
+        let rows = Buffer::from_slice(&encoded(t, &launched.rows))?;
+        let columns = Buffer::from_slice(&encoded(t, &launched.columns))?;
+        let weights = Buffer::from_slice(&encoded(t, &launched.weights))?;
+        let totals = Buffer::new(totals)?;
+        let values = Buffer::new(results.saturating_mul(out.size()))?;
+        let indices = Buffer::new(if reduction.finds_columns() {
+            results.saturating_mul(size_of::<u64>())
+        } else {
+            0
+        })?;
+
+        let addresses = [
+            &params, &rows, &columns, &weights, &totals, &values, &indices,
+        ];
+        let [
+            params,
+            rows,
+            columns,
+            weights,
+            totals,
+            value_address,
+            index_address,
+        ] = addresses.map(Buffer::address);
+        let merge_blocks = row_count.div_ceil(THREADS);
+        let [
+            row_count,
+            column_count,
+            part_length,
+            part_count,
+            kept,
+            count,
+        ] = [
+            row_count,
+            column_count,
+            parts.length,
+            parts.count,
+            kept,
+            count,
+        ]
+        .map(|n| n as u64);
+        let params = if by_value {
+            immediate.as_mut_ptr().cast::<c_void>()
+        } else {
+            argument(&params)
+        };
+        launch(
+            module.reduce,
+            (blocks, parts.count),
+            &mut [
+                params,
+                argument(&rows),
+                argument(&columns),
+                argument(&weights),
+                argument(&row_count),
+                argument(&column_count),
+                argument(&part_length),
+                argument(&kept),
+                argument(&count),
+                argument(&totals),
+                argument(&value_address),
+                argument(&index_address),
+            ],
+        )?;
+        if parts.count > 1 {
+            launch(
+                module.merge,
+                (merge_blocks, 1),
+                &mut [
+                    argument(&row_count),
+                    argument(&part_count),
+                    argument(&kept),
+                    argument(&count),
+                    argument(&totals),
+                    argument(&value_address),
+                    argument(&index_address),
+                ],
+            )?;
+        }
+        // Copying waits for the kernels.
+        let mut found = filled(results.saturating_mul(out.size()), 0u8)?;
+        values.read(&mut found)?;
+        let mut at = Vec::new();
+        if reduction.finds_columns() {
+            at = filled(results, 0)?;
+            indices.read(&mut at)?;
+        }
+        Ok((decoded(out, &found), at))
+    }
+}
+
+/// A vector on the host.
+fn filled<T: Copy>(length: usize, value: T) -> Result<Vec<T>, Error> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(length).map_err(|_| Error::Shape {
+        name: "the result".into(),
+        expected: "an array that fits into memory".into(),
+        shape: crate::error::shape(&[length]),
+    })?;
+    values.resize(length, value);
+    Ok(values)
+}
+
+/// Where the driver reads an argument.
+fn argument<T>(value: &T) -> *mut c_void {
+    ptr::from_ref(value).cast::<c_void>().cast_mut()
+}
+
+/// Launches a kernel with one-dimensional blocks of [`THREADS`] on the default stream of the current device.
+fn launch(
+    function: cudarc::driver::sys::CUfunction,
+    (blocks, parts): (usize, usize),
+    arguments: &mut [*mut c_void],
+) -> Result<(), Error> {
+    let grid = |n: usize| {
+        u32::try_from(n).map_err(|_| unavailable(format!("{n} blocks are too many for a grid")))
+    };
+    let grid = (grid(blocks)?, grid(parts)?, 1);
+    let block = (THREADS as u32, 1, 1);
+    // SAFETY: the arguments are those that the kernels in `kernels/kernel.cu` declare, in their order and of their types, and their
+    // memory is as large as these kernels expect.
+    unsafe { result::launch_kernel(function, grid, block, 0, ptr::null_mut(), arguments) }
+        .map_err(|error| failed("launching a kernel", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_PARTS, Parts};
+
+    #[test]
+    fn parts_cover_all_columns() {
+        for blocks in [1, 7, 10_000] {
+            for columns in [0, 1, 511, 512, 1024, 1_000_003] {
+                for most in [0, 1, 3, usize::MAX] {
+                    let parts = Parts::new(blocks, columns, 132, 512, most);
+                    assert!((1..=MOST_PARTS).contains(&parts.count) && parts.count <= most.max(1));
+                    assert!(parts.length * parts.count >= columns);
+                    // No part is empty.
+                    assert!(parts.length * (parts.count - 1) < columns.max(1));
+                }
+            }
+        }
+    }
+}

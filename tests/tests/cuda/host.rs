@@ -1,0 +1,251 @@
+//! Runs kernels for CUDA on a processor: their sources, compiled by a C++ compiler together with `shim.h` and `main.cpp`.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{env, fs, thread};
+
+use keops_solve::__private::cuda::source::{Reduction, Type};
+
+use crate::compiled::Compiled;
+
+/// Kernels of one file: few enough that processors share the work, enough that the shim is read seldom.
+const TOGETHER: usize = 24;
+
+/// A kernel to be run.
+pub(crate) struct Job {
+    pub(crate) name: String,
+    pub(crate) compiled: Compiled,
+    pub(crate) reduction: Reduction,
+    pub(crate) t: Type,
+    pub(crate) launches: Vec<Launch>,
+}
+
+/// Arrays for a kernel.
+pub(crate) struct Launch {
+    /// Raw parameters.
+    pub(crate) params: Vec<f64>,
+    /// The rows' arrays, each with its number of columns.
+    pub(crate) rows: Vec<(Vec<f64>, usize)>,
+    /// The columns' arrays.
+    pub(crate) columns: Vec<(Vec<f64>, usize)>,
+    /// Weights, as many for a column as the formula wants.
+    pub(crate) weights: Vec<f64>,
+    pub(crate) row_count: usize,
+    pub(crate) column_count: usize,
+    /// Columns of a part.
+    pub(crate) part: usize,
+    /// How many values are wanted of a row and component; 1 but for the k smallest.
+    pub(crate) wanted: usize,
+}
+
+/// What a launch computed.
+pub(crate) struct Outcome {
+    pub(crate) values: Vec<f64>,
+    pub(crate) indices: Vec<f64>,
+}
+
+/// The C++ compiler, or none. A machine on which `KEOPS_REQUIRE_CXX` is set must have one.
+pub(crate) fn compiler() -> Option<String> {
+    let name = env::var("CXX").unwrap_or_else(|_| "g++".into());
+    let found = Command::new(&name)
+        .arg("--version")
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if found {
+        return Some(name);
+    }
+    assert!(
+        env::var_os("KEOPS_REQUIRE_CXX").is_none(),
+        "{name} does not run, and KEOPS_REQUIRE_CXX is set"
+    );
+    println!("skipped: there is no C++ compiler to run kernels for CUDA on this processor");
+    None
+}
+
+/// Compiles all kernels to one program.
+fn build(compiler: &str, jobs: &[Job], folder: &Path) -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cuda");
+    let mut sources = vec![here.join("main.cpp")];
+    let mut table = "#include \"shim.h\"\n".to_owned();
+    for n in 0..jobs.len() {
+        let _ = writeln!(table, "namespace k{n} {{ extern const Kernel kernel; }}");
+    }
+    let pointers: Vec<String> = (0..jobs.len()).map(|n| format!("&k{n}::kernel")).collect();
+    let pointers = pointers.join(", ");
+    let _ = writeln!(
+        table,
+        "extern const Kernel* const kernels[] = {{{pointers}}};"
+    );
+    sources.push(folder.join("table.cpp"));
+    fs::write(folder.join("table.cpp"), table).expect("a writable folder");
+    for (number, chunk) in jobs.chunks(TOGETHER).enumerate() {
+        let mut text = "#include \"shim.h\"\n".to_owned();
+        for (n, job) in chunk.iter().enumerate() {
+            let source = job.compiled.source(job.reduction, job.t);
+            // The names of kernels are the same, which C++ allows in different namespaces alone.
+            let source = source.replace("extern \"C\" ", "static ");
+            let n = number * TOGETHER + n;
+            let _ = writeln!(text, "namespace k{n} {{\n{source}\nKEOPS_LAUNCHERS\n}}");
+        }
+        let path = folder.join(format!("kernels{number}.cpp"));
+        fs::write(&path, text).expect("a writable folder");
+        sources.push(path);
+    }
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let share = sources.len().div_ceil(threads);
+    let objects: Vec<PathBuf> = thread::scope(|scope| {
+        let workers: Vec<_> = sources
+            .chunks(share)
+            .map(|sources| {
+                let here = &here;
+                scope.spawn(move || {
+                    let compiled = |source: &PathBuf| {
+                        let name = source.file_name().expect("a file");
+                        let object = folder.join(name).with_extension("o");
+                        let status = Command::new(compiler)
+                            .args(["-std=c++17", "-O1", "-ffp-contract=off", "-w", "-c", "-I"])
+                            .arg(here)
+                            .arg(source)
+                            .arg("-o")
+                            .arg(&object)
+                            .status();
+                        assert!(status.is_ok_and(|status| status.success()), "{source:?}");
+                        object
+                    };
+                    sources.iter().map(compiled).collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        let workers = workers.into_iter();
+        workers
+            .flat_map(|worker| worker.join().expect("kernels that compile"))
+            .collect()
+    });
+    let program = folder.join("kernels");
+    let status = Command::new(compiler)
+        .args(&objects)
+        .arg("-o")
+        .arg(&program)
+        .status();
+    assert!(status.is_ok_and(|status| status.success()), "linking");
+    program
+}
+
+fn bytes(t: Type, values: impl IntoIterator<Item = f64>) -> Vec<u8> {
+    let values = values.into_iter();
+    match t {
+        Type::Single => values.flat_map(|x| (x as f32).to_ne_bytes()).collect(),
+        Type::Double => values.flat_map(f64::to_ne_bytes).collect(),
+    }
+}
+
+fn numbers(t: Type, bytes: &[u8]) -> Vec<f64> {
+    let single = |b: &[u8]| f64::from(f32::from_ne_bytes([b[0], b[1], b[2], b[3]]));
+    match t {
+        Type::Single => bytes.chunks_exact(4).map(single).collect(),
+        Type::Double => {
+            let double = |b: &[u8]| f64::from_ne_bytes(b.try_into().expect("eight bytes"));
+            bytes.chunks_exact(8).map(double).collect()
+        }
+    }
+}
+
+/// The arrays of one side, point by point.
+fn joined(arrays: &[(Vec<f64>, usize)], count: usize) -> Vec<f64> {
+    let point = |i: usize| {
+        let parts = arrays
+            .iter()
+            .map(move |(a, dim)| &a[i * dim..(i + 1) * dim]);
+        parts.flatten().copied()
+    };
+    (0..count).flat_map(point).collect()
+}
+
+/// Compiles and runs all jobs: the outcomes of each.
+pub(crate) fn run(compiler: &str, name: &str, jobs: &[Job]) -> Vec<Vec<Outcome>> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(&folder).expect("a writable folder");
+    let program = build(compiler, jobs, &folder);
+    let mut input = Vec::new();
+    // Bytes of values, and numbers of indices.
+    let mut results = Vec::new();
+    for (number, job) in jobs.iter().enumerate() {
+        for launch in &job.launches {
+            let t = job.t;
+            let terms = job.compiled.formula().terms();
+            let smallest = job.reduction == Reduction::Smallest;
+            let kept = if smallest {
+                launch.wanted.min(launch.column_count)
+            } else {
+                1
+            };
+            let parts = launch.column_count.div_ceil(launch.part).max(1);
+            let total = launch.row_count * kept * parts * job.reduction.total_bytes(terms);
+            let width = launch.wanted * job.reduction.width(terms);
+            let values = launch.row_count * width * t.size();
+            let indices = launch.row_count * width * 8;
+            let arrays = [
+                bytes(t, job.compiled.params(&launch.params)),
+                bytes(t, joined(&launch.rows, launch.row_count)),
+                bytes(t, joined(&launch.columns, launch.column_count)),
+                bytes(t, launch.weights.iter().copied()),
+            ];
+            let sizes = [
+                number,
+                launch.row_count,
+                launch.column_count,
+                launch.part,
+                parts,
+                kept,
+                launch.wanted,
+            ];
+            let lengths = arrays.iter().map(Vec::len);
+            let header = sizes
+                .into_iter()
+                .chain(lengths)
+                .chain([total, values, indices]);
+            input.extend(header.flat_map(|n| (n as u64).to_ne_bytes()));
+            input.extend(arrays.iter().flatten());
+            results.push((t, values, indices));
+        }
+    }
+    let mut child = Command::new(program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a program that starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let writer = thread::spawn(move || stdin.write_all(&input));
+    let output = child.wait_with_output().expect("a program that ends");
+    assert!(output.status.success(), "{}", output.status);
+    writer
+        .join()
+        .expect("no panic")
+        .expect("a program that reads its input");
+
+    let mut rest = &output.stdout[..];
+    let mut take = |length: usize| {
+        let (taken, others) = rest.split_at(length);
+        rest = others;
+        taken
+    };
+    let mut results = results.into_iter();
+    jobs.iter()
+        .map(|job| {
+            let outcome = |(t, values, indices)| Outcome {
+                values: numbers(t, take(values)),
+                indices: take(indices)
+                    .chunks_exact(8)
+                    .map(|b| u64::from_ne_bytes(b.try_into().expect("eight bytes")) as f64)
+                    .collect(),
+            };
+            results
+                .by_ref()
+                .take(job.launches.len())
+                .map(outcome)
+                .collect()
+        })
+        .collect()
+}

@@ -1,0 +1,118 @@
+// Reads launches from the standard input, runs them, and writes their results to the standard output.
+
+#include "shim.h"
+
+extern const Kernel* const kernels[];
+
+Index3 threadIdx, blockIdx, gridDim;
+
+namespace {
+
+struct Thread {
+    ucontext_t context;
+    std::vector<char> stack;
+    bool finished;
+};
+std::vector<Thread> threads;
+ucontext_t scheduler;
+unsigned current;
+std::function<void()> body;
+
+[[noreturn]] void fail(const char* what) {
+    fprintf(stderr, "%s\n", what);
+    exit(1);
+}
+
+void run_thread() {
+    body();
+    threads[current].finished = true;
+    swapcontext(&threads[current].context, &scheduler);
+}
+
+void run_block(unsigned count) {
+    threads.resize(count);
+    for (Thread& thread : threads) {
+        thread.stack.resize(1 << 18);
+        thread.finished = false;
+        getcontext(&thread.context);
+        thread.context.uc_stack.ss_sp = thread.stack.data();
+        thread.context.uc_stack.ss_size = thread.stack.size();
+        thread.context.uc_link = nullptr;
+        makecontext(&thread.context, run_thread, 0);
+    }
+    for (unsigned finished = 0; finished < count;) {
+        finished = 0;
+        for (current = 0; current < count; ++current) {
+            threadIdx = {current, 0, 0};
+            swapcontext(&scheduler, &threads[current].context);
+            finished += threads[current].finished;
+        }
+        if (finished != 0 && finished != count) fail("some threads of a block are at a barrier that others never reach");
+    }
+}
+
+void launch(unsigned blocks, unsigned parts, unsigned count, std::function<void()> kernel) {
+    body = kernel;
+    gridDim = {blocks, parts, 1};
+    for (unsigned y = 0; y < parts; ++y) {
+        for (unsigned x = 0; x < blocks; ++x) {
+            blockIdx = {x, y, 0};
+            run_block(count);
+        }
+    }
+}
+
+// Memory that ends where no memory is, so that reading or writing behind it ends the program.
+struct Guarded {
+    char* data;
+    char* pages;
+    size_t mapped;
+
+    explicit Guarded(size_t bytes) {
+        const size_t page = 4096;
+        mapped = (bytes + page - 1) / page * page + page;
+        pages = (char*)mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (pages == MAP_FAILED || mprotect(pages + mapped - page, page, PROT_NONE) != 0) fail("no memory");
+        data = pages + mapped - page - bytes;
+        memset(data, 0xff, bytes);
+    }
+    Guarded(const Guarded&) = delete;
+    ~Guarded() { munmap(pages, mapped); }
+};
+
+void read(void* to, size_t bytes) {
+    if (fread(to, 1, bytes, stdin) != bytes) fail("the input ends early");
+}
+
+}  // namespace
+
+void __syncthreads() {
+    unsigned self = current;
+    swapcontext(&threads[self].context, &scheduler);
+}
+
+int main() {
+    // The kernel, sizes as in Launch, and the bytes of its arrays.
+    uint64_t header[14];
+    while (fread(header, 1, sizeof header, stdin) == sizeof header) {
+        const Kernel& kernel = *kernels[header[0]];
+        Guarded params(header[7]), rows(header[8]), columns(header[9]), weights(header[10]);
+        read(params.data, header[7]);
+        read(rows.data, header[8]);
+        read(columns.data, header[9]);
+        read(weights.data, header[10]);
+        Guarded totals(header[11]), values(header[12]), indices(header[13]);
+        const Launch arguments = {params.data, rows.data, columns.data, weights.data, header[1], header[2], header[3],
+                                  header[4],   header[5], header[6],    totals.data,  values.data, indices.data};
+        const unsigned block = kernel.threads * kernel.rows;
+        const unsigned blocks = (arguments.row_count + block - 1) / block;
+        launch(blocks, arguments.parts, kernel.threads, [&] { kernel.reduce(arguments); });
+        if (arguments.parts > 1) {
+            const unsigned blocks = (arguments.row_count + kernel.threads - 1) / kernel.threads;
+            launch(blocks, 1, kernel.threads, [&] { kernel.merge(arguments); });
+        }
+        fwrite(values.data, 1, header[12], stdout);
+        fwrite(indices.data, 1, header[13], stdout);
+    }
+    return 0;
+}

@@ -1,0 +1,74 @@
+// What CUDA has and C++ lacks, so that a C++ compiler can compile the source of a kernel and a processor run it.
+//
+// The threads of a block are contexts that one real thread runs in turn, from barrier to barrier. Blocks run one after another.
+
+#include <math.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <vector>
+
+#define __device__
+#define __global__
+#define __forceinline__ inline
+#define __shared__ static
+#define __align__(bytes) __attribute__((aligned(bytes)))
+#define __launch_bounds__(threads)
+#define __grid_constant__
+
+struct Index3 {
+    unsigned x, y, z;
+};
+extern Index3 threadIdx, blockIdx, gridDim;
+
+void __syncthreads();
+
+inline double __longlong_as_double(long long bits) {
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+inline float rsqrt(float x) { return 1.0f / sqrtf(x); }
+inline double rsqrt(double x) { return 1.0 / sqrt(x); }
+
+// The arguments of a launch.
+struct Launch {
+    const char *params, *rows, *columns, *weights;
+    uint64_t row_count, column_count, part_length, parts, kept, wanted;
+    char *totals, *values, *indices;
+};
+
+// A kernel with its constants.
+struct Kernel {
+    unsigned threads, rows;
+    void (*reduce)(const Launch&);
+    void (*merge)(const Launch&);
+};
+
+// Parameters, as the driver passes them: by value or by their place.
+template <class T, size_t N>
+void pass(T (&values)[N], const char* params, size_t count) {
+    memcpy(values, params, count * sizeof(T));
+}
+template <class T>
+void pass(const T*& values, const char* params, size_t) {
+    values = (const T*)params;
+}
+
+// Behind the source of a kernel, in a namespace of its own.
+#define KEOPS_LAUNCHERS                                                                                                \
+    static void launch_reduce(const Launch& l) {                                                                      \
+        Params params = {};                                                                                           \
+        pass(params.values, l.params, PARAMS);                                                                        \
+        keops_reduce(params, (const T*)l.rows, (const T*)l.columns, (const T*)l.weights, l.row_count, l.column_count, \
+                     l.part_length, l.kept, l.wanted, (Slot*)l.totals, (Out*)l.values, (Size*)l.indices);             \
+    }                                                                                                                 \
+    static void launch_merge(const Launch& l) {                                                                       \
+        keops_merge(l.row_count, l.parts, l.kept, l.wanted, (Slot*)l.totals, (Out*)l.values, (Size*)l.indices);       \
+    }                                                                                                                 \
+    extern const Kernel kernel = {THREADS, ROWS, launch_reduce, launch_merge};
