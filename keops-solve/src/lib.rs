@@ -152,7 +152,8 @@
 //! # Honest results
 //!
 //! A solve has converged when the residual, **recomputed in double precision from the data**, meets the tolerance, whatever
-//! the element type. Everything else is a [`SolveError`] that says what happened and holds the best iterate and the same report.
+//! the element type. Each column of the solution comes with a bound of its error ([`ColumnReport::error_bound`]), and
+//! [`Tolerance::Prediction`] asks for predictions with a guarantee. Everything else is a [`SolveError`] that says what happened and holds the best iterate and the same report.
 //!
 //! # Few iterations
 //!

@@ -3,12 +3,16 @@
 //! All sums are pairwise over a fixed tree of leaves, so that they are accurate (an error that grows with the logarithm
 //! of the length) and the same to the last bit for any number of threads.
 
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
 /// Number of rows that are summed one after the other.
 const LEAF: usize = 1024;
 /// Number of entries from which work is spread over threads.
 const PARALLEL: usize = 1 << 16;
+/// Number of entries of a small matrix from which its products with blocks are worth packing.
+const PACKED: usize = 64;
 
 /// Vectors of equal length, side by side as the columns of a contiguous row-major matrix.
 #[derive(Clone, Debug)]
@@ -95,6 +99,41 @@ impl Block {
         self.width = keep.iter().filter(|&&kept| kept).count();
     }
 
+    /// Adds the product `other C`, for a matrix `C` of shape `(other.width(), self.width())`.
+    pub(super) fn add_product(&mut self, other: &Self, c: &Array2<f64>) {
+        let (width, inner) = (self.width, other.width);
+        if width == 0 || inner == 0 {
+            return;
+        }
+        let leaf = |own: &mut [f64], other: &[f64]| {
+            let rows = own.len() / width;
+            if c.len() >= PACKED
+                && let (Ok(mut own), Ok(other)) = (
+                    ArrayViewMut2::from_shape((rows, width), &mut *own),
+                    ArrayView2::from_shape((rows, inner), other),
+                )
+            {
+                general_mat_mul(1.0, &other, c, 1.0, &mut own);
+                return;
+            }
+            for (own, other) in own.chunks_exact_mut(width).zip(other.chunks_exact(inner)) {
+                for (other, c) in other.iter().zip(c.rows()) {
+                    for (own, c) in own.iter_mut().zip(c) {
+                        *own += other * c;
+                    }
+                }
+            }
+        };
+        if self.data.len().max(other.data.len()) < PARALLEL {
+            leaf(&mut self.data, &other.data);
+        } else {
+            self.data
+                .par_chunks_mut(LEAF * width)
+                .zip(other.data.par_chunks(LEAF * inner))
+                .for_each(|(own, other)| leaf(own, other));
+        }
+    }
+
     /// Updates each entry to `f(own, other, coefficient of the column)`.
     pub(super) fn update(
         &mut self,
@@ -176,6 +215,53 @@ fn sum_rows<const K: usize>(
     }
 }
 
+/// The products `A'B` of all columns of `a` with all of `b`.
+pub(super) fn products(a: &Block, b: &Block) -> Array2<f64> {
+    let mut sums = Array2::zeros((a.width, b.width));
+    if !sums.is_empty() {
+        add_products(&a.data, &b.data, &mut sums);
+    }
+    sums
+}
+
+fn add_products(a: &[f64], b: &[f64], sums: &mut Array2<f64>) {
+    let (wa, wb) = sums.dim();
+    let rows = a.len() / wa;
+    if rows <= LEAF {
+        if sums.len() >= PACKED
+            && let (Ok(a), Ok(b)) = (
+                ArrayView2::from_shape((rows, wa), a),
+                ArrayView2::from_shape((rows, wb), b),
+            )
+        {
+            general_mat_mul(1.0, &a.t(), &b, 1.0, sums);
+            return;
+        }
+        for (a, b) in a.chunks_exact(wa).zip(b.chunks_exact(wb)) {
+            for (a, mut sums) in a.iter().zip(sums.rows_mut()) {
+                for (b, sum) in b.iter().zip(&mut sums) {
+                    *sum += a * b;
+                }
+            }
+        }
+        return;
+    }
+    let half = rows.div_ceil(2).next_multiple_of(LEAF).min(rows);
+    let (a_low, a_high) = a.split_at(half * wa);
+    let (b_low, b_high) = b.split_at(half * wb);
+    let mut high = Array2::zeros((wa, wb));
+    if a.len().max(b.len()) < PARALLEL {
+        add_products(a_low, b_low, sums);
+        add_products(a_high, b_high, &mut high);
+    } else {
+        rayon::join(
+            || add_products(a_low, b_low, sums),
+            || add_products(a_high, b_high, &mut high),
+        );
+    }
+    *sums += &high;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,6 +305,33 @@ mod tests {
         let on = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let (one, four) = (on(1).unwrap().install(sums), on(4).unwrap().install(sums));
         assert_eq!(one, four);
+    }
+
+    #[test]
+    fn products_are_those_of_the_columns() {
+        for (rows, wa, wb) in [
+            (0, 2, 3),
+            (1, 1, 1),
+            (1025, 2, 3),
+            (3000, 9, 8),
+            (70_001, 2, 1),
+        ] {
+            let (a, b) = (block(rows, wa), block(rows, wb));
+            let found = products(&a, &b);
+            for ((i, j), &found) in found.indexed_iter() {
+                let terms = a.column(i).zip(b.column(j)).map(|(a, b)| a * b);
+                assert_eq!(found, terms.sum::<f64>());
+            }
+            let c = Array2::from_shape_fn((wa, wb), |(i, j)| i as f64 - 2.0 * j as f64);
+            let mut sum = b.clone();
+            sum.add_product(&a, &c);
+            for j in 0..wb {
+                for (row, (sum, b)) in sum.column(j).zip(b.column(j)).enumerate() {
+                    let terms = (0..wa).map(|i| a.data()[row * wa + i] * c[[i, j]]);
+                    assert_eq!(sum, b + terms.sum::<f64>());
+                }
+            }
+        }
     }
 
     #[test]

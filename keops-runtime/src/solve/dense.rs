@@ -1,7 +1,7 @@
 //! Small dense matrices: Gram matrices and Cholesky factorisations.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array1, Array2, Axis, s};
+use ndarray::{Array1, Array2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 
 /// Number of rows of a block of a Gram matrix.
@@ -69,5 +69,143 @@ pub(super) fn solve(lower: &Array2<f64>, y: &mut Array2<f64>) {
                 .scaled_add(-known, &lower.slice(s![i, ..i]));
         }
         y.assign(&x);
+    }
+}
+
+/// Overwrites `x` with the solution of `L X = x` for a lower triangular `L`.
+pub(super) fn substitute(lower: &Array2<f64>, x: &mut ArrayViewMut2<'_, f64>) {
+    for i in 0..lower.nrows() {
+        let (done, mut rest) = x.view_mut().split_at(Axis(0), i);
+        let mut row = rest.row_mut(0);
+        for (k, done) in done.rows().into_iter().enumerate() {
+            row.scaled_add(-lower[[i, k]], &done);
+        }
+        row /= lower[[i, i]];
+    }
+}
+
+/// A well conditioned part of a symmetric positive semidefinite matrix: its rows, the largest pivots first, and the lower Cholesky
+/// factor of the matrix among them. With the matrix scaled to a unit diagonal, a row is left out when what those before it leave of
+/// its diagonal entry is `least` or less.
+pub(super) fn independent(a: &Array2<f64>, least: f64) -> (Vec<usize>, Array2<f64>) {
+    let n = a.nrows();
+    let root = a.diag().mapv(f64::sqrt);
+    let sound = |i: usize| root[i] > 0.0 && root[i].is_finite();
+    let mut rest = Array2::from_shape_fn((n, n), |(i, j)| {
+        if sound(i) && sound(j) {
+            a[[i, j]] / root[i] / root[j]
+        } else {
+            0.0
+        }
+    });
+    let (mut chosen, mut lower) = (Vec::new(), Array2::zeros((n, n)));
+    for step in 0..n {
+        // The first of the largest, so that equal ones are always taken in the same order.
+        let largest = rest.diag().fold(0.0, |most: f64, &d| d.max(most));
+        let Some(pivot) = rest.diag().iter().position(|&d| d == largest) else {
+            break;
+        };
+        if largest <= least {
+            break;
+        }
+        let column = &rest.column(pivot) / largest.sqrt();
+        for (mut row, &factor) in rest.rows_mut().into_iter().zip(&column) {
+            row.scaled_add(-factor, &column);
+        }
+        rest.row_mut(pivot).fill(0.0);
+        rest.column_mut(pivot).fill(0.0);
+        lower.column_mut(step).assign(&(&column * &root));
+        chosen.push(pivot);
+    }
+    let count = chosen.len();
+    let mut lower = lower.select(Axis(0), &chosen);
+    lower = lower.slice(s![.., ..count]).to_owned();
+    for i in 0..count {
+        lower.slice_mut(s![i, i + 1..]).fill(0.0);
+    }
+    (chosen, lower)
+}
+
+/// The smallest eigenvalue of a symmetric matrix and a unit vector to it, by the cyclic method of Jacobi.
+pub(super) fn smallest_eigenpair(a: &Array2<f64>) -> (f64, Array1<f64>) {
+    let n = a.nrows();
+    let (mut a, mut vectors) = (a.clone(), Array2::<f64>::eye(n));
+    for _ in 0..SWEEPS {
+        for p in 0..n {
+            for q in p + 1..n {
+                if a[[p, q]] == 0.0 {
+                    continue;
+                }
+                let theta = (a[[q, q]] - a[[p, p]]) / (2.0 * a[[p, q]]);
+                let t = theta.signum() / (theta.abs() + theta.hypot(1.0));
+                let cosine = t.hypot(1.0).recip();
+                let sine = t * cosine;
+                let rotate = |x: &mut f64, y: &mut f64| {
+                    (*x, *y) = (cosine * *x - sine * *y, sine * *x + cosine * *y);
+                };
+                for matrix in [&mut a, &mut vectors] {
+                    let (mut x, mut y) = matrix.multi_slice_mut((s![.., p], s![.., q]));
+                    x.iter_mut().zip(&mut y).for_each(|(x, y)| rotate(x, y));
+                }
+                let (mut x, mut y) = a.multi_slice_mut((s![p, ..], s![q, ..]));
+                x.iter_mut().zip(&mut y).for_each(|(x, y)| rotate(x, y));
+            }
+        }
+    }
+    let smaller = |best: usize, i: usize| if a[[i, i]] < a[[best, best]] { i } else { best };
+    let best = (0..n).reduce(smaller).unwrap_or(0);
+    match a.diag().get(best) {
+        Some(&value) => (value, vectors.column(best).to_owned()),
+        None => (f64::INFINITY, Array1::zeros(0)),
+    }
+}
+
+/// Sweeps of the method of Jacobi, which converges quadratically.
+const SWEEPS: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dependent_rows_are_left_out() {
+        // Columns 3 and 4 depend on others, column 2 is zero, and the scales differ.
+        let w = Array2::from_shape_fn((6, 5), |(i, j)| match j {
+            0 => 1e-150 * (1.0 + i as f64),
+            1 => (i as f64).sin(),
+            2 => 0.0,
+            3 => 1e100 * (1.0 + i as f64),
+            _ => 1e3 * (i as f64).sin() + 1e3 * (1.0 + i as f64),
+        });
+        let gram = w.t().dot(&w);
+        let (chosen, lower) = independent(&gram, 1e-13);
+        assert_eq!(chosen.len(), 2);
+        let found = lower.dot(&lower.t());
+        let expected = gram.select(Axis(0), &chosen).select(Axis(1), &chosen);
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!((found / expected - 1.0).abs() < 1e-12);
+        }
+        assert!(independent(&Array2::zeros((3, 3)), 1e-13).0.is_empty());
+        assert!(independent(&Array2::zeros((0, 0)), 1e-13).0.is_empty());
+    }
+
+    #[test]
+    fn smallest_eigenvalues() {
+        // The second difference: 2 - 2 cos(k pi / (n + 1)).
+        for n in [1_usize, 2, 7, 30] {
+            let a = Array2::from_shape_fn((n, n), |(i, j)| match i.abs_diff(j) {
+                0 => 2.0,
+                1 => -1.0,
+                _ => 0.0,
+            });
+            let (value, vector) = smallest_eigenpair(&a);
+            let expected = 2.0 - 2.0 * (std::f64::consts::PI / (n as f64 + 1.0)).cos();
+            assert!((value - expected).abs() < 1e-14);
+            assert!(
+                (a.dot(&vector) - value * &vector)
+                    .iter()
+                    .all(|e| e.abs() < 1e-14)
+            );
+        }
     }
 }

@@ -38,8 +38,8 @@ pub trait LinearOperator: Sync {
     ///
     /// - Both arrays are contiguous and row-major, and have the same shape. `out` holds no meaningful values at
     ///   entry and must be overwritten, not added to.
-    /// - The number of columns is at least 1 and differs from call to call, because columns that have converged
-    ///   leave the block; where [`LinearOperator::couples_columns`] holds it is that of the right-hand side always.
+    /// - The number of columns is at least 1, and differs from call to call, because directions that depend on others are
+    ///   left out; where [`LinearOperator::couples_columns`] holds it is that of the right-hand side always.
     /// - The result must be the same each time for the same `precision` and `v`.
     ///
     /// # Errors

@@ -22,6 +22,14 @@ pub enum Tolerance {
     Relative(f64),
     /// `|r| <= e`.
     Absolute(f64),
+    /// No prediction is off by more than `e`: `|k(t)'a - k(t)'a*| <= e` for the exact solution `a*` and every point `t`, where
+    /// `k(t)_i = k(t, x_i)` for a positive semidefinite kernel `k` with `k(t, t) <= max_i K_ii` (for all points, if `k(t, t)` is constant).
+    ///
+    /// What is required is `|a - a*|_A <= e / sqrt(max_i K_ii)` for the bound of the error in
+    /// [`ColumnReport::error_bound`](super::ColumnReport::error_bound), since by Cauchy and Schwarz
+    /// `|k(t)'(a - a*)| <= |a - a*|_A sqrt(k(t)'A^-1 k(t))`, and `k(t)'A^-1 k(t) <= k(t, t)` as no variance is negative. It needs
+    /// `alpha > 0` and the diagonal of the operator.
+    Prediction(f64),
 }
 
 impl Default for Tolerance {
@@ -177,6 +185,8 @@ pub struct IterationState<'a> {
     /// The root mean square of the residual of every column. Columns that are done show their final, true residual, the
     /// others that of the recursion.
     pub residuals: &'a [f64],
+    /// A bound of the error of every column, as in [`Solution::error_history`](super::Solution::error_history).
+    pub errors: &'a [f64],
     /// The number of columns still in work.
     pub active: usize,
     /// The precision of the coming product with the operator.
@@ -253,7 +263,10 @@ impl SolveOptions<'_> {
 
     /// Refuses numbers outside their range.
     pub(super) fn check(&self) -> Result<(), Error> {
-        let (Tolerance::Rms(e) | Tolerance::Relative(e) | Tolerance::Absolute(e)) = self.tolerance;
+        let (Tolerance::Rms(e)
+        | Tolerance::Relative(e)
+        | Tolerance::Absolute(e)
+        | Tolerance::Prediction(e)) = self.tolerance;
         for (option, value) in [("alpha", self.alpha), ("tolerance", e)] {
             if !(value >= 0.0 && value.is_finite()) {
                 let expected = "a finite number that is not negative";

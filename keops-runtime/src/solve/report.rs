@@ -25,6 +25,10 @@ pub struct Solution<T> {
     /// `history[c][k]` is the root mean square of the residual of column `c` after `k` iterations: that of the
     /// recursion, except where it was checked against the true one and found too far off.
     pub history: Vec<Vec<f64>>,
+    /// `error_history[c][k]` is an upper bound of the error `|a - a*|_A` of column `c` after `k` iterations, as known at that time: by the
+    /// quadrature of Gauss and Radau with a node at the least possible eigenvalue in double precision, from the residual of the recursion in
+    /// working precision. See [`ColumnReport::error_bound`].
+    pub error_history: Vec<Vec<f64>>,
     /// The number of products of the operator with a block.
     pub products: Products,
     /// What was done for a preconditioner of the solver's own; `None` if none was asked for, or nothing was left to solve.
@@ -49,7 +53,15 @@ pub struct ColumnReport {
     /// The root mean square of the residual of [`Solution::values`], the rounded solution. Equal to `rms` for `f64`;
     /// otherwise measured, once, at the end, and NaN if the operator failed at that.
     pub rounded_rms: f64,
-    /// Whether the residual of [`Solution::values_f64`] meets the tolerance.
+    /// An upper bound of the error of [`Solution::values_f64`], `|a - a*|_A = sqrt((a - a*)'(alpha Id + K)(a - a*))` for the exact
+    /// solution `a*`: the least of `|r| / sqrt(alpha)` and `sqrt(r'P^-1 r / m)` for the true residual `r` and a preconditioner
+    /// with `alpha Id + K >= m P`, both certain, and, in double precision, the bound of Gauss and Radau, which follows from
+    /// the recursion and is 1 to 2 times too large after the first steps. They hold for a positive semidefinite `K` and up to
+    /// rounding errors; infinite for `alpha = 0`.
+    ///
+    /// With it comes a bound of the error of predictions, as for [`Tolerance::Prediction`](super::Tolerance::Prediction).
+    pub error_bound: f64,
+    /// Whether the residual of [`Solution::values_f64`], or its error, meets the tolerance.
     pub converged: bool,
 }
 
@@ -233,6 +245,7 @@ impl<T> Solution<T> {
             iterations: self.iterations,
             columns: self.columns,
             history: self.history,
+            error_history: self.error_history,
             products: self.products,
             preconditioner: self.preconditioner,
             low_rank: self.low_rank,

@@ -19,6 +19,34 @@ pub(super) enum State {
     Failed,
 }
 
+/// How far an iterate is from the solution.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Distance {
+    /// The norm of the residual.
+    pub(super) residual: f64,
+    /// A bound of the error in the norm of the matrix.
+    pub(super) error: f64,
+}
+
+impl Distance {
+    /// What the norm of a residual alone says: `|e|_A = |r|_(A^-1) <= |r| / sqrt(alpha)`.
+    pub(super) fn plain(residual: f64, alpha: f64) -> Self {
+        let error = if residual == 0.0 {
+            0.0
+        } else {
+            residual / alpha.sqrt()
+        };
+        Self { residual, error }
+    }
+}
+
+/// What a tolerance is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Criterion {
+    Residual,
+    Error,
+}
+
 /// One linear system, in units in which its right-hand side is of size 1.
 #[derive(Debug)]
 pub(super) struct System {
@@ -26,25 +54,24 @@ pub(super) struct System {
     pub(super) index: usize,
     /// What a number in these units is multiplied with to give the user's.
     pub(super) unit: f64,
-    /// The largest norm of a residual that is good enough.
+    criterion: Criterion,
+    /// The largest distance that is good enough.
     pub(super) tolerance: f64,
     pub(super) state: State,
-    /// The norm of the recursive residual.
-    pub(super) norm: f64,
-    /// The smallest norm of a recursive residual since the last restart.
-    pub(super) best_norm: f64,
-    /// The smallest norm of a true residual so far.
-    pub(super) proven_norm: f64,
-    /// The product `r'z` of the last direction.
-    pub(super) rz: f64,
-    /// Whether the next direction starts afresh.
+    /// What the recursion says of the present iterate.
+    pub(super) now: Distance,
+    /// The smallest distance according to the recursion since the last restart.
+    best: f64,
+    /// The smallest true distance so far.
+    pub(super) proven: Distance,
+    /// Whether the recursion is to start afresh.
     pub(super) restart: bool,
-    /// The norm of the recursive residual at which the true one is looked at: `tolerance`, or half of it after a
+    /// The distance according to the recursion at which the true one is looked at: `tolerance`, or half of it after a
     /// disappointment.
     target: f64,
-    /// The norm of the true residual at the last check.
+    /// The true distance at the last check.
     checked: f64,
-    /// The norm of the recursive residual when it was last halved, or checked.
+    /// The distance according to the recursion when it was last halved, or checked.
     milestone: f64,
     /// The number of iterations since then.
     idle: usize,
@@ -53,80 +80,120 @@ pub(super) struct System {
 }
 
 impl System {
-    /// A system that has not begun, but for its right-hand side of norm `norm`, the residual of the zero vector.
-    pub(super) fn new(index: usize, unit: f64, tolerance: f64, norm: f64) -> Self {
+    /// A system that has not begun, but for the distance of the zero vector.
+    pub(super) fn new(
+        index: usize,
+        unit: f64,
+        criterion: Criterion,
+        tolerance: f64,
+        distance: Distance,
+    ) -> Self {
         let mut system = Self {
             index,
             unit,
+            criterion,
             tolerance,
             state: State::Active,
-            norm,
-            best_norm: norm,
-            proven_norm: norm,
-            rz: 0.0,
-            restart: true,
+            now: distance,
+            best: f64::INFINITY,
+            proven: distance,
+            restart: false,
             target: tolerance,
-            checked: norm,
-            milestone: norm,
+            checked: f64::INFINITY,
+            milestone: f64::INFINITY,
             idle: 0,
             strikes: 0,
         };
-        system.begin(norm);
+        system.begin(distance);
         system
     }
 
-    /// Begins with an iterate whose true residual has the norm `norm`.
-    pub(super) fn begin(&mut self, norm: f64) {
-        (self.norm, self.best_norm, self.proven_norm, self.checked) = (norm, norm, norm, norm);
-        (self.milestone, self.idle) = (norm, 0);
-        self.state = if norm <= self.tolerance {
+    /// The part of a distance that the tolerance is for.
+    fn measure(&self, distance: Distance) -> f64 {
+        match self.criterion {
+            Criterion::Residual => distance.residual,
+            Criterion::Error => distance.error,
+        }
+    }
+
+    /// The factor by which the distance is to be reduced.
+    pub(super) fn reduction(&self) -> f64 {
+        self.measure(self.now) / self.tolerance
+    }
+
+    /// Begins with an iterate at a true distance.
+    pub(super) fn begin(&mut self, distance: Distance) {
+        self.proven = distance;
+        self.resume(distance);
+        self.state = if self.measure(distance) <= self.tolerance {
             State::Converged
         } else {
             State::Active
         };
     }
 
-    /// Takes note of an iteration, after which the recursive residual has the norm `norm`.
-    pub(super) fn advance(&mut self, norm: f64) {
-        (self.norm, self.idle) = (norm, self.idle + 1);
-        if norm <= 0.5 * self.milestone {
-            (self.milestone, self.idle) = (norm, 0);
+    /// Goes on from an iterate at a true distance.
+    pub(super) fn resume(&mut self, distance: Distance) {
+        let measure = self.measure(distance);
+        if measure < self.measure(self.proven) {
+            self.proven = distance;
         }
+        (self.now, self.best, self.checked) = (distance, measure, measure);
+        (self.milestone, self.idle) = (measure, 0);
     }
 
-    /// Whether it is time for a check, at the latest when the residual has been reduced to `gain` times that of the
+    /// Takes note of an iteration, after which the recursion tells of a distance. Returns whether it is the smallest so far.
+    pub(super) fn advance(&mut self, distance: Distance) -> bool {
+        let measure = self.measure(distance);
+        (self.now, self.idle) = (distance, self.idle + 1);
+        if measure <= 0.5 * self.milestone {
+            (self.milestone, self.idle) = (measure, 0);
+        }
+        let best = measure < self.best;
+        self.best = self.best.min(measure);
+        best
+    }
+
+    /// Whether it is time for a check, at the latest when the distance has been reduced to `gain` times that of the
     /// last one, or, in working precision, has not been halved for long.
     pub(super) fn is_due(&self, gain: f64, precision: Precision) -> bool {
         let stalled = precision == Precision::Working && self.idle >= PATIENCE;
-        stalled || self.norm <= self.target || self.norm <= gain * self.checked
+        let measure = self.measure(self.now);
+        stalled || measure <= self.target || measure <= gain * self.checked
     }
 
-    /// Draws the conclusions from a check: `norm` is the norm of the true residual, `drift` that of its difference from
-    /// the recursive one; `broken` says that the recursion cannot go on. The recursion is to continue from the true
+    /// Whether a true distance is the smallest so far.
+    pub(super) fn improves(&self, distance: Distance) -> bool {
+        self.measure(distance) < self.measure(self.proven)
+    }
+
+    /// Draws the conclusions from a check: `truth` is the true distance, `drift` that between the true residual and the
+    /// recursive one; `broken` says that the recursion cannot go on. The recursion is to continue from the true
     /// residual if [`System::restart`] is set afterwards. Returns whether this speaks against the precision used.
     pub(super) fn conclude(
         &mut self,
-        norm: f64,
-        drift: f64,
+        truth: Distance,
+        drift: Distance,
         broken: bool,
         precision: Precision,
     ) -> bool {
-        let progress = norm <= 0.5 * self.proven_norm;
-        let honest = !broken && norm <= 2.0 * self.norm;
+        let (measure, recursive) = (self.measure(truth), self.measure(self.now));
+        let progress = measure <= 0.5 * self.measure(self.proven);
+        let honest = !broken && measure <= 2.0 * recursive;
         let stalled = self.idle >= PATIENCE;
-        self.proven_norm = norm.min(self.proven_norm);
-        self.checked = norm;
-        if norm <= self.tolerance {
-            (self.state, self.norm) = (State::Converged, norm);
+        if self.improves(truth) {
+            self.proven = truth;
+        }
+        self.checked = measure;
+        if measure <= self.tolerance {
+            (self.state, self.now) = (State::Converged, truth);
             return false;
         }
-        if self.norm <= self.target {
+        if recursive <= self.target {
             self.target = 0.5 * self.tolerance;
         }
-        if broken || drift > 0.25 * self.tolerance {
-            (self.restart, self.norm, self.best_norm) = (true, norm, norm);
-        }
-        (self.milestone, self.idle) = (self.norm, 0);
+        self.restart = broken || self.measure(drift) > 0.25 * self.tolerance;
+        (self.milestone, self.idle) = (recursive, 0);
         if precision == Precision::Working {
             return broken || !progress && (!honest || stalled);
         }
@@ -136,9 +203,16 @@ impl System {
             self.strikes += 1;
         }
         if self.strikes >= STRIKES {
-            (self.state, self.norm) = (State::Failed, self.proven_norm);
+            self.fail();
         }
         false
+    }
+
+    /// Ends the system with what is proven.
+    pub(super) fn fail(&mut self) {
+        let met = self.measure(self.proven) <= self.tolerance;
+        self.now = self.proven;
+        self.state = if met { State::Converged } else { State::Failed };
     }
 }
 
@@ -147,8 +221,8 @@ impl System {
 pub(super) struct Outcome {
     /// The iterate.
     pub(super) values: Vec<f64>,
-    /// The norm of its true residual.
-    pub(super) norm: f64,
+    /// Its true distance from the solution.
+    pub(super) distance: Distance,
     pub(super) iterations: usize,
     pub(super) converged: bool,
 }

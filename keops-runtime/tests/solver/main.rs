@@ -1,9 +1,12 @@
 //! The solver against problems whose answers are known from elsewhere, and against everything that can go wrong.
 
+mod data;
 mod determinant;
+mod errors;
 mod operators;
 mod path;
 mod precision;
 mod process;
 mod reference;
 mod robustness;
+mod several;

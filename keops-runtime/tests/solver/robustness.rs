@@ -43,7 +43,7 @@ fn poisoned(k: &Array2<f64>, bad: usize, value: f64) -> impl LinearOperator {
 }
 
 #[test]
-fn columns_do_not_see_each_other() {
+fn columns_are_judged_alone() {
     let (k, random) = example(150, 2);
     let zero = Array2::zeros((150, 1));
     let easy = k.dot(&Array2::ones((150, 1))) * 1e6;
@@ -67,11 +67,15 @@ fn columns_do_not_see_each_other() {
     for c in 0..5 {
         let alone = b.slice(s![.., c..=c]);
         let alone = solve(&k, alone, None, options(0.01, 1e-8)).expect("it converges");
-        assert!(mixed.columns[c].iterations.abs_diff(alone.iterations) <= 1);
+        assert!(mixed.columns[c].iterations <= alone.iterations);
+        let size = b
+            .column(c)
+            .iter()
+            .fold(0.0, |most: f64, b| b.abs().max(most));
         assert!(
             (&mixed.values.column(c) - &alone.values.column(0))
                 .iter()
-                .all(|e| e.abs() < 1e-4)
+                .all(|e| e.abs() <= 1e-4 * size)
         );
         assert!(mixed.columns[c].relative <= 1e-8 && mixed.columns[c].converged);
         assert_eq!(mixed.history[c].len(), mixed.columns[c].iterations + 1);
@@ -80,7 +84,7 @@ fn columns_do_not_see_each_other() {
     assert!(mixed.values.column(2).iter().all(|&v| v == 0.0));
     assert!(mixed.columns[3].iterations < mixed.columns[0].iterations);
     assert_eq!(mixed.values.column(0), mixed.values.column(4));
-    // The block narrows from the 4 columns that are not zero down to none.
+    // Of the 4 columns that are not zero none is left.
     let widths = widths.into_inner();
     assert_eq!((widths[0], widths[widths.len() - 1]), (4, 0));
     assert!(widths.is_sorted_by(|a, b| a >= b) && widths.len() == mixed.iterations + 1);
@@ -175,7 +179,7 @@ fn coupled_columns_are_one_system() {
             .values
             .iter()
             .zip(&expected.values)
-            .all(|(x, y)| (x - y).abs() < 1e-9)
+            .all(|(x, y)| (x - y).abs() < 1e-8)
     );
     assert_eq!(
         (found.columns.len(), found.iterations),

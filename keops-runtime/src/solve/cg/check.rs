@@ -1,99 +1,158 @@
 //! Checks of the recursion against true residuals, and the end of systems.
 
+use ndarray::Axis;
+
 use super::super::block::column_sums;
 use super::super::operator::Precision;
-use super::super::product::norms;
 use super::super::report::{Failure, Part};
-use super::super::system::{Outcome, State};
+use super::super::system::{Distance, Outcome, State};
 use super::{Cg, DOUBLE_ROUNDOFF};
 
+/// Systems that are done leave the block when products without them cost this part of products with them.
+const CHEAP: f64 = 0.25;
+
 impl Cg<'_> {
-    /// Compares the recursion with the truth where there is reason to; `broken` marks the systems in which the
-    /// recursion cannot go on.
-    pub(super) fn check(&mut self, broken: &[bool]) -> Result<(), Failure> {
+    /// Compares the recursion with the truth where there is reason to; `broken` says that it cannot go on.
+    pub(super) fn check(&mut self, broken: bool) -> Result<(), Failure> {
         let roundoff = match self.precision {
             Precision::Working => self.matrix.operator.working_roundoff(),
             Precision::Double => DOUBLE_ROUNDOFF,
         };
         let gain = (4.0 * roundoff.sqrt()).min(0.1);
-        let due = |&c: &usize| broken[c] || self.systems[c].is_due(gain, self.precision);
-        let due: Vec<_> = (0..self.systems.len()).filter(due).collect();
+        let active = |&c: &usize| self.systems[c].state == State::Active;
+        let active: Vec<_> = (0..self.systems.len()).filter(active).collect();
+        let due = |&c: &usize| broken || self.systems[c].is_due(gain, self.precision);
+        let due: Vec<_> = active.into_iter().filter(due).collect();
         if due.is_empty() {
             return Ok(());
         }
         let truth = self.matrix.residuals(&self.b, &self.x, &due);
         let truth = truth.map_err(|error| self.failed(Part::Operator, error))?;
         let recursive = self.r.select_columns(&due);
-        let sums = column_sums(&truth, &recursive, |t, r| [t * t, (t - r) * (t - r)]);
-        if sums.iter().any(|[square, _]| !square.is_finite()) {
+        let drifts = column_sums(&truth, &recursive, |t, r| [(t - r) * (t - r)]);
+        if drifts.iter().any(|[square]| !square.is_finite()) {
             return Err(self.non_finite(Part::Operator));
         }
-        let precision = self.precision;
-        for (k, (&c, [square, drift])) in due.iter().zip(sums).enumerate() {
+        let distances = self.true_distances(&truth)?;
+        let (precision, alpha) = (self.precision, self.matrix.alpha);
+        for (&c, (mut distance, [drift])) in due.iter().zip(distances.into_iter().zip(drifts)) {
             let system = &mut self.systems[c];
-            if square.sqrt() < system.proven_norm {
+            let drift = Distance::plain(drift.sqrt(), alpha);
+            // The error is that of the recursion, but for what the residuals differ in.
+            if precision == Precision::Double {
+                distance.error = distance.error.min(system.now.error + drift.error);
+            }
+            if system.improves(distance) {
                 self.proven.copy_column(c, &self.x, c);
             }
-            if system.conclude(square.sqrt(), drift.sqrt(), broken[c], precision) {
+            if system.conclude(distance, drift, broken, precision) {
                 self.precision = Precision::Double;
             }
-            if system.restart {
-                self.r.copy_column(c, &truth, k);
-                self.best.copy_column(c, &self.x, c);
-            }
+        }
+        if self.systems.iter().any(|system| system.restart) {
+            self.restart()?;
         }
         Ok(())
     }
 
-    /// Takes the systems that are no longer active out of the block, with the best proven iterate of each.
+    /// Starts the recursion afresh from the true residuals of all systems in work.
+    fn restart(&mut self) -> Result<(), Failure> {
+        let active = |&c: &usize| self.systems[c].state == State::Active;
+        let active: Vec<_> = (0..self.systems.len()).filter(active).collect();
+        let truth = self.matrix.residuals(&self.b, &self.x, &active);
+        let truth = truth.map_err(|error| self.failed(Part::Operator, error))?;
+        let distances = self.true_distances(&truth)?;
+        for (k, (&c, distance)) in active.iter().zip(distances).enumerate() {
+            if !distance.residual.is_finite() {
+                return Err(self.non_finite(Part::Operator));
+            }
+            let system = &mut self.systems[c];
+            if system.improves(distance) {
+                self.proven.copy_column(c, &self.x, c);
+            }
+            system.resume(distance);
+            self.r.copy_column(c, &truth, k);
+            self.best.copy_column(c, &self.x, c);
+        }
+        for system in &mut self.systems {
+            system.restart = false;
+        }
+        self.measure()
+    }
+
+    /// Takes note of the systems that are done, with the best proven iterate of each, and takes these out of the block where they
+    /// do not serve the others.
     pub(super) fn retire(&mut self) {
-        let keep: Vec<_> = self
+        for (c, system) in self.systems.iter().enumerate() {
+            let outcome = &mut self.outcomes[system.index];
+            if system.state != State::Active && outcome.is_none() {
+                *outcome = Some(Outcome {
+                    values: self.proven.column(c).collect(),
+                    distance: system.proven,
+                    iterations: self.history[system.index].len().saturating_sub(1),
+                    converged: system.state == State::Converged,
+                });
+            }
+        }
+        let (left, all) = (self.in_work() as f64, self.systems.len() as f64);
+        let entry = self
+            .matrix
+            .operator
+            .entries()
+            .map_or(1.0, |entries| entries.cost());
+        let failed = self
             .systems
             .iter()
-            .map(|s| s.state == State::Active)
-            .collect();
-        if !keep.contains(&false) {
-            return;
+            .any(|system| system.state == State::Failed);
+        let cheap = left < all && entry + left <= CHEAP * (entry + all);
+        if self.iteration == 0 && left < all || failed || cheap {
+            self.leave_out_done();
         }
-        for (c, system) in self.systems.iter().enumerate().filter(|(c, _)| !keep[*c]) {
-            self.outcomes[system.index] = Some(Outcome {
-                values: self.proven.column(c).collect(),
-                norm: system.proven_norm,
-                iterations: self.history[system.index].len().saturating_sub(1),
-                converged: system.state == State::Converged,
-            });
-        }
+    }
+
+    /// Takes the systems that are done out of the block.
+    fn leave_out_done(&mut self) {
+        let active = |system: &super::System| system.state == State::Active;
+        let keep: Vec<_> = self.systems.iter().map(active).collect();
         let Self {
             b,
             x,
             r,
-            p,
+            z,
             best,
             proven,
             ..
         } = self;
-        for block in [b, x, r, p, best, proven] {
+        for block in [b, x, r, best, proven] {
             block.retain_columns(&keep);
         }
-        self.systems.retain(|system| system.state == State::Active);
+        if z.width() == keep.len() {
+            z.retain_columns(&keep);
+        }
+        let kept: Vec<_> = (0..keep.len()).filter(|&c| keep[c]).collect();
+        if self.rz.nrows() == keep.len() {
+            self.rz = self.rz.select(Axis(0), &kept).select(Axis(1), &kept);
+        }
+        self.systems.retain(active);
+        self.directions = None;
+        self.error_bound.restart();
     }
 
     /// Ends all systems that are left, with the best iterate of each.
     pub(super) fn give_up(&mut self) {
-        let all: Vec<_> = (0..self.systems.len()).collect();
+        let active = |&c: &usize| self.systems[c].state == State::Active;
+        let active: Vec<_> = (0..self.systems.len()).filter(active).collect();
         // An operator that has failed may fail again; then the iterates of the last check stand.
-        let truth = self.matrix.residuals(&self.b, &self.best, &all);
-        let truth = truth.map(|truth| norms(&truth)).unwrap_or_default();
-        for (c, norm) in truth.into_iter().enumerate() {
-            let system = &mut self.systems[c];
-            if norm < system.proven_norm {
-                system.proven_norm = norm;
+        let truth = self.matrix.residuals(&self.b, &self.best, &active);
+        let distances = truth.map(|truth| self.true_distances(&truth).unwrap_or_default());
+        for (&c, distance) in active.iter().zip(distances.unwrap_or_default()) {
+            if self.systems[c].improves(distance) {
+                self.systems[c].proven = distance;
                 self.proven.copy_column(c, &self.best, c);
             }
         }
-        for system in &mut self.systems {
-            let met = system.proven_norm <= system.tolerance;
-            system.state = if met { State::Converged } else { State::Failed };
+        for c in active {
+            self.systems[c].fail();
         }
         self.retire();
     }

@@ -1,9 +1,10 @@
 //! Partial Cholesky factorisations `K ~ F F'` with pivots.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 
+use super::super::dense::substitute;
 use super::super::operator::{Entries, OperatorError};
 use super::random::Random;
 
@@ -267,18 +268,6 @@ pub(super) fn eliminate(
     }
     let lower = lower.select(Axis(0), &accepted);
     (accepted, lower)
-}
-
-/// Overwrites `x` with the solution of `L X = x` for a lower triangular `L`.
-fn substitute(lower: &Array2<f64>, x: &mut ArrayViewMut2<'_, f64>) {
-    for i in 0..lower.nrows() {
-        let (done, mut rest) = x.view_mut().split_at(Axis(0), i);
-        let mut row = rest.row_mut(0);
-        for (k, done) in done.rows().into_iter().enumerate() {
-            row.scaled_add(-lower[[i, k]], &done);
-        }
-        row /= lower[[i, i]];
-    }
 }
 
 /// An estimate of `|R| / trace R` from the entries of `R` among points that were drawn with probabilities proportional to its

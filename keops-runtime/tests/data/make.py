@@ -1,0 +1,74 @@
+"""Writes the data sets of the tests, and what scikit-learn and SciPy make of them.
+
+    pip install numpy scipy scikit-learn
+    python make.py
+
+digits.txt         1797 images of handwritten digits: 64 grey levels 0..16, a character each (0-9, then a-g), and the class
+diabetes.csv       442 patients: 10 variables, not standardised, and the progression of the disease
+breast_cancer.csv  569 tumours: 30 variables, not standardised, and the class
+reference.csv      for the systems of `PROBLEMS`: the norm and the first entry of the solution by scikit-learn's KernelRidge (dense Cholesky), and
+                   the iterations of scipy.sparse.linalg.cg, without a preconditioner, to relative residuals of 1e-3, 1e-6 and 1e-8
+"""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import scipy
+import sklearn
+from scipy.sparse.linalg import cg
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
+from sklearn.kernel_ridge import KernelRidge
+
+HERE = Path(__file__).parent
+
+
+def standardised(x):
+    return (x - x.mean(0)) / x.std(0)
+
+
+def signs(classes):
+    return np.where(classes, 1.0, -1.0)
+
+
+def main():
+    digits = load_digits()
+    with open(HERE / "digits.txt", "w") as file:
+        for image, label in zip(digits.data.astype(int), digits.target):
+            file.write("".join("0123456789abcdefg"[level] for level in image) + f" {label}\n")
+    diabetes = load_diabetes(scaled=False)
+    cancer = load_breast_cancer()
+    for name, data in (("diabetes", diabetes), ("breast_cancer", cancer)):
+        with open(HERE / f"{name}.csv", "w") as file:
+            for row, target in zip(data.data, data.target):
+                file.write(",".join(repr(float(value)).removesuffix(".0") for value in (*row, target)) + "\n")
+
+    problems = [
+        ("diabetes", standardised(diabetes.data), standardised(diabetes.target), 0.05, 0.1),
+        ("digits", digits.data / 16, signs(digits.target == 0), 0.05, 0.01),
+        ("breast_cancer", standardised(cancer.data), signs(cancer.target == 1), 1 / 30, 0.01),
+    ]
+    with open(HERE / "reference.csv", "w") as file:
+        out = csv.writer(file, lineterminator="\n")
+        file.write(f"# scikit-learn {sklearn.__version__}, scipy {scipy.__version__}, numpy {np.__version__}\n")
+        out.writerow(["problem", "n", "g", "alpha", "norm", "first", "cg_1e-3", "cg_1e-6", "cg_1e-8"])
+        for name, x, y, g, alpha in problems:
+            a = KernelRidge(alpha=alpha, kernel="rbf", gamma=g).fit(x, y).dual_coef_
+            squares = (x * x).sum(1)
+            k = np.exp(-g * np.maximum(squares[:, None] + squares - 2 * x @ x.T, 0))
+            k += alpha * np.eye(len(x))
+            iterations = []
+            for tolerance in (1e-3, 1e-6, 1e-8):
+                count = [0]
+
+                def step(_):
+                    count[0] += 1
+
+                cg(k, y, rtol=tolerance, atol=0, callback=step)
+                iterations.append(count[0])
+            norm, first = np.linalg.norm(a), a[0]
+            out.writerow([name, len(x), g, alpha, f"{norm:.13g}", f"{first:.13g}", *iterations])
+
+
+if __name__ == "__main__":
+    main()
