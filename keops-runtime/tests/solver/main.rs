@@ -7,6 +7,7 @@ mod operators;
 mod path;
 mod precision;
 mod process;
+mod real_data;
 mod reference;
 mod robustness;
 mod several;

@@ -1,0 +1,101 @@
+//! Kernel ridge regression on real data, against scikit-learn's solutions and SciPy's conjugate gradients.
+
+use keops_runtime::solve::{Preconditioner, SolveOptions, Tolerance, solve};
+use ndarray::{Array2, s};
+
+use crate::data::{Problem, breast_cancer, diabetes, digits};
+use crate::operators::*;
+
+/// A row of `data/reference.csv`.
+struct Reference {
+    name: &'static str,
+    n: usize,
+    norm: f64,
+    first: f64,
+    /// Iterations of `scipy.sparse.linalg.cg` to 1e-3, 1e-6, 1e-8.
+    iterations: [usize; 3],
+}
+
+fn references() -> Vec<Reference> {
+    let lines = include_str!("../data/reference.csv").lines().skip(2);
+    let read = |line: &'static str| {
+        let fields: Vec<_> = line.split(',').collect();
+        let count = |k: usize| fields[k].parse().expect("a count");
+        let number = |k: usize| fields[k].parse().expect("a number");
+        Reference {
+            name: fields[0],
+            n: count(1),
+            norm: number(4),
+            first: number(5),
+            iterations: [count(6), count(7), count(8)],
+        }
+    };
+    lines.map(read).collect()
+}
+
+fn iterations(problem: &Problem, relative: f64, preconditioner: Preconditioner<'static>) -> usize {
+    let options = SolveOptions {
+        alpha: problem.alpha,
+        tolerance: Tolerance::Relative(relative),
+        preconditioner,
+        ..Default::default()
+    };
+    let solution = solve(&problem.k, problem.b.view(), None, options).expect("it converges");
+    let r = rms(&residual(
+        &problem.k,
+        problem.alpha,
+        &problem.b,
+        &solution.values,
+    ))[0];
+    assert!(r <= 1.001 * relative * rms(&problem.b)[0]);
+    solution.iterations
+}
+
+fn assert_close(found: usize, expected: usize) {
+    let most = (expected / 10).max(2);
+    assert!(
+        found.abs_diff(expected) <= most,
+        "{found} iterations instead of {expected}"
+    );
+}
+
+#[test]
+fn solutions_are_those_of_scikit_learn() {
+    let references = references();
+    assert_eq!(references.len(), 3);
+    for reference in references {
+        // The iterations with 15 and more pivots, as an independent implementation in NumPy took them.
+        let (mut problem, with_15, more, with_more) = match reference.name {
+            "diabetes" => (diabetes(), [22, 37, 46], 100, [7, 13, 17]),
+            "breast_cancer" => (breast_cancer(), [79, 132, 167], 100, [37, 64, 83]),
+            _ => (digits(), [102, 173, 219], 400, [10, 19, 25]),
+        };
+        problem.b = problem.b.slice(s![.., ..1]).to_owned();
+        assert_eq!(problem.k.nrows(), reference.n);
+        let options = SolveOptions {
+            alpha: problem.alpha,
+            tolerance: Tolerance::Relative(1e-12),
+            preconditioner: Preconditioner::Cholesky { rank: more },
+            ..Default::default()
+        };
+        let found = solve(&problem.k, problem.b.view(), None, options).expect("it converges");
+        let a: &Array2<f64> = &found.values;
+        assert!(((a * a).sum().sqrt() / reference.norm - 1.0).abs() < 1e-9);
+        assert!((a[[0, 0]] - reference.first).abs() < 1e-9 * reference.norm);
+
+        // The largest once only: what is dense is slow.
+        let tolerances = if reference.n < 1000 { 0..3 } else { 1..2 };
+        for k in tolerances {
+            let tolerance = [1e-3, 1e-6, 1e-8][k];
+            let plain = iterations(&problem, tolerance, Preconditioner::None);
+            assert_close(plain, reference.iterations[k]);
+            let rank = Preconditioner::Cholesky { rank: 15 };
+            assert_close(iterations(&problem, tolerance, rank), with_15[k]);
+            let rank = Preconditioner::Cholesky { rank: more };
+            assert_close(iterations(&problem, tolerance, rank), with_more[k]);
+            if reference.n < 1000 {
+                assert!(iterations(&problem, tolerance, Preconditioner::Auto) <= plain);
+            }
+        }
+    }
+}
