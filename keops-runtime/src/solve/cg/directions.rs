@@ -38,6 +38,14 @@ impl Directions {
 impl Cg<'_> {
     /// Chooses the next directions and goes along them to the minimum. `false` if rounding errors do not allow it.
     pub(super) fn step(&mut self) -> Result<bool, Failure> {
+        for (system, &value) in self.systems.iter().zip(self.rz.diag()) {
+            // Without a preconditioner r'z is positive but for underflow, which is found below.
+            let in_work = system.state == State::Active;
+            if value <= 0.0 && in_work && self.preconditioner.is_some() {
+                let iteration = self.iteration;
+                return Err(Failure::PreconditionerIndefinite { iteration, value });
+            }
+        }
         let single = self.systems.len() == 1;
         let mut w = self.residuals_preconditioned().clone();
         if let Some(last) = self.directions.take() {
@@ -200,18 +208,9 @@ impl Cg<'_> {
             applied?;
         }
         let squares = products(&self.r, self.residuals_preconditioned());
-        for (system, &rz) in self.systems.iter().zip(squares.diag()) {
-            let iteration = self.iteration + 1;
-            if !rz.is_finite() {
-                let part = Part::Preconditioner;
-                return Err(Failure::NonFinite { part, iteration });
-            }
-            // Without a preconditioner r'z is positive but for underflow, which the next step finds.
-            let in_work = system.state == State::Active;
-            if rz <= 0.0 && in_work && self.preconditioner.is_some() {
-                let value = rz;
-                return Err(Failure::PreconditionerIndefinite { iteration, value });
-            }
+        if !squares.diag().iter().all(|rz| rz.is_finite()) {
+            let (part, iteration) = (Part::Preconditioner, self.iteration + 1);
+            return Err(Failure::NonFinite { part, iteration });
         }
         let m = self.lower_bound();
         // The recursion of the bounds is one of exact products.
