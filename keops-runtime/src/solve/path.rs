@@ -7,7 +7,7 @@ use super::options::{Preconditioner, SolveOptions, Tolerance};
 use super::precondition::LowRank;
 use super::report::{Products, Solution, SolveError};
 use super::shifts::shifted;
-use super::solve;
+use super::{largest_deviation, solve};
 use crate::Error;
 use crate::input::Element;
 
@@ -129,10 +129,17 @@ impl<'a> Shared<'a> {
         let fits = b.nrows() == operator.len() && b.iter().all(|value| value.is_finite());
         if shared.preconditioner.is_none() && fits && alphas.len() > 1 {
             shared.otherwise = Preconditioner::None;
+            let deviation = match options.tolerance {
+                // Where there is none, the solves say so.
+                Tolerance::Prediction(_) => largest_deviation(operator, smallest).unwrap_or(0.0),
+                _ => 1.0,
+            };
             let goal = |norm: f64, rows: f64| match options.tolerance {
                 Tolerance::Rms(e) => 0.5 * e * rows.sqrt(),
                 Tolerance::Relative(e) => 0.5 * e * norm,
                 Tolerance::Absolute(e) => 0.5 * e,
+                // Enough for the smallest, and so for all; each solve judges by its own bound.
+                Tolerance::Prediction(e) => 0.5 * e * smallest.sqrt() / deviation,
             };
             let limit = options.iteration_limit(b.len());
             (shared.guesses, shared.products) = shifted(operator, b.view(), alphas, goal, limit);
