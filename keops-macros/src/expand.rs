@@ -5,7 +5,7 @@ mod definition;
 mod gradients;
 
 use keops_compiler::alias;
-use keops_compiler::error::Error;
+use keops_compiler::error::{Error, Subject};
 use keops_compiler::formula::{Formula as Compiled, Shape};
 use keops_compiler::reduction::Reduction;
 use keops_compiler::source::Span as FormulaSpan;
@@ -237,7 +237,7 @@ fn kernel_solve(input: &Input) -> syn::Result<TokenStream> {
         .map_err(|error| {
             // An error about the option `var` belongs to the option.
             match variable {
-                Some(variable) if error.message().starts_with("`var") => {
+                Some(variable) if error.subject() == Subject::Unknown => {
                     let help = error
                         .help_text()
                         .map(|help| format!("\nhelp: {help}"))

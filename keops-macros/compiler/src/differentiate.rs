@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::alias::Category;
 use crate::dag::{Dag, Kind, Node};
-use crate::ops::{ADD, CONCAT, Derivative, ELEM, ELEM_T, MULT, Param, SCALPROD, SUM};
+use crate::ops::{ADD, CONCAT, Derivative, ELEM, ELEM_T, MULT, Op, Param, SCALPROD, SUM};
 
 /// The adjoint `(d f / d variable)^T e`, a vector of the dimension of `variable`.
 ///
@@ -95,27 +95,36 @@ fn basis(dag: &mut Dag, dim: usize, position: usize) -> Node {
 
 /// The Jacobian of `f`, row-major: one row of `variable`'s dimension for each component of `f`.
 pub fn jacobian(dag: &mut Dag, f: Node, variable: Node) -> Result<Node, String> {
-    let mut rows = None;
+    let mut rows = Vec::new();
     for k in 0..dag.dim(f) {
         let e = basis(dag, dag.dim(f), k);
-        let row = gradient(dag, f, variable, e)?;
-        rows = Some(match rows {
-            None => row,
-            Some(rows) => dag.apply(&CONCAT, &[rows, row]),
-        });
+        rows.push(gradient(dag, f, variable, e)?);
     }
-    rows.ok_or_else(|| "the formula has no component".to_owned())
+    combined(dag, &CONCAT, rows)
 }
 
 /// The trace of the Jacobian of `f`, which has the dimension of `variable`.
 pub fn divergence(dag: &mut Dag, f: Node, variable: Node) -> Result<Node, String> {
     let dim = dag.dim(variable);
-    let mut trace = dag.zero(1);
+    let mut entries = Vec::new();
     for k in 0..dim {
         let e = basis(dag, dim, k);
         let row = gradient(dag, f, variable, e)?;
-        let entry = dag.apply_with(&ELEM, &[row], &[Param::Int(k as i64)]);
-        trace = dag.apply(&ADD, &[trace, entry]);
+        entries.push(dag.apply_with(&ELEM, &[row], &[Param::Int(k as i64)]));
     }
-    Ok(trace)
+    combined(dag, &ADD, entries)
+}
+
+/// The nodes combined by an associative operation, neighbours first: what walks through the result then walks through
+/// few levels, however many nodes there are.
+fn combined(dag: &mut Dag, op: &'static Op, mut nodes: Vec<Node>) -> Result<Node, String> {
+    while nodes.len() > 1 {
+        let pairs = nodes.chunks(2).map(|pair| match *pair {
+            [f, g] => dag.apply(op, &[f, g]),
+            _ => pair[0],
+        });
+        nodes = pairs.collect();
+    }
+    let none = || "the formula has no component".to_owned();
+    nodes.pop().ok_or_else(none)
 }

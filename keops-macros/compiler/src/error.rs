@@ -12,6 +12,16 @@ pub struct Error {
     span: Span,
     message: String,
     help: Option<String>,
+    about: Subject,
+}
+
+/// What an error is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Subject {
+    /// The formula, at the span of the error.
+    Formula,
+    /// The name that the caller gave for the unknown of a system.
+    Unknown,
 }
 
 impl Error {
@@ -21,7 +31,20 @@ impl Error {
             span,
             message: message.into(),
             help: None,
+            about: Subject::Formula,
         }
+    }
+
+    /// The same error, about something else than the formula.
+    #[must_use]
+    pub fn about(mut self, subject: Subject) -> Self {
+        self.about = subject;
+        self
+    }
+
+    /// What the error is about.
+    pub fn subject(&self) -> Subject {
+        self.about
     }
 
     /// The same error with a line that says what to do about it.

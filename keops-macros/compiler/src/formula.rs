@@ -4,7 +4,7 @@ use crate::alias::{Alias, Category};
 use crate::ast::Expr;
 use crate::check::{check, variables};
 use crate::dag::{Dag, Node, Variable};
-use crate::error::Error;
+use crate::error::{Error, Subject};
 use crate::linearity::{Dependence, dependence, scalar_kernel};
 use crate::lower::lower;
 use crate::ops::CONCAT;
@@ -213,6 +213,7 @@ impl Formula {
                 let suggestion = crate::suggest::closest(name, names);
                 return Err(
                     Error::new(span, format!("`var = {name}` names no variable"))
+                        .about(Subject::Unknown)
                         .did_you_mean(suggestion),
                 );
             };

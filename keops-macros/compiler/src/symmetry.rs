@@ -18,18 +18,28 @@ pub enum Symmetry {
 }
 
 /// Points at which a formula that the table does not show to be symmetric is evaluated.
-const SAMPLES: usize = 96;
-/// Where the coordinates of these points lie.
-const RANGES: &[(f64, f64)] = &[
-    (-2.0, 2.0),
-    (0.1, 1.5),
-    (-0.5, 0.5),
-    (-20.0, 20.0),
-    (0.0, 200.0),
-    (-1e-3, 1e-3),
+const SAMPLES: usize = 192;
+/// Where the coordinates of these points lie, and the relative difference that counts as rounding there: far out terms cancel
+/// and exponentials magnify, and what differs in truth differs by far more.
+const SCALES: &[(Scale, f64)] = &[
+    (Scale::Uniform(-2.0, 2.0), 1e-11),
+    (Scale::Uniform(0.1, 1.5), 1e-11),
+    (Scale::Uniform(-0.5, 0.5), 1e-11),
+    (Scale::Magnitude(1e-3, 1e3), 1e-6),
+    (Scale::Uniform(-20.0, 20.0), 1e-11),
+    (Scale::Uniform(0.0, 200.0), 1e-11),
+    (Scale::Uniform(-1e-3, 1e-3), 1e-11),
+    (Scale::Magnitude(1e-1, 1e1), 1e-9),
 ];
-/// Relative difference that counts as rounding.
-const ROUNDING: f64 = 1e-11;
+
+/// A distribution of coordinates.
+#[derive(Clone, Copy)]
+enum Scale {
+    /// Uniform between two bounds.
+    Uniform(f64, f64),
+    /// Of either sign, with a magnitude whose logarithm is uniform between those of two bounds.
+    Magnitude(f64, f64),
+}
 
 /// Whether `u^T F(x_i, y_j) v = v^T F(y_j, x_i) u` for the kernel that `root`, linear in `unknown`, applies to it.
 ///
@@ -149,8 +159,8 @@ fn difference(dag: &Dag, [one, other]: [Node; 2]) -> Option<String> {
     let mut compared = 0;
     for sample in 0..SAMPLES {
         // Some formulas live on positive numbers, some on small ones, and some change far out.
-        let range = RANGES[sample % RANGES.len()];
-        let [params, i, j] = lengths.map(|length| random.vector(length, range));
+        let (scale, rounding) = SCALES[sample % SCALES.len()];
+        let [params, i, j] = lengths.map(|length| random.vector(length, scale));
         let inputs = Inputs { params, i, j };
         let [a, b] = [&graphs[0], &graphs[1]].map(|graph| interpret(graph, &inputs));
         for (a, b) in a.into_iter().zip(b) {
@@ -158,7 +168,7 @@ fn difference(dag: &Dag, [one, other]: [Node; 2]) -> Option<String> {
                 continue;
             }
             compared += 1;
-            if (a - b).abs() > ROUNDING * (a.abs() + b.abs()) {
+            if (a - b).abs() > rounding * (a.abs() + b.abs()) {
                 return Some(format!(
                     "at a random pair of points it is {a:.3e}, and with i and j exchanged it differs by {:.1e}",
                     b - a
@@ -174,10 +184,18 @@ fn difference(dag: &Dag, [one, other]: [Node; 2]) -> Option<String> {
 struct Random(u64);
 
 impl Random {
-    fn vector(&mut self, length: usize, (low, high): (f64, f64)) -> Vec<f64> {
-        (0..length)
-            .map(|_| low + (high - low) * self.unit())
-            .collect()
+    fn vector(&mut self, length: usize, scale: Scale) -> Vec<f64> {
+        (0..length).map(|_| self.coordinate(scale)).collect()
+    }
+
+    fn coordinate(&mut self, scale: Scale) -> f64 {
+        match scale {
+            Scale::Uniform(low, high) => low + (high - low) * self.unit(),
+            Scale::Magnitude(low, high) => {
+                let sign = if self.unit() < 0.5 { -1.0 } else { 1.0 };
+                sign * low * (high / low).powf(self.unit())
+            }
+        }
     }
 
     fn unit(&mut self) -> f64 {

@@ -281,6 +281,9 @@ fn kernels_that_differ_far_out_are_not_symmetric() {
     };
     assert!(asymmetric("Exp(-Abs(x-y)/100)*(1+ReLU(x-y-5))"));
     assert!(asymmetric("Exp(-SqDist(x,y))*(1+1e-10*x)"));
+    // Beyond the box of the other samples, on one side of it.
+    assert!(asymmetric("1+Abs(x-y)+ReLU(-100-x)"));
+    assert!(asymmetric("Inv(1+Abs(x-y))*Step(250-x)"));
 }
 
 /// The variables of each formula of gradients, and whether it is summed over j.
@@ -327,4 +330,28 @@ fn gradients_of_one_side_share_their_subexpressions() {
         instructions(&[0, 3]),
     );
     assert!(both <= x.max(g) + 3, "{x} and {g}, together {both}");
+}
+
+/// A macro runs on a stack of the compiler's, and so deep are the formulas that the compiler builds by itself.
+#[test]
+fn formulas_of_many_components_need_little_stack() {
+    let compile = || {
+        for (text, variables) in [
+            ("GradMatrix(x*x,x)", "x:i600"),
+            ("Divergence(x*y,x)", "x:i2000 y:j2000"),
+            ("Laplacian(Exp(-SqDist(x,y)),x)", "x:i500 y:j500"),
+            ("GradMatrix(MatVecMult(A,b),b)", "A:p90000 b:j300"),
+            ("Grad(MatVecMult(A,b),A,e)", "A:p1000000 b:j2000 e:i500"),
+            ("SoftDTW_SqDist(x,y,g)", "x:i32 y:j32 g:p1"),
+            ("Grad(BSpline(k,x,3),k,e)", "k:p150 x:i1 e:i146"),
+        ] {
+            let program = formula(text, variables).program();
+            assert!(program.dim > 0, "{text}");
+        }
+    };
+    let thread = std::thread::Builder::new().stack_size(2 << 20);
+    let thread = thread.spawn(compile).expect("a thread");
+    thread
+        .join()
+        .expect("no panic, and no overflow of the stack");
 }
