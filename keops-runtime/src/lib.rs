@@ -18,9 +18,9 @@ pub mod solve;
 
 pub use bound::{
     Adjoint, Axis, BoundBatch, BoundMatrix, BoundReduction, Differentiable,
-    DifferentiableOperation, Forward, ForwardSolve, GradientFormulas, KernelOperator, Operand,
-    Operation, Orientation, Rectangular, Stack, SymbolicMatrix, System, SystemGradients, operation,
-    product_source, reduction_source,
+    DifferentiableOperation, Forward, ForwardBatch, ForwardSolve, GradientFormulas, KernelOperator,
+    Operand, Operation, Orientation, Rectangular, Stack, SymbolicMatrix, System, SystemGradients,
+    operation, product_source, reduction_source,
 };
 pub use error::Error;
 pub use half;

@@ -260,9 +260,9 @@ pub use keops_runtime::solve::{
 };
 pub use keops_runtime::{
     Accumulate, Adjoint, Axis, Backend, BoundBatch, BoundMatrix, BoundReduction, CallOptions,
-    Differentiable, DifferentiableOperation, Element, Error, Forward, ForwardSolve, IntoBatch,
-    IntoIntervals, IntoParams, IntoPoints, Ranges, Rectangular, SumScheme, SymbolicMatrix, System,
-    SystemGradients, gp, operation, ranges, simd::InstructionSet,
+    Differentiable, DifferentiableOperation, Element, Error, Forward, ForwardBatch, ForwardSolve,
+    IntoBatch, IntoIntervals, IntoParams, IntoPoints, Ranges, Rectangular, SumScheme,
+    SymbolicMatrix, System, SystemGradients, gp, operation, ranges, simd::InstructionSet,
 };
 pub use ndarray;
 

@@ -460,3 +460,72 @@ fn systems_that_are_not_solved_have_no_gradients() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn gradients_of_batches_are_those_of_their_elements() {
+    // (4, 1, 7, 2), (3, 5, 2), (5, 2) and (3, 1): 4 times 3 elements.
+    let stack = |leading: &[usize], rows: usize, columns: usize, seed| {
+        let count: usize = leading.iter().product();
+        let all = points(count * rows, columns, seed);
+        let shape: Vec<usize> = [leading, &[rows, columns]].concat();
+        all.into_shape_with_order(shape).unwrap()
+    };
+    let (x, y, b) = (
+        stack(&[4, 1], 7, 2, 1),
+        stack(&[3], 5, 2, 2),
+        points(5, 2, 3) + 0.5,
+    );
+    let g = points(3, 1, 4) + 0.5;
+    macro_rules! check_batch {
+        ($kernel:expr, $e:expr) => {
+            let forward = $kernel.bind_batch(&x, &y, &b, &g).forward().unwrap();
+            let run = $kernel.bind_batch(&x, &y, &b, &g).run().unwrap();
+            assert_eq!(forward.value, run);
+            let e = weights(&run);
+            let [dx, dy, db, dg] = forward.pullback(&e).unwrap();
+            let mut expected =
+                [&x, &y, &b.clone().into_dyn(), &g.clone().into_dyn()].map(|a| a * 0.0);
+            for l in 0..4 {
+                for k in 0..3 {
+                    let (x, y) = (x.slice(s![l, 0, .., ..]), y.slice(s![k, .., ..]));
+                    let one = $kernel.bind(x, y, &b, g[(k, 0)]).forward().unwrap();
+                    let [dx, dy, db, dg] = one.pullback(&e.slice($e(l, k))).unwrap();
+                    let [sx, sy, sb, sg] = &mut expected;
+                    let mut sx = sx.slice_mut(s![l, 0, .., ..]);
+                    sx += &dx;
+                    let mut sy = sy.slice_mut(s![k, .., ..]);
+                    sy += &dy;
+                    *sb += &db;
+                    sg[[k, 0]] += dg[(0, 0)];
+                }
+            }
+            for (found, expected) in [dx, dy, db, dg].iter().zip(&expected) {
+                assert_eq!(found.shape(), expected.shape());
+                let error = (found - expected)
+                    .iter()
+                    .fold(0.0, |s: f64, d| s.max(d.abs()));
+                assert!(error < 1e-12, "{}: {error:e}", stringify!($kernel));
+            }
+        };
+    }
+    check_batch!(Sum1, |l, k| s![l, k, .., ..]);
+    check_batch!(Attention, |l, k| s![l, k, .., ..]);
+    check_batch!(Nearest, |l, k| s![l, k, .., .., ..]);
+
+    // A number, an empty batch, and an e that does not fit.
+    let forward = Sum1.bind_batch(&x, &y, &b, 1.0).forward().unwrap();
+    let [.., dg] = forward.pullback(&forward.value).unwrap();
+    assert_eq!(dg.shape(), [1]);
+    let error = forward.pullback(&b).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "e: expected shape (4, 3, 7, 2), that of the value, got an array of shape (5, 2)"
+    );
+    let none = Array::<f64, _>::zeros((0, 5, 2));
+    let forward = Sum1.bind_batch(&x, &none, &b, 1.0);
+    assert!(forward.forward().is_err());
+    let forward = Sum1.bind_batch(&b, &none, &b, 1.0).forward().unwrap();
+    let [dx, dy, ..] = forward.pullback(&forward.value).unwrap();
+    assert_eq!(dx, Array2::<f64>::zeros((5, 2)).into_dyn());
+    assert_eq!(dy, none.into_dyn());
+}

@@ -1,6 +1,6 @@
 //! A system that was solved and can be differentiated.
 
-use super::gradient::{Differentiable, Pass, Sums};
+use super::gradient::{Arrays, Differentiable, Pass, Sums, rounded};
 use super::operator::in_solve;
 use super::system::Operator;
 use super::{Call, Orientation, System};
@@ -47,20 +47,21 @@ impl<'a, T: Element> System<'a, T> {
             let pass = Pass {
                 sizes,
                 pattern: options.pattern(O::AXIS, sizes)?,
-                call: call.reborrow(),
+                arrays: Arrays::One(call.clone()),
                 axis: O::AXIS,
                 hardware: options.resolve()?,
                 options: in_solve(options),
             };
             let e = lambda.mapv(|lambda| -lambda);
-            let mut gradients = Sums::compute::<K, N>(&pass, &[Input::F64(e.view())], Some(a))?;
+            let of_rows = [Input::F64(e.view())];
+            let mut gradients = Sums::<T>::compute::<K, N>(&pass, &of_rows, Some(a))?;
             // The right-hand side stands in no formula: its gradient is the adjoint solution.
             for (variable, gradient) in K::VARIABLES.into_iter().zip(&mut gradients) {
                 if variable == unknown {
-                    *gradient = lambda.mapv(T::from_f64);
+                    *gradient = lambda.to_owned();
                 }
             }
-            Ok(gradients)
+            Ok(rounded(gradients))
         };
         self.map_gradients(Adjoint(Box::new(kernels)))
     }

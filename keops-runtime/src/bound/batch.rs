@@ -124,7 +124,7 @@ impl<'a> BatchCall<'a> {
     }
 
     /// All elements as the driver takes them, for a reduction in orientation `O`.
-    fn problem<O: Orientation>(
+    pub(super) fn problem<O: Orientation>(
         &self,
         extents: &Extents,
         options: &CallOptions,
@@ -173,7 +173,7 @@ fn common_count<'a>(counts: impl Iterator<Item = (&'a AliasInfo, usize)>) -> Res
 
 impl AliasInfo {
     /// The batch dimensions of an array of this shape, which has been checked.
-    fn leading<'s>(&self, shape: &'s [usize]) -> &'s [usize] {
+    pub(super) fn leading<'s>(&self, shape: &'s [usize]) -> &'s [usize] {
         let own = if self.category == Category::Param {
             1
         } else {
@@ -251,9 +251,9 @@ impl<A: Stack, B: Stack> Stack for (A, B) {
 #[derive(Clone, Debug)]
 #[must_use = "a reduction is computed by `run`"]
 pub struct BoundBatch<'a, T, K, Op, O> {
-    call: BatchCall<'a>,
-    operation: Op,
-    options: CallOptions,
+    pub(super) call: BatchCall<'a>,
+    pub(super) operation: Op,
+    pub(super) options: CallOptions,
     kernel: PhantomData<(T, K, O)>,
 }
 

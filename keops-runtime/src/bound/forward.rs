@@ -1,6 +1,6 @@
 //! A reduction that was computed and can be differentiated.
 
-use super::gradient::{Differentiable, DifferentiableOperation, Pass, Saved};
+use super::gradient::{Arrays, Differentiable, DifferentiableOperation, Pass, Saved, rounded};
 use super::{BoundReduction, Orientation};
 use crate::Error;
 use crate::input::Element;
@@ -43,7 +43,7 @@ impl<'a, T: Element, K: Kernel, Op: DifferentiableOperation<T>, O: Orientation>
             components,
         )?;
         let pass = Pass {
-            call: self.call.clone(),
+            arrays: Arrays::One(self.call.clone()),
             sizes,
             axis: O::AXIS,
             pattern,
@@ -88,6 +88,6 @@ impl<T: Element, K: Differentiable<N>, Op: DifferentiableOperation<T>, const N: 
                 shape: crate::error::shape(e.shape()),
             });
         }
-        self.saved.pullback::<K, N>(&self.pass, e)
+        Ok(rounded(self.saved.pullback::<K, N>(&self.pass, e)?))
     }
 }

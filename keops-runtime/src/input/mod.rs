@@ -13,8 +13,9 @@ pub use scalar::{Scalar, scalar};
 use crate::cpu::Job;
 use crate::reduce::{Candidate, CandidateSink, RowSink, Sink};
 use crate::simd::Real;
+use core::ops::Range;
 use half::f16;
-use ndarray::{Array2, Array3, ArrayView2, ArrayViewD, ArrayViewMut2, Axis};
+use ndarray::{Array2, Array3, ArrayView2, ArrayViewD, ArrayViewMut2, Axis, s};
 
 mod sealed {
     pub trait Sealed {}
@@ -175,6 +176,11 @@ impl<'a> Input<'a> {
             (Input::F64(a), Input::F64(b)) => same(a, b),
             _ => false,
         }
+    }
+
+    /// Consecutive ones of the points.
+    pub(crate) fn slice(&self, rows: Range<usize>) -> Input<'_> {
+        each!(self, a => Element::erase(a.slice(s![rows, ..])))
     }
 
     /// The same points, for a shorter time.

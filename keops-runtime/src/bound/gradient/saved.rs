@@ -34,14 +34,14 @@ pub trait DifferentiableOperation<T: Element>: Operation<T> {
 /// What a reduction leaves behind for its gradients; `D` are the dimensions of its values.
 #[doc(hidden)]
 pub trait Saved<T: Element, D> {
-    /// The shape of the values.
+    /// The shape of the values; those of the elements of a batch stand one behind the other.
     fn shape(&self) -> &[usize];
-    /// The gradients of the sum of `e` times the values; `e` has their shape.
+    /// The gradients of the sum of `e` times the values; `e` has their shape. They have one row for each point of each element.
     fn pullback<K: Differentiable<N>, const N: usize>(
         &self,
         pass: &Pass<'_>,
         e: ArrayView<'_, T, D>,
-    ) -> Result<[Array2<T>; N], Error>;
+    ) -> Result<[Array2<f64>; N], Error>;
 }
 
 /// After sums: their values, where the adjoints of the terms depend on them.
@@ -61,10 +61,10 @@ impl<T: Element> Saved<T, Ix2> for OfSums<T> {
         &self,
         pass: &Pass<'_>,
         e: ArrayView<'_, T, Ix2>,
-    ) -> Result<[Array2<T>; N], Error> {
+    ) -> Result<[Array2<f64>; N], Error> {
         let mut of_rows = vec![T::erase(e.view())];
         of_rows.extend(self.values.as_ref().map(|values| T::erase(values.view())));
-        Sums::compute::<K, N>(pass, &of_rows, None)
+        Sums::<T>::compute::<K, N>(pass, &of_rows, None)
     }
 }
 
@@ -102,7 +102,7 @@ impl OfSelection {
         &self,
         pass: &Pass<'_>,
         e: ArrayView<'_, T, Ix3>,
-    ) -> Result<[Array2<T>; N], Error> {
+    ) -> Result<[Array2<f64>; N], Error> {
         let selected = self.columns.indexed_iter().zip(e);
         let chosen: Vec<Chosen> = selected
             .filter_map(|(((row, _, component), column), e)| {
@@ -114,7 +114,7 @@ impl OfSelection {
                 })
             })
             .collect();
-        Selected::compute::<T, K, N>(pass, &chosen)
+        Selected::compute::<K, N>(pass, &chosen)
     }
 }
 
@@ -127,7 +127,7 @@ impl<T: Element> Saved<T, Ix2> for OfSelection {
         &self,
         pass: &Pass<'_>,
         e: ArrayView<'_, T, Ix2>,
-    ) -> Result<[Array2<T>; N], Error> {
+    ) -> Result<[Array2<f64>; N], Error> {
         self.pullback::<T, K, N>(pass, e.insert_axis(Axis(1)))
     }
 }
@@ -141,7 +141,7 @@ impl<T: Element> Saved<T, Ix3> for OfSelection {
         &self,
         pass: &Pass<'_>,
         e: ArrayView<'_, T, Ix3>,
-    ) -> Result<[Array2<T>; N], Error> {
+    ) -> Result<[Array2<f64>; N], Error> {
         self.pullback::<T, K, N>(pass, e)
     }
 }

@@ -12,7 +12,7 @@ use ndarray::{Array2, ArrayView2, Ix2};
 /// Sums gradients over all pairs, evaluating as arrays of `T` are evaluated.
 pub(in crate::bound) struct Sums<'p, 'a, T> {
     gradients: Gradients<'p, 'a>,
-    /// What a gradient reads of each row of the reduction, beside its variables.
+    /// What a gradient reads of each row of the value, beside its variables.
     of_rows: &'p [Input<'p>],
     /// Values for the unknown of a system.
     unknown: Option<ArrayView2<'p, f64>>,
@@ -25,7 +25,7 @@ impl<'p, 'a, T: Element> Sums<'p, 'a, T> {
         pass: &'p Pass<'a>,
         of_rows: &'p [Input<'p>],
         unknown: Option<ArrayView2<'p, f64>>,
-    ) -> Result<[Array2<T>; N], Error> {
+    ) -> Result<[Array2<f64>; N], Error> {
         let mut sums = Self {
             gradients: Gradients::new(pass),
             of_rows,
@@ -33,27 +33,16 @@ impl<'p, 'a, T: Element> Sums<'p, 'a, T> {
             element: PhantomData,
         };
         K::gradients(&mut sums)?;
-        sums.gradients.rounded(K::VARIABLES)
+        sums.gradients.finish(K::VARIABLES)
     }
 }
 
 impl<T: Element> GradientFormulas for Sums<'_, '_, T> {
     fn add<K: Kernel, O: Orientation>(&mut self, variables: &[usize]) -> Result<(), Error> {
         let pass = self.gradients.pass;
-        let unknown = self.unknown.map(Input::F64);
-        let pattern = pass.pattern::<O>();
-        let call = &pass.call;
-        let mut problem = call.with_unknown::<O>(pass.sizes, pattern, unknown);
-        let side = if O::AXIS == pass.axis {
-            &mut problem.rows
-        } else {
-            &mut problem.columns
-        };
-        for array in self.of_rows {
-            side.push(array.view(), array.columns());
-        }
+        let problem = pass.problem::<O>(self.of_rows, self.unknown);
         let width = self.gradients.width(variables);
-        let mut out = filled(Ix2(problem.rows.count(), width), 0.0)?;
+        let mut out = filled(Ix2(problem.result_rows(), width), 0.0)?;
         sum::<O::Pairing<K>, T::Compute, f64>(
             pass.hardware,
             &pass.options,
