@@ -122,7 +122,9 @@
 //!
 //! All [reductions](operation) that give values have them, minima and maxima through the indices that they select ([`Forward`]). A
 //! system has them too, by its right-hand side, points, parameters and always by `alpha` ([`ForwardSolve`]). Its points are bound twice,
-//! for i and for j, and each of the two gets the gradient of its own role: their sum is the gradient by the points.
+//! for i and for j, and each of the two gets the gradient of its own role: their sum is the gradient by the points. Batches have
+//! gradients ([`ForwardBatch`]), summed where an array was broadcast. A symbolic matrix has none: what is to be differentiated is
+//! written as [`genred!`] or [`kernel_solve!`].
 //!
 //! ```
 //! use keops_solve::ndarray::Array2;

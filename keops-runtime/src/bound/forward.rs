@@ -23,7 +23,8 @@ impl<'a, T: Element, K: Kernel, Op: DifferentiableOperation<T>, O: Orientation>
     BoundReduction<'a, T, K, Op, O>
 {
     /// Computes the reduction as [`run`](Self::run) does, and keeps what its gradients by the variables in `grad = [..]`
-    /// need: for sums nothing, for log-sum-exps and softmax means their values, for minima and maxima the indices.
+    /// need: for sums nothing, for log-sum-exps and softmax means their values (of the element type: in half precision the gradients have
+    /// that many digits less), for minima and maxima the indices.
     ///
     /// # Errors
     /// Those of [`run`](Self::run).

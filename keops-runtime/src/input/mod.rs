@@ -24,7 +24,7 @@ mod sealed {
     impl Sealed for f64 {}
 }
 
-/// A number type that arrays may have: `f32`, `f64`, or [`f16`], which is stored in 16 bits and computed with in `f32`.
+/// A number type that arrays may have: `f32`, `f64`, or [`struct@f16`], which is stored in 16 bits and computed with in `f32`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an element type of kernel reductions",
     label = "expected `f32`, `f64` or `half::f16`"
