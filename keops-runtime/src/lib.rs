@@ -17,10 +17,11 @@ pub mod simd;
 pub mod solve;
 
 pub use bound::{
-    Adjoint, Axis, BoundBatch, BoundMatrix, BoundReduction, Differentiable,
-    DifferentiableOperation, Forward, ForwardBatch, ForwardSolve, GradientFormulas, KernelOperator,
-    Operand, Operation, Orientation, Rectangular, Stack, SymbolicMatrix, System, SystemGradients,
-    operation, product_source, reduction_source,
+    Adjoint, Axis, BatchSolution, BatchSolveError, BoundBatch, BoundMatrix, BoundReduction,
+    Differentiable, DifferentiableOperation, Forward, ForwardBatch, ForwardSolve, GradientFormulas,
+    KernelOperator, MatrixBatch, Operand, Operation, Orientation, Rectangular, Stack,
+    SymbolicMatrix, System, SystemBatch, SystemGradients, UnconvergedBatch, operation,
+    product_source, reduction_source,
 };
 pub use error::Error;
 pub use half;

@@ -59,8 +59,9 @@
 //!
 //! # Batches
 //!
-//! `bind_batch` of [`genred!`] takes arrays with batch dimensions in front of their own, as [`IntoBatch`] lists them, and broadcasts these: missing
-//! ones and those of length 1 are repeated. The result has the batch dimensions in front ([`BoundBatch`]).
+//! `bind_batch`, beside `bind` in all macros, takes arrays with batch dimensions in front of their own, as [`IntoBatch`] lists them, and broadcasts these: missing
+//! ones and those of length 1 are repeated. Results have the batch dimensions in front. It returns a [`BoundBatch`] to run, a [`SystemBatch`] to solve,
+//! or a [`MatrixBatch`].
 //!
 //! ```
 //! use keops_solve::ndarray::{Array2, Array3};
@@ -261,10 +262,11 @@ pub use keops_runtime::solve::{
     PreconditionerReport, RidgePath, Solution, SolveError, SolveOptions, Tolerance, Unconverged,
 };
 pub use keops_runtime::{
-    Accumulate, Adjoint, Axis, Backend, BoundBatch, BoundMatrix, BoundReduction, CallOptions,
-    Differentiable, DifferentiableOperation, Element, Error, Forward, ForwardBatch, ForwardSolve,
-    IntoBatch, IntoIntervals, IntoParams, IntoPoints, Ranges, Rectangular, SumScheme,
-    SymbolicMatrix, System, SystemGradients, gp, operation, ranges, simd::InstructionSet,
+    Accumulate, Adjoint, Axis, Backend, BatchSolution, BatchSolveError, BoundBatch, BoundMatrix,
+    BoundReduction, CallOptions, Differentiable, DifferentiableOperation, Element, Error, Forward,
+    ForwardBatch, ForwardSolve, IntoBatch, IntoIntervals, IntoParams, IntoPoints, MatrixBatch,
+    Ranges, Rectangular, SumScheme, SymbolicMatrix, System, SystemBatch, SystemGradients,
+    UnconvergedBatch, gp, operation, ranges, simd::InstructionSet,
 };
 pub use ndarray;
 
@@ -284,7 +286,8 @@ pub mod __private {
     pub use keops_runtime::{
         Adjoint, AliasInfo, Axis, BoundBatch, BoundMatrix, BoundReduction, Category,
         Differentiable, Element, Error, GradientFormulas, IntoBatch, IntoParams, IntoPoints,
-        Signature, System, operation, product_source, reduction_source, scalar,
+        MatrixBatch, Signature, System, SystemBatch, operation, product_source, reduction_source,
+        scalar,
     };
     pub use std::string::String;
     pub use std::vec;

@@ -1,7 +1,7 @@
 //! Batches through the macros.
 
 use keops_solve::ndarray::{Array1, Array2, Array3, ArrayD, Axis, s};
-use keops_solve::{Error, genred};
+use keops_solve::{BatchSolveError, Error, genred, kernel_solve, lazy, operation, prelude::*};
 use keops_tests::data::points;
 
 genred!(Conv: "Exp(-g*SqDist(x,y))*b", x = Vi(2), y = Vj(2), b = Vj(1), g = Pm(1), axis = 1);
@@ -72,4 +72,165 @@ fn parameters_of_a_batch_are_checked() {
         "g: expected batch dimension 0 to be 3, as that of b, or 1, got an array of shape (2, 1)"
     );
     assert!(Conv.bind_batch(&x, &x, &b, &Array1::ones(1)).run().is_ok());
+}
+
+kernel_solve!(Inverse: "Exp(-g*SqDist(x,y))*b", x = Vi(2), y = Vj(2), b = Vj(2), g = Pm(1));
+
+#[test]
+fn every_system_of_a_batch_is_solved_by_itself() {
+    let (x, b) = (batch(3, 40, 2, 1), batch(2, 40, 2, 2).insert_axis(Axis(1)));
+    let g = Array2::from_shape_fn((3, 1), |(k, _)| 10.0 * k as f64 + 5.0);
+    let systems = Inverse.bind_batch(&x, &x, &b, &g);
+    assert_eq!(systems.formula(), Inverse.formula());
+    let solution = systems.alpha(0.1).eps(1e-10).solve().unwrap();
+    assert_eq!(solution.values.shape(), [2, 3, 40, 2]);
+    assert_eq!(solution.elements.shape(), [2, 3]);
+    for l in 0..2 {
+        for k in 0..3 {
+            let (x, b) = (x.index_axis(Axis(0), k), b.slice(s![l, 0, .., ..]));
+            let one = Inverse
+                .bind(x, x, b, g[(k, 0)])
+                .alpha(0.1)
+                .eps(1e-10)
+                .solve()
+                .unwrap();
+            let element = &solution.elements[[l, k]];
+            assert_eq!(element.values, one.values);
+            assert_eq!(element.columns, one.columns);
+            assert_eq!(
+                solution.values.slice(s![l, k, .., ..]).into_dyn(),
+                one.values.into_dyn()
+            );
+        }
+    }
+    // From its solution, there is nothing left to do.
+    let again = Inverse
+        .bind_batch(&x, &x, &b, &g)
+        .alpha(0.1)
+        .eps(1e-9)
+        .guess(&solution.values);
+    assert!(
+        again
+            .solve()
+            .unwrap()
+            .elements
+            .iter()
+            .all(|element| element.iterations == 0)
+    );
+    let none = b.slice(s![..0, .., .., ..]);
+    let nothing = Inverse.bind_batch(&x, &x, none, &g).solve().unwrap();
+    assert_eq!(
+        (nothing.values.shape(), nothing.elements.len()),
+        (&[0, 3, 40, 2][..], 0)
+    );
+}
+
+#[test]
+fn systems_of_a_batch_that_fail_are_named() {
+    let (x, mut b) = (batch(3, 40, 2, 1), batch(3, 40, 2, 2));
+    // One iteration is enough for the element whose right-hand side is zero.
+    b.index_axis_mut(Axis(0), 1).fill(0.0);
+    let systems = || Inverse.bind_batch(&x, &x, &b, 1.0).alpha(1e-3);
+    let error = systems()
+        .max_iterations(1)
+        .preconditioner(Preconditioner::None)
+        .solve()
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.starts_with("not converged: 2 of 3 elements, the first of them (0,): the limit of 1"),
+        "{text}"
+    );
+    let BatchSolveError::Unconverged(unconverged) = error else {
+        panic!("{error:?}")
+    };
+    let failed: Vec<_> = unconverged
+        .failures
+        .iter()
+        .map(|(index, _)| index[0])
+        .collect();
+    assert_eq!(failed, [0, 2]);
+    assert_eq!(unconverged.best.values.shape(), [3, 40, 2]);
+    assert!(unconverged.best.elements[[1]].columns[0].converged);
+    assert!(
+        unconverged
+            .best
+            .values
+            .slice(s![0, .., ..])
+            .iter()
+            .any(|value| *value != 0.0)
+    );
+
+    let error = systems()
+        .guess(&Array3::<f64>::zeros((2, 40, 2)))
+        .solve()
+        .unwrap_err();
+    assert!(
+        error.to_string().starts_with("the guess: expected "),
+        "{error}"
+    );
+    b[(2, 7, 1)] = f64::NAN;
+    let error = Inverse
+        .bind_batch(&x, &x, &b, 1.0)
+        .alpha(0.1)
+        .solve()
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "element (2,): the right-hand side: expected finite numbers, got NaN at row 7, column 1"
+    );
+    let error = Inverse
+        .bind_batch(&x, &batch(3, 40, 2, 9), &b, 1.0)
+        .solve()
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            BatchSolveError::Element {
+                error: Error::DifferentPoints { .. },
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn matrices_of_a_batch_multiply_and_reduce() {
+    let (x, y) = (batch(3, 8, 2, 1), batch(2, 11, 2, 2).insert_axis(Axis(1)));
+    let gaussian = lazy!(|x: Vi(2), y: Vj(2)| (-x.sqdist(y)).exp());
+    let matrices = gaussian.bind_batch(&x, &y);
+    let (v, w) = (batch(3, 11, 4, 3), batch(1, 8, 1, 4));
+    let (products, dense) = (matrices.dot(&v).unwrap(), matrices.to_dense().unwrap());
+    let (transposed, sums) = (matrices.t().dot(&w).unwrap(), matrices.sum(0).unwrap());
+    let (nearest, _) = matrices.reduce(operation::MaxArgMax, 1).unwrap();
+    assert_eq!(products.shape(), [2, 3, 8, 4]);
+    assert_eq!(dense.shape(), [2, 3, 8, 11]);
+    assert_eq!(transposed.shape(), [2, 3, 11, 1]);
+    assert_eq!(sums.shape(), [2, 3, 11, 1]);
+    for l in 0..2 {
+        for k in 0..3 {
+            let one = gaussian.bind(x.index_axis(Axis(0), k), y.slice(s![l, 0, .., ..]));
+            let at = s![l, k, .., ..];
+            assert_eq!(
+                products.slice(at),
+                one.dot(v.index_axis(Axis(0), k)).unwrap()
+            );
+            assert_eq!(dense.slice(at), one.to_dense().unwrap());
+            assert_eq!(
+                transposed.slice(at),
+                one.t().dot(w.index_axis(Axis(0), 0)).unwrap()
+            );
+            assert_eq!(sums.slice(at), one.sum(0).unwrap());
+            assert_eq!(nearest.slice(at), one.max(1).unwrap());
+        }
+    }
+    let error = matrices.dot(&batch(4, 11, 1, 3)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the operand of dot: expected 11 rows, one per column of the matrices, behind batch dimensions that fit to (2, 3), \
+         got an array of shape (4, 11, 1)"
+    );
+    assert!(matrices.dot(&batch(3, 8, 1, 3)).is_err());
+    assert_eq!(matrices.sum(2).unwrap_err(), Error::Axis(2));
 }

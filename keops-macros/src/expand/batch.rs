@@ -33,7 +33,23 @@ impl Definition<'_> {
                     quote!(#runtime::BoundBatch::new(#operation #count, #arguments)),
                 )
             }
-            Bind::System { .. } | Bind::Matrix => return TokenStream::new(),
+            Bind::System {
+                axis,
+                unknown,
+                matrix,
+            } => {
+                let axis = Literal::usize_unsuffixed(axis);
+                let make = self.make_system(&quote!(#runtime::Axis<#axis>), unknown, matrix);
+                let unknown = Literal::usize_unsuffixed(unknown);
+                (
+                    quote!(SystemBatch<'a, T>),
+                    quote!(#runtime::SystemBatch::new(#arguments #unknown, #runtime::System::#make)),
+                )
+            }
+            Bind::Matrix => (
+                quote!(MatrixBatch<'a, T, Self>),
+                quote!(#runtime::MatrixBatch::new(#arguments)),
+            ),
         };
         quote! {
             /// Binds arrays with batch dimensions in front of their own to the variables of the formula. Nothing is computed and

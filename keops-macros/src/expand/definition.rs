@@ -170,13 +170,8 @@ impl Definition<'_> {
             } => {
                 let axis = Literal::usize_unsuffixed(axis);
                 let axis = quote!(#runtime::Axis<#axis>);
-                let width = Literal::usize_unsuffixed(width(self.aliases[unknown].dim));
+                let make = self.make_system(&axis, unknown, matrix);
                 let unknown = Literal::usize_unsuffixed(unknown);
-                let make = if matrix {
-                    quote!(of_matrix_kernel::<Self, #axis>)
-                } else {
-                    quote!(of_scalar_kernel::<Self, #axis, #width>)
-                };
                 let input = quote!(&Self::SIGNATURE, #arguments, #captured, #unknown);
                 match &self.gradients {
                     None => (
@@ -281,6 +276,20 @@ impl Definition<'_> {
                 product(&Literal::usize_unsuffixed(1), vectors, quote!(None))
             }
         }
+    }
+
+    /// The function that makes a system whose unknown is at the position `unknown`.
+    pub(super) fn make_system(
+        &self,
+        axis: &TokenStream,
+        unknown: usize,
+        matrix: bool,
+    ) -> TokenStream {
+        if matrix {
+            return quote!(of_matrix_kernel::<Self, #axis>);
+        }
+        let width = Literal::usize_unsuffixed(width(self.aliases[unknown].dim));
+        quote!(of_scalar_kernel::<Self, #axis, #width>)
     }
 
     /// The name of an argument of `bind`: the alias, unless Rust reserves it, or it could be the name of a constant in the

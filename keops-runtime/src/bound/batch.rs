@@ -1,5 +1,11 @@
 //! Batches: the same formula for many sets of arrays of the same sizes.
 
+mod matrix;
+mod system;
+
+pub use matrix::MatrixBatch;
+pub use system::{BatchSolution, BatchSolveError, SystemBatch, UnconvergedBatch};
+
 use super::{Call, Operation, Orientation};
 use crate::Error;
 use crate::cpu::{Batch, Points, Problem};
@@ -32,6 +38,27 @@ pub(super) struct Extents {
 }
 
 impl Extents {
+    fn new(batch: Vec<usize>, sizes: Sizes) -> Result<Self, Error> {
+        let mut lengths = batch.iter();
+        let elements = lengths.try_fold(1, |product: usize, &length| product.checked_mul(length));
+        let elements = elements.ok_or_else(|| Error::Shape {
+            name: "the batch".into(),
+            expected: "a number of elements that fits into memory".into(),
+            shape: shape(&batch),
+        })?;
+        Ok(Self {
+            batch,
+            elements,
+            sizes,
+        })
+    }
+
+    /// The numbers of rows and columns of an element in orientation `O`.
+    fn rows_and_columns<O: Orientation>(&self) -> (usize, usize) {
+        let Sizes { i, j } = self.sizes;
+        if O::AXIS == 1 { (i, j) } else { (j, i) }
+    }
+
     /// The indices of an element.
     pub(super) fn position(&self, mut element: usize) -> Vec<usize> {
         let mut position = vec![0; self.batch.len()];
@@ -65,19 +92,7 @@ impl<'a> BatchCall<'a> {
             j: count(Category::J)?,
         };
         let batch = self.broadcast()?;
-        let elements = batch
-            .iter()
-            .try_fold(1, |product: usize, &length| product.checked_mul(length));
-        let elements = elements.ok_or_else(|| Error::Shape {
-            name: "the batch".into(),
-            expected: "a number of elements that fits into memory".into(),
-            shape: shape(&batch),
-        })?;
-        Ok(Extents {
-            batch,
-            elements,
-            sizes,
-        })
+        Extents::new(batch, sizes)
     }
 
     /// The batch dimensions of all arrays together: aligned at the last one, missing ones are 1, and lengths of 1 give way.
@@ -129,8 +144,7 @@ impl<'a> BatchCall<'a> {
         extents: &Extents,
         options: &CallOptions,
     ) -> Result<Problem<'a>, Error> {
-        let Sizes { i, j } = extents.sizes;
-        let (rows, columns) = if O::AXIS == 1 { (i, j) } else { (j, i) };
+        let (rows, columns) = extents.rows_and_columns::<O>();
         let (call, shape) = (self.clone(), extents.clone());
         let visit = move |element, see: &mut dyn FnMut(&Problem<'_>)| {
             let call = call.element(&shape.position(element));
@@ -293,16 +307,20 @@ impl<'a, T: Element, K: Kernel, Op: Operation<T>, O: Orientation> BoundBatch<'a,
     /// As for [`BoundReduction::run`](super::BoundReduction::run), and [`Error::Batch`] if the batch dimensions of an array fit neither
     /// those of the others nor 1.
     pub fn run(&self) -> Result<<Op::Output as Stack>::Stacked, Error> {
-        let hardware = self.options.resolve()?;
-        let extents = self.call.extents()?;
-        let problem = self.call.problem::<O>(&extents, &self.options)?;
-        let (components, rows) = (self.call.signature.out_dim, problem.rows.count());
-        let out = self.operation.evaluate::<O::Pairing<K>>(
-            hardware,
-            &self.options,
-            &problem,
-            components,
-        )?;
-        out.stack(&extents.batch, rows)
+        reduce::<T, K, O, Op>(&self.call, &self.options, self.operation)
     }
+}
+
+/// A reduction of all elements in orientation `O`.
+fn reduce<T: Element, K: Kernel, O: Orientation, Op: Operation<T>>(
+    call: &BatchCall<'_>,
+    options: &CallOptions,
+    operation: Op,
+) -> Result<<Op::Output as Stack>::Stacked, Error> {
+    let hardware = options.resolve()?;
+    let extents = call.extents()?;
+    let problem = call.problem::<O>(&extents, options)?;
+    let (components, rows) = (call.signature.out_dim, problem.rows.count());
+    let out = operation.evaluate::<O::Pairing<K>>(hardware, options, &problem, components)?;
+    out.stack(&extents.batch, rows)
 }

@@ -197,7 +197,16 @@ impl<'a, T: Element, K: Kernel> BoundMatrix<'a, T, K> {
     }
 }
 
-impl<T: Element, K: Kernel, O: Orientation> BoundMatrix<'_, T, K, O> {
+impl<'a, T: Element, K: Kernel, O: Orientation> BoundMatrix<'a, T, K, O> {
+    /// The matrix of these arrays with these options.
+    pub(super) fn of_call(call: Call<'a>, options: CallOptions) -> Self {
+        Self {
+            call,
+            options,
+            kernel: PhantomData,
+        }
+    }
+
     option_methods!();
 
     /// The formula as compiled.

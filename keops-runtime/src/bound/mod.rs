@@ -18,7 +18,9 @@ mod system;
 
 pub use adjoint::{Adjoint, ForwardSolve, SystemGradients};
 pub use axis::{Axis, Orientation};
-pub use batch::{BoundBatch, Stack};
+pub use batch::{
+    BatchSolution, BatchSolveError, BoundBatch, MatrixBatch, Stack, SystemBatch, UnconvergedBatch,
+};
 pub use forward::Forward;
 pub use forward_batch::ForwardBatch;
 pub use gradient::{Differentiable, DifferentiableOperation, GradientFormulas};

@@ -36,7 +36,7 @@ pub struct System<'a, T, G = ()> {
     /// What the right-hand side must look like.
     unknown: AliasInfo,
     rhs: Argument<'a>,
-    guess: Option<Argument<'a>>,
+    pub(super) guess: Option<Argument<'a>>,
     pub(super) options: CallOptions,
     pub(super) solver: SolveOptions<'a>,
     gradients: G,

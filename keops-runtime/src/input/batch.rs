@@ -90,12 +90,7 @@ fn element<'a, T: Element>(
     position: &[usize],
     is_param: bool,
 ) -> Argument<'a> {
-    let leading = array.ndim().saturating_sub(if is_param { 1 } else { 2 });
-    let mut view = array.clone();
-    for &index in &position[position.len() - leading..] {
-        let index = if view.shape()[0] == 1 { 0 } else { index };
-        view = view.index_axis_move(Axis(0), index);
-    }
+    let view = element_view(array, position, if is_param { 1 } else { 2 });
     if is_param {
         return Argument::Params(view.iter().map(|value| value.to_f64()).collect());
     }
@@ -104,4 +99,19 @@ fn element<'a, T: Element>(
         Ok(points) => Argument::Points(T::erase(points)),
         Err(_) => Argument::Mismatch(Mismatch::Vector { length }),
     }
+}
+
+/// An element of an array with `own` dimensions behind those of the batch.
+pub(crate) fn element_view<'a, T>(
+    array: &ArrayViewD<'a, T>,
+    position: &[usize],
+    own: usize,
+) -> ArrayViewD<'a, T> {
+    let leading = array.ndim().saturating_sub(own);
+    let mut view = array.clone();
+    for &index in &position[position.len() - leading..] {
+        let index = if view.shape()[0] == 1 { 0 } else { index };
+        view = view.index_axis_move(Axis(0), index);
+    }
+    view
 }

@@ -5,6 +5,7 @@ mod params;
 mod points;
 mod scalar;
 
+pub(crate) use batch::element_view;
 pub use batch::{BatchArgument, IntoBatch};
 pub use params::IntoParams;
 pub use points::IntoPoints;

@@ -1,0 +1,172 @@
+//! Symbolic matrices of a batch.
+
+use super::{BatchCall, Extents, Stack, reduce};
+use crate::Error;
+use crate::bound::matrix::assert_scalar;
+use crate::bound::{Axis, BoundMatrix, Operation, Orientation, SymbolicMatrix, operation};
+use crate::error::shape;
+use crate::input::{BatchArgument, Element, element_view};
+use crate::kernel::Kernel;
+use crate::options::{CallOptions, option_methods};
+use crate::signature::Signature;
+use core::marker::PhantomData;
+use ndarray::{Array2, ArrayBase, ArrayD, Data, Dimension, Ix2, IxDyn};
+use rayon::prelude::*;
+
+/// Symbolic matrices of a batch of arrays: what the `bind_batch` of `lazy!` returns.
+///
+/// Batch dimensions are those of [`BoundBatch`](super::BoundBatch). Results have them in front of their own. With `O` = [`Axis<1>`](Axis)
+/// the rows are the points `i`.
+#[derive(Clone, Debug)]
+pub struct MatrixBatch<'a, T, K, O = Axis<1>> {
+    call: BatchCall<'a>,
+    options: CallOptions,
+    kernel: PhantomData<(T, K, O)>,
+}
+
+impl<'a, T: Element, K: Kernel> MatrixBatch<'a, T, K> {
+    /// For expansions: the arguments in the order of the aliases, and the captured scalars.
+    #[doc(hidden)]
+    pub fn new(
+        signature: &'static Signature,
+        arguments: Vec<BatchArgument<'a>>,
+        captured: Vec<f64>,
+    ) -> Self {
+        Self {
+            call: BatchCall {
+                signature,
+                arguments,
+                captured,
+            },
+            options: CallOptions::default(),
+            kernel: PhantomData,
+        }
+    }
+}
+
+impl<'a, T: Element, K: Kernel, O: Orientation> MatrixBatch<'a, T, K, O> {
+    option_methods!();
+
+    /// The formula as compiled.
+    pub fn formula(&self) -> &'static str {
+        self.call.signature.formula
+    }
+
+    /// The transposes. Nothing is computed.
+    pub fn t(&self) -> MatrixBatch<'a, T, K, O::Other> {
+        MatrixBatch {
+            call: self.call.clone(),
+            options: self.options.clone(),
+            kernel: PhantomData,
+        }
+    }
+
+    /// A reduction of every matrix over an axis: with 1 over its columns, with 0 over its rows; see [`BoundBatch::run`](super::BoundBatch::run).
+    ///
+    /// # Errors
+    /// Those of [`BoundBatch::run`](super::BoundBatch::run), and [`Error::Axis`] for another axis.
+    pub fn reduce<Op: Operation<T>>(
+        &self,
+        operation: Op,
+        axis: usize,
+    ) -> Result<<Op::Output as Stack>::Stacked, Error> {
+        let (call, options) = (&self.call, &self.options);
+        match axis {
+            0 => reduce::<T, K, O::Other, Op>(call, options, operation),
+            1 => reduce::<T, K, O, Op>(call, options, operation),
+            _ => Err(Error::Axis(axis)),
+        }
+    }
+
+    /// The sums, an array of shape `(batch.., rows, components)`.
+    ///
+    /// # Errors
+    /// As for [`reduce`](Self::reduce).
+    pub fn sum(&self, axis: usize) -> Result<ArrayD<T>, Error> {
+        self.reduce(operation::Sum, axis)
+    }
+
+    /// The products with vectors, the columns of the last two dimensions `(ncols, vectors)` of `v`, whose batch dimensions are
+    /// broadcast with those of the matrices: an array of shape `(batch.., nrows, vectors)`. For scalar formulas only.
+    ///
+    /// # Errors
+    /// As for [`reduce`](Self::reduce), and [`Error::Shape`] if `v` has other dimensions.
+    pub fn dot<S: Data<Elem = T>, D: Dimension>(
+        &self,
+        v: &ArrayBase<S, D>,
+    ) -> Result<ArrayD<T>, Error> {
+        const { assert_scalar::<K>() }
+        let extents = self.call.extents()?;
+        let (rows, columns) = extents.rows_and_columns::<O>();
+        let v = v.view().into_dyn();
+        let found = v.shape().to_vec();
+        let refused = || Error::Shape {
+            name: "the operand of dot".into(),
+            expected: format!(
+                "{columns} rows, one per column of the matrices, behind batch dimensions that fit to {}",
+                shape(&extents.batch)
+            ),
+            shape: shape(&found),
+        };
+        let [leading @ .., height, vectors] = found.as_slice() else {
+            return Err(refused());
+        };
+        let batch = broadcast_lengths(&extents.batch, leading).filter(|_| *height == columns);
+        let extents = Extents::new(batch.ok_or_else(refused)?, extents.sizes)?;
+        self.each(&extents, [rows, *vectors], |matrix, position| {
+            let vectors = element_view(&v, position, 2).into_dimensionality::<Ix2>();
+            matrix.dot(vectors.map_err(|_| refused())?)
+        })
+    }
+
+    /// All entries, in an array of shape `(batch.., nrows, ncols)`. For scalar formulas only.
+    ///
+    /// # Errors
+    /// As for [`reduce`](Self::reduce).
+    pub fn to_dense(&self) -> Result<ArrayD<T>, Error> {
+        const { assert_scalar::<K>() }
+        let extents = self.call.extents()?;
+        let (rows, columns) = extents.rows_and_columns::<O>();
+        self.each(&extents, [rows, columns], |matrix, _| matrix.to_dense())
+    }
+
+    /// What `compute` makes of each matrix, arrays of this shape, in one.
+    fn each(
+        &self,
+        extents: &Extents,
+        [rows, columns]: [usize; 2],
+        compute: impl Fn(BoundMatrix<'a, T, K, O>, &[usize]) -> Result<Array2<T>, Error> + Sync,
+    ) -> Result<ArrayD<T>, Error> {
+        let parts: Vec<Array2<T>> = (0..extents.elements)
+            .into_par_iter()
+            .map(|element| {
+                let position = extents.position(element);
+                let matrix =
+                    BoundMatrix::of_call(self.call.element(&position), self.options.clone());
+                compute(matrix, &position)
+            })
+            .collect::<Result<_, Error>>()?;
+        let full = [extents.batch.as_slice(), &[rows, columns]].concat();
+        let values = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        ArrayD::from_shape_vec(IxDyn(&full), values).map_err(|_| Error::Shape {
+            name: "the result".into(),
+            expected: "an array that fits into memory".into(),
+            shape: shape(&full),
+        })
+    }
+}
+
+/// Batch dimensions broadcast with each other, if they can be.
+fn broadcast_lengths(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+    let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
+    let mut lengths = long.to_vec();
+    let last = lengths.iter_mut().rev();
+    for (length, &other) in last.zip(short.iter().rev()) {
+        match (*length, other) {
+            (1, _) => *length = other,
+            (length, other) if length == other || other == 1 => {}
+            _ => return None,
+        }
+    }
+    Some(lengths)
+}

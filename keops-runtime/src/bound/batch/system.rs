@@ -1,0 +1,311 @@
+//! Systems of a batch.
+
+use super::{BatchCall, Extents};
+use crate::Error;
+use crate::bound::System;
+use crate::error::shape;
+use crate::input::{Argument, BatchArgument, Element, IntoBatch};
+use crate::options::{CallOptions, option_methods};
+use crate::signature::Signature;
+use crate::solve::{Failure, Preconditioner, Solution, SolveError, SolveOptions, Tolerance};
+use core::fmt;
+use ndarray::{ArrayD, IxDyn};
+use rayon::prelude::*;
+use std::time::Duration;
+
+/// Makes the system of one element.
+type Make<'a, T> = fn(&'static Signature, Vec<Argument<'a>>, Vec<f64>, usize) -> System<'a, T>;
+
+/// Systems `(alpha Id + K) a = b` of a batch of arrays: what the `bind_batch` of `kernel_solve!` returns.
+///
+/// Batch dimensions are those of [`BoundBatch`](super::BoundBatch). The elements are systems of their own: each is solved to the
+/// tolerance by itself, with its own preconditioner, and the threads share them.
+#[must_use = "systems are solved by `solve`"]
+pub struct SystemBatch<'a, T> {
+    call: BatchCall<'a>,
+    /// The position of the unknown.
+    unknown: usize,
+    make: Make<'a, T>,
+    guess: Option<BatchArgument<'a>>,
+    options: CallOptions,
+    solver: Settings<'a>,
+}
+
+/// The options of a solve that do for any number of them.
+#[derive(Clone, Copy, Debug)]
+struct Settings<'a> {
+    alpha: f64,
+    tolerance: Tolerance,
+    max_iterations: Option<usize>,
+    time_limit: Option<Duration>,
+    preconditioner: Preconditioner<'a>,
+}
+
+impl<'a> Settings<'a> {
+    fn options(self) -> SolveOptions<'a> {
+        SolveOptions {
+            alpha: self.alpha,
+            tolerance: self.tolerance,
+            max_iterations: self.max_iterations,
+            time_limit: self.time_limit,
+            preconditioner: self.preconditioner,
+            ..SolveOptions::default()
+        }
+    }
+}
+
+/// The solutions of a batch of systems.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BatchSolution<T> {
+    /// The solutions, of shape `(batch.., n, columns)`.
+    pub values: ArrayD<T>,
+    /// The solution of every element, with the report on it, in an array of the batch dimensions.
+    pub elements: ArrayD<Solution<T>>,
+}
+
+/// Elements of a batch that were not solved to the tolerance, with all that was found.
+#[non_exhaustive]
+pub struct UnconvergedBatch<T> {
+    /// The indices of those elements in the batch, and why each of them ended.
+    pub failures: Vec<(Vec<usize>, Failure)>,
+    /// The solutions and, for those elements, the best iterates, with the reports on them.
+    pub best: BatchSolution<T>,
+}
+
+/// The error of [`SystemBatch::solve`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BatchSolveError<T: fmt::Debug> {
+    /// The arrays or the options do not make up linear systems.
+    #[error(transparent)]
+    Input(#[from] Error),
+    /// Those of one element do not.
+    #[error("element {}: {error}", shape(.index))]
+    Element {
+        /// Its indices in the batch.
+        index: Vec<usize>,
+        /// What is wrong with it.
+        error: Error,
+    },
+    /// Some elements were not solved to the tolerance.
+    #[error("not converged: {0}")]
+    Unconverged(Box<UnconvergedBatch<T>>),
+}
+
+impl<T> fmt::Display for UnconvergedBatch<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (failed, all) = (self.failures.len(), self.best.elements.len());
+        match self.failures.first() {
+            Some((index, reason)) => write!(
+                f,
+                "{failed} of {all} elements, the first of them {}: {reason}",
+                shape(index)
+            ),
+            None => write!(f, "none of {all} elements"),
+        }
+    }
+}
+
+/// Without the arrays, because this is what a failed `unwrap` prints.
+impl<T> fmt::Debug for UnconvergedBatch<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnconvergedBatch")
+            .field("failures", &self.failures)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a, T: Element> SystemBatch<'a, T> {
+    /// For expansions: `make` makes the system of an element, whose unknown is at the position `unknown`.
+    #[doc(hidden)]
+    pub fn new(
+        signature: &'static Signature,
+        arguments: Vec<BatchArgument<'a>>,
+        captured: Vec<f64>,
+        unknown: usize,
+        make: Make<'a, T>,
+    ) -> Self {
+        let SolveOptions {
+            alpha,
+            tolerance,
+            max_iterations,
+            time_limit,
+            preconditioner,
+            ..
+        } = SolveOptions::default();
+        Self {
+            call: BatchCall {
+                signature,
+                arguments,
+                captured,
+            },
+            unknown,
+            make,
+            guess: None,
+            options: CallOptions::default(),
+            solver: Settings {
+                alpha,
+                tolerance,
+                max_iterations,
+                time_limit,
+                preconditioner,
+            },
+        }
+    }
+
+    option_methods!();
+
+    /// The formula as compiled.
+    pub fn formula(&self) -> &'static str {
+        self.call.signature.formula
+    }
+
+    /// As [`System::alpha`].
+    pub fn alpha(mut self, alpha: f64) -> Self {
+        self.solver.alpha = alpha;
+        self
+    }
+
+    /// As [`System::eps`].
+    pub fn eps(self, eps: f64) -> Self {
+        self.tolerance(Tolerance::Rms(eps))
+    }
+
+    /// As [`System::tolerance`].
+    pub fn tolerance(mut self, tolerance: Tolerance) -> Self {
+        self.solver.tolerance = tolerance;
+        self
+    }
+
+    /// As [`System::max_iterations`], for each element.
+    pub fn max_iterations(mut self, iterations: usize) -> Self {
+        self.solver.max_iterations = Some(iterations);
+        self
+    }
+
+    /// As [`System::time_limit`], for each element.
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.solver.time_limit = Some(limit);
+        self
+    }
+
+    /// Approximations of the solutions to start from, of shape `(batch.., n, columns)`, broadcast as the other arrays are; zero if not set.
+    pub fn guess<U: Element>(mut self, guess: impl IntoBatch<'a, U>) -> Self {
+        self.guess = Some(guess.into_batch());
+        self
+    }
+
+    /// As [`System::preconditioner`], for each element.
+    pub fn preconditioner(mut self, preconditioner: Preconditioner<'a>) -> Self {
+        self.solver.preconditioner = preconditioner;
+        self
+    }
+
+    /// Solves the systems of all elements.
+    ///
+    /// # Errors
+    /// [`BatchSolveError::Input`] if arrays or options do not fit, [`BatchSolveError::Element`] if those of an element do not make up a system,
+    /// [`BatchSolveError::Unconverged`], after all elements were tried, if some do not meet the tolerance.
+    pub fn solve(self) -> Result<BatchSolution<T>, BatchSolveError<T>> {
+        let extents = self.call.extents()?;
+        if let Some(guess) = &self.guess {
+            check_guess(guess, &extents)?;
+        }
+        let outcomes: Vec<_> = (0..extents.elements)
+            .into_par_iter()
+            .map(|element| self.solve_element(&extents.position(element)))
+            .collect();
+
+        let (mut elements, mut failures) = (Vec::with_capacity(outcomes.len()), Vec::new());
+        for (element, outcome) in outcomes.into_iter().enumerate() {
+            let index = extents.position(element);
+            match outcome {
+                Ok(solution) => elements.push(solution),
+                Err(SolveError::Unconverged(unconverged)) => {
+                    failures.push((index, unconverged.reason));
+                    elements.push(unconverged.best);
+                }
+                Err(SolveError::Input(error)) => {
+                    return Err(BatchSolveError::Element { index, error });
+                }
+            }
+        }
+        let best = self.gather(&extents, elements)?;
+        if failures.is_empty() {
+            return Ok(best);
+        }
+        let unconverged = UnconvergedBatch { failures, best };
+        Err(BatchSolveError::Unconverged(Box::new(unconverged)))
+    }
+
+    fn solve_element(&self, position: &[usize]) -> Result<Solution<T>, SolveError<T>> {
+        let call = self.call.element(position);
+        let mut system = (self.make)(call.signature, call.arguments, call.captured, self.unknown);
+        system.options = self.options.clone();
+        system.solver = self.solver.options();
+        system.guess = self
+            .guess
+            .as_ref()
+            .map(|guess| guess.element(position, false));
+        system.solve()
+    }
+
+    /// The solutions of all elements in one array.
+    fn gather(
+        &self,
+        extents: &Extents,
+        elements: Vec<Solution<T>>,
+    ) -> Result<BatchSolution<T>, Error> {
+        // Of the points of the unknown, i or j, there are as many as of the others.
+        let mut full = extents.batch.clone();
+        full.extend([
+            extents.sizes.i,
+            self.call.signature.aliases[self.unknown].dim,
+        ]);
+        let refused = |_| Error::Shape {
+            name: "the solutions".into(),
+            expected: "an array that fits into memory".into(),
+            shape: shape(&full),
+        };
+        let values = elements
+            .iter()
+            .flat_map(|solution| solution.values.iter().copied());
+        let values = ArrayD::from_shape_vec(IxDyn(&full), values.collect()).map_err(refused)?;
+        let elements = ArrayD::from_shape_vec(IxDyn(&extents.batch), elements).map_err(refused)?;
+        Ok(BatchSolution { values, elements })
+    }
+}
+
+/// Refuses a guess that cannot be broadcast to the batch. Its other dimensions are checked with each element.
+fn check_guess(guess: &BatchArgument<'_>, extents: &Extents) -> Result<(), Error> {
+    let found = guess.shape();
+    let leading = &found[..found.len().saturating_sub(2)];
+    let fits = leading.len() <= extents.batch.len()
+        && leading
+            .iter()
+            .rev()
+            .zip(extents.batch.iter().rev())
+            .all(|(&length, &batch)| length == batch || length == 1);
+    if found.len() >= 2 && fits {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        name: "the guess".into(),
+        expected: format!(
+            "an array with two dimensions behind batch dimensions that fit into {}",
+            shape(&extents.batch)
+        ),
+        shape: shape(found),
+    })
+}
+
+impl<T> fmt::Debug for SystemBatch<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SystemBatch")
+            .field("formula", &self.call.signature.formula)
+            .field("options", &self.options)
+            .field("solver", &self.solver)
+            .finish_non_exhaustive()
+    }
+}
