@@ -228,7 +228,7 @@
 //!   compiler library NVRTC, or a driver that is new enough for it.
 //! - [`Error::DeviceMemory`] says how much memory was asked for and how much was free.
 //!
-//! All reductions over both axes and all ways of adding run there, in `f32` and `f64`; so do products with matrices and with operators inside
+//! All reductions over both axes and all ways of adding run there, in `f32` and `f64`, batches one element after the other; so do products with matrices and with operators inside
 //! solves, whose vectors cross the bus once per iteration. Block-sparse reductions, dense copies and the rows of preconditioners are
 //! computed on the processor.
 //!

@@ -18,7 +18,7 @@ use crate::Error;
 pub(super) type Recipe = (Formula<'static>, Reduction, Type, Type);
 
 /// A device with its primary context, which lives as long as the process.
-pub(crate) struct Device {
+pub struct Device {
     ordinal: usize,
     context: sys::CUcontext,
     /// The compute capability, such as 90.
@@ -89,7 +89,7 @@ impl Device {
     ///
     /// # Errors
     /// [`Error::Backend`], which says what is missing.
-    pub(crate) fn get(ordinal: usize) -> Result<&'static Self, Error> {
+    pub fn get(ordinal: usize) -> Result<&'static Self, Error> {
         static DEVICES: OnceLock<Vec<OnceLock<Result<Device, Error>>>> = OnceLock::new();
         let count = count()?;
         let devices = DEVICES.get_or_init(|| (0..count).map(|_| OnceLock::new()).collect());

@@ -22,24 +22,28 @@ const TOTAL_BYTES: usize = 256 << 20;
 const MOST_PARTS: usize = 65_535;
 
 /// What a launch reads and computes, apart from the formula.
-pub(super) struct Launch {
-    pub(super) reduction: Reduction,
+#[derive(Debug)]
+pub struct Launch {
+    /// What is done with the terms.
+    pub reduction: Reduction,
     /// The type of the terms.
-    pub(super) t: Type,
+    pub t: Type,
     /// The type of the results.
-    pub(super) out: Type,
+    pub out: Type,
     /// How many values of every row and component are wanted; 1 but for the smallest.
-    pub(super) count: usize,
+    pub count: usize,
     /// Features of the parameters.
-    pub(super) params: Vec<f64>,
+    pub params: Vec<f64>,
     /// Raw components, by row.
-    pub(super) rows: Vec<f64>,
+    pub rows: Vec<f64>,
     /// Raw components, by column.
-    pub(super) columns: Vec<f64>,
+    pub columns: Vec<f64>,
     /// Weights, by column.
-    pub(super) weights: Vec<f64>,
-    pub(super) row_count: usize,
-    pub(super) column_count: usize,
+    pub weights: Vec<f64>,
+    /// Number of rows.
+    pub row_count: usize,
+    /// Number of columns.
+    pub column_count: usize,
 }
 
 /// Numbers as the device has them.
@@ -90,7 +94,10 @@ impl Parts {
 
 impl Device {
     /// Computes a reduction: the results by row, then by number, then by component, and their columns if the reduction finds them.
-    pub(super) fn run(
+    ///
+    /// # Errors
+    /// [`Error::Backend`] if the kernel does not fit the device or does not run, [`Error::DeviceMemory`].
+    pub fn run(
         &self,
         formula: &Formula<'static>,
         launched: &Launch,
@@ -117,8 +124,9 @@ impl Device {
                 formula.column.features
             )));
         }
-        let module = self.module(&(*formula, reduction, t, out))?;
+        // Loading a kernel needs the context too.
         self.enter()?;
+        let module = self.module(&(*formula, reduction, t, out))?;
 
         let kept = if reduction.keeps_totals_in_memory() {
             count.min(column_count)

@@ -17,13 +17,17 @@ mod device;
 mod launch;
 pub mod source;
 
+#[cfg(not(feature = "cuda"))]
+mod absent;
 #[cfg(feature = "cuda")]
 mod reduce;
-#[cfg(not(feature = "cuda"))]
-#[path = "absent.rs"]
-mod reduce;
 
-pub(crate) use reduce::Device;
+#[cfg(not(feature = "cuda"))]
+pub(crate) use absent::Device;
+#[cfg(feature = "cuda")]
+pub use device::Device;
+#[cfg(feature = "cuda")]
+pub use launch::Launch;
 
 use crate::Error;
 

@@ -2,7 +2,7 @@
 
 use ndarray::{Array3, ArrayViewMut2};
 
-pub(crate) use super::device::Device;
+use super::device::Device;
 use super::launch::Launch;
 use super::source::{Formula, Reduction, Type};
 use crate::Error;

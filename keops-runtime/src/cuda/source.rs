@@ -243,7 +243,7 @@ impl Reduction {
     }
 
     /// Whether the totals are in memory also while columns are reduced.
-    pub(crate) fn keeps_totals_in_memory(self) -> bool {
+    pub fn keeps_totals_in_memory(self) -> bool {
         self == Reduction::Smallest
     }
 
@@ -309,13 +309,13 @@ impl Layout {
     }
 
     /// Whether a tile for terms of type `t` fits into shared memory.
-    pub(crate) fn fits(self, t: Type) -> bool {
+    pub fn fits(self, t: Type) -> bool {
         let numbers = self.tile.saturating_mul(self.stride);
         numbers.saturating_mul(t.size()) <= SHARED_BYTES
     }
 
     /// Rows of a block.
-    pub(crate) fn block_rows(self) -> usize {
+    pub fn block_rows(self) -> usize {
         THREADS * self.rows
     }
 }

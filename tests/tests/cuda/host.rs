@@ -8,7 +8,7 @@ use std::{env, fs, thread};
 
 use keops_solve::__private::cuda::source::{Reduction, Type};
 
-use crate::compiled::Compiled;
+use keops_tests::compiled::{Arrays, Compiled};
 
 /// Kernels of one file: few enough that processors share the work, enough that the shim is read seldom.
 const TOGETHER: usize = 24;
@@ -24,16 +24,9 @@ pub(crate) struct Job {
 
 /// Arrays for a kernel.
 pub(crate) struct Launch {
-    /// Raw parameters.
-    pub(crate) params: Vec<f64>,
-    /// The rows' arrays, each with its number of columns.
-    pub(crate) rows: Vec<(Vec<f64>, usize)>,
-    /// The columns' arrays.
-    pub(crate) columns: Vec<(Vec<f64>, usize)>,
+    pub(crate) arrays: Arrays,
     /// Weights, as many for a column as the formula wants.
     pub(crate) weights: Vec<f64>,
-    pub(crate) row_count: usize,
-    pub(crate) column_count: usize,
     /// Columns of a part.
     pub(crate) part: usize,
     /// How many values are wanted of a row and component; 1 but for the k smallest.
@@ -152,17 +145,6 @@ fn numbers(t: Type, bytes: &[u8]) -> Vec<f64> {
     }
 }
 
-/// The arrays of one side, point by point.
-fn joined(arrays: &[(Vec<f64>, usize)], count: usize) -> Vec<f64> {
-    let point = |i: usize| {
-        let parts = arrays
-            .iter()
-            .map(move |(a, dim)| &a[i * dim..(i + 1) * dim]);
-        parts.flatten().copied()
-    };
-    (0..count).flat_map(point).collect()
-}
-
 /// Compiles and runs all jobs: the outcomes of each.
 pub(crate) fn run(compiler: &str, name: &str, jobs: &[Job]) -> Vec<Vec<Outcome>> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -173,41 +155,41 @@ pub(crate) fn run(compiler: &str, name: &str, jobs: &[Job]) -> Vec<Vec<Outcome>>
     let mut results = Vec::new();
     for (number, job) in jobs.iter().enumerate() {
         for launch in &job.launches {
-            let t = job.t;
+            let (t, arrays) = (job.t, &launch.arrays);
             let terms = job.compiled.formula().terms();
             let smallest = job.reduction == Reduction::Smallest;
             let kept = if smallest {
-                launch.wanted.min(launch.column_count)
+                launch.wanted.min(arrays.column_count)
             } else {
                 1
             };
-            let parts = launch.column_count.div_ceil(launch.part).max(1);
-            let total = launch.row_count * kept * parts * job.reduction.total_bytes(terms);
+            let parts = arrays.column_count.div_ceil(launch.part).max(1);
+            let total = arrays.row_count * kept * parts * job.reduction.total_bytes(terms);
             let width = launch.wanted * job.reduction.width(terms);
-            let values = launch.row_count * width * t.size();
-            let indices = launch.row_count * width * 8;
-            let arrays = [
-                bytes(t, job.compiled.params(&launch.params)),
-                bytes(t, joined(&launch.rows, launch.row_count)),
-                bytes(t, joined(&launch.columns, launch.column_count)),
+            let values = arrays.row_count * width * t.size();
+            let indices = arrays.row_count * width * 8;
+            let inputs = [
+                bytes(t, job.compiled.params(&arrays.params)),
+                bytes(t, arrays.rows.iter().copied()),
+                bytes(t, arrays.columns.iter().copied()),
                 bytes(t, launch.weights.iter().copied()),
             ];
             let sizes = [
                 number,
-                launch.row_count,
-                launch.column_count,
+                arrays.row_count,
+                arrays.column_count,
                 launch.part,
                 parts,
                 kept,
                 launch.wanted,
             ];
-            let lengths = arrays.iter().map(Vec::len);
+            let lengths = inputs.iter().map(Vec::len);
             let header = sizes
                 .into_iter()
                 .chain(lengths)
                 .chain([total, values, indices]);
             input.extend(header.flat_map(|n| (n as u64).to_ne_bytes()));
-            input.extend(arrays.iter().flatten());
+            input.extend(inputs.iter().flatten());
             results.push((t, values, indices));
         }
     }

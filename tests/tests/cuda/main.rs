@@ -1,7 +1,6 @@
 //! Kernels for CUDA, without a device: their sources are compiled as C++ and run on the processor, thread by thread and barrier
 //! by barrier, and are compiled by NVIDIA's compiler.
 
-mod compiled;
 mod conformance;
 mod host;
 mod nvrtc;

@@ -7,7 +7,7 @@ use keops_compiler::alias::{Alias, Category};
 use keops_solve::__private::cuda::compile::Compiler;
 use keops_solve::__private::cuda::source::{Adding, Outcome, Reduction, Scheme, Type};
 
-use crate::compiled::{Compiled, blocks};
+use keops_tests::compiled::{Compiled, blocks};
 
 const GOLDEN: &str = "tests/cuda/resources.txt";
 /// The golden values are those of this version of the compiler.

@@ -6,8 +6,8 @@ use keops_compiler::scalar::Inputs;
 use keops_solve::__private::cuda::source::{Adding, Outcome as Made, Reduction, Scheme, Type};
 use keops_tests::data::points;
 
-use crate::compiled::{Compiled, blocks};
 use crate::host::{Job, Launch, Outcome, compiler, run};
+use keops_tests::compiled::{Arrays, Compiled, blocks};
 
 /// More than two blocks of rows, and more than a tile of columns, not full.
 const ROWS: usize = 1100;
@@ -33,12 +33,14 @@ const G: f64 = 1.5;
 fn job(name: &str, compiled: Compiled, reduction: Reduction, t: Type) -> Job {
     let weights = compiled.weights;
     let launches = [1 << 40, 100].map(|part| Launch {
-        params: vec![G],
-        rows: vec![(points(ROWS, 3, 1).into_raw_vec_and_offset().0, 3)],
-        columns: vec![(points(COLUMNS, 3, 2).into_raw_vec_and_offset().0, 3)],
+        arrays: Arrays {
+            params: vec![G],
+            rows: points(ROWS, 3, 1).into_raw_vec_and_offset().0,
+            columns: points(COLUMNS, 3, 2).into_raw_vec_and_offset().0,
+            row_count: ROWS,
+            column_count: COLUMNS,
+        },
         weights: points(COLUMNS, weights, 3).into_raw_vec_and_offset().0,
-        row_count: ROWS,
-        column_count: COLUMNS,
         part,
         wanted: if reduction == Reduction::Smallest {
             5

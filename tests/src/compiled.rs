@@ -1,5 +1,7 @@
 //! Formulas as the macros compile them for CUDA, without macros: hundreds of kernels, of which only the text is needed.
 
+use crate::case::Case;
+use crate::conformance::{Part, Precision, compare};
 use keops_compiler::alias::{Alias, Category};
 use keops_compiler::parse::parse;
 use keops_compiler::scalar::{Inputs, interpret_stage};
@@ -8,26 +10,27 @@ use keops_compiler::{Formula, emit};
 use keops_solve::__private::cuda::source::{
     self, Adding, Outcome, Reduction, Scheme, Side, Type, assemble,
 };
-use keops_tests::case::Case;
 
 /// A formula, compiled.
-pub(crate) struct Compiled {
+pub struct Compiled {
     text: String,
     code: String,
-    pub(crate) program: Program,
+    /// The formula in core instructions.
+    pub program: Program,
     /// Category and dimension of the variables.
-    pub(crate) variables: Vec<(Category, usize)>,
-    pub(crate) axis: usize,
-    pub(crate) weights: usize,
+    pub variables: Vec<(Category, usize)>,
+    /// The axis that is reduced.
+    pub axis: usize,
+    /// Vectors that the formula is multiplied with.
+    pub weights: usize,
 }
 
 impl Compiled {
-    pub(crate) fn new(
-        formula: &str,
-        weights: Option<&str>,
-        aliases: &[Alias],
-        axis: usize,
-    ) -> Self {
+    /// Compiles a formula, with weights if it has any.
+    ///
+    /// # Panics
+    /// If there is anything wrong with it.
+    pub fn new(formula: &str, weights: Option<&str>, aliases: &[Alias], axis: usize) -> Self {
         let tree = parse(formula).expect("a formula");
         let compiled = match weights {
             None => Formula::new(&tree, aliases, &[]),
@@ -52,18 +55,18 @@ impl Compiled {
     }
 
     /// The same formula, multiplied with so many vectors.
-    pub(crate) fn times(self, weights: usize) -> Self {
+    pub fn times(self, weights: usize) -> Self {
         Self { weights, ..self }
     }
 
     /// Raw components of a category.
-    pub(crate) fn raw(&self, category: Category) -> usize {
+    pub fn raw(&self, category: Category) -> usize {
         let of_category = self.variables.iter().filter(|(c, _)| *c == category);
         of_category.map(|(_, dim)| dim).sum()
     }
 
     /// The categories of rows and columns.
-    pub(crate) fn sides(&self) -> [Category; 2] {
+    pub fn sides(&self) -> [Category; 2] {
         if self.axis == 1 {
             [Category::I, Category::J]
         } else {
@@ -71,7 +74,8 @@ impl Compiled {
         }
     }
 
-    pub(crate) fn formula(&self) -> source::Formula<'_> {
+    /// The formula as the runtime takes it.
+    pub fn formula(&self) -> source::Formula<'_> {
         let [params, i, j] = self.program.features;
         let [row, column] = self.sides().map(|category| Side {
             raw: self.raw(category),
@@ -91,7 +95,7 @@ impl Compiled {
     }
 
     /// The features of the parameters.
-    pub(crate) fn params(&self, raw: &[f64]) -> Vec<f64> {
+    pub fn params(&self, raw: &[f64]) -> Vec<f64> {
         let inputs = Inputs {
             params: raw.to_vec(),
             ..Inputs::default()
@@ -99,13 +103,17 @@ impl Compiled {
         interpret_stage(&self.program.params, &inputs, [&[], &[], &[]])
     }
 
-    pub(crate) fn source(&self, reduction: Reduction, t: Type) -> String {
+    /// The source of a reduction in type `t`.
+    pub fn source(&self, reduction: Reduction, t: Type) -> String {
         assemble(&self.formula(), reduction, t, t)
     }
 }
 
 /// The formula of a reference case.
-pub(crate) fn of_case(case: &Case) -> Compiled {
+///
+/// # Panics
+/// If the case is not well-formed.
+pub fn of_case(case: &Case) -> Compiled {
     let aliases: Vec<Alias> = case
         .aliases
         .iter()
@@ -119,7 +127,10 @@ pub(crate) fn of_case(case: &Case) -> Compiled {
 }
 
 /// The reduction of a reference case.
-pub(crate) fn reduction(case: &Case, adding: Adding) -> Reduction {
+///
+/// # Panics
+/// If there is no such reduction.
+pub fn reduction(case: &Case, adding: Adding) -> Reduction {
     let extreme = |greatest, indexed| Reduction::Extreme { greatest, indexed };
     match (&*case.reduction.replace('_', ""), &case.weights) {
         ("Sum", _) => Reduction::Sum(adding),
@@ -136,9 +147,78 @@ pub(crate) fn reduction(case: &Case, adding: Adding) -> Reduction {
 }
 
 /// Blocks in the type of the terms.
-pub(crate) fn blocks(t: Type) -> Adding {
+pub fn blocks(t: Type) -> Adding {
     Adding {
         scheme: Scheme::Blocks,
         accumulator: t,
+    }
+}
+
+/// The arrays of a reference case.
+pub struct Arrays {
+    /// Raw parameters.
+    pub params: Vec<f64>,
+    /// Raw components, row after row.
+    pub rows: Vec<f64>,
+    /// Raw components, column after column.
+    pub columns: Vec<f64>,
+    /// Number of rows.
+    pub row_count: usize,
+    /// Number of columns.
+    pub column_count: usize,
+}
+
+/// The arrays of a reference case.
+pub fn arrays(case: &Case) -> Arrays {
+    let side = |category: &str| -> (Vec<f64>, usize) {
+        let variables = case.aliases.iter().zip(&case.inputs);
+        let arrays: Vec<(&[f64], usize)> = variables
+            .filter(|(alias, _)| alias.category == category)
+            .map(|(alias, input)| (&input[..], alias.dim))
+            .collect();
+        let count = arrays.first().map_or(1, |(a, dim)| a.len() / dim);
+        let point = |i: usize| {
+            let parts = arrays
+                .iter()
+                .map(move |(a, dim)| &a[i * dim..(i + 1) * dim]);
+            parts.flatten().copied()
+        };
+        ((0..count).flat_map(point).collect(), count)
+    };
+    let (i, j) = (side("Vi"), side("Vj"));
+    let (rows, columns) = if case.axis == 1 { (i, j) } else { (j, i) };
+    Arrays {
+        params: side("Pm").0,
+        row_count: rows.1,
+        column_count: columns.1,
+        rows: rows.0,
+        columns: columns.0,
+    }
+}
+
+/// Checks what a kernel computed of a reference case.
+///
+/// # Panics
+/// If it is not the result of the case.
+pub fn check(case: &Case, t: Type, values: Vec<f64>, indices: Vec<f64>, what: &str) {
+    let tolerance = match t {
+        Type::Single => f32::TOLERANCE,
+        Type::Double => f64::TOLERANCE,
+    };
+    let (values, indices) = ((values, tolerance), (indices, 0.0));
+    let parts = match &*case.reduction.replace('_', "") {
+        "ArgMin" | "ArgMax" | "ArgKMin" => vec![indices],
+        "MinArgMin" | "MaxArgMax" | "KMinArgKMin" => vec![values, indices],
+        _ => vec![values],
+    };
+    assert_eq!(parts.len(), case.outputs.len(), "{what}");
+    for ((values, tolerance), expected) in parts.into_iter().zip(&case.outputs) {
+        assert_eq!(values.len(), expected.values.len(), "{what}");
+        let part = Part {
+            shape: expected.shape.clone(),
+            values,
+            tolerance,
+        };
+        compare(&part, expected, what);
     }
 }
