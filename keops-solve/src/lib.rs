@@ -46,6 +46,21 @@
 //! let closure = genred!(|x: Vi(3), y: Vj(3), s: Pm(1)| (-x.sqdist(y) / (2.0 * s.square())).exp(), axis = 1);
 //! ```
 //!
+//! Kernels of any kind are formulas, and the usual ones have operations, such as Matern kernels of any order with derivatives of any
+//! order:
+//!
+//! ```
+//! # use keops_solve::ndarray::array;
+//! # use keops_solve::prelude::*;
+//! let matern = lazy!(|x: Vi(2), y: Vj(2), l: Pm(1)| (x.sqdist(y) / l.square()).matern(2.5));
+//! let x = array![[0.0, 0.0], [0.3, 0.4]];
+//! let k = matern.bind(&x, &x, 0.5).to_dense()?;
+//! let s = 5f64.sqrt(); // the points are a length scale apart
+//! assert_eq!(k[(0, 0)], 1.0);
+//! assert!((k[(0, 1)] - (1.0 + s + s * s / 3.0) * (-s).exp()).abs() < 1e-15);
+//! # Ok::<(), keops_solve::Error>(())
+//! ```
+//!
 //! A variable is `Vi(dim)`, one vector for each i, `Vj(dim)`, one for each j, or `Pm(dim)`, one for the whole call. In a
 //! closure, a name that is none of its parameters is captured from the scope around it as a scalar; nothing is recompiled when
 //! its value changes.
