@@ -598,3 +598,37 @@ fn preconditioners_are_used_and_watched() {
         }
     ));
 }
+
+/// An alpha below the rounding errors of single precision: double precision takes over, or says what is attainable.
+#[test]
+fn alpha_below_the_rounding_floor() {
+    let (k, b) = example(150, 2);
+    for alpha in [0.0, 1e-12, 1e-9, 1e-6] {
+        let limited = SolveOptions {
+            max_iterations: Some(3000),
+            ..options(alpha, 1e-10)
+        };
+        match solve(&in_single(&k), b.view(), None, limited) {
+            Ok(found) => assert!(
+                found
+                    .columns
+                    .iter()
+                    .all(|c| c.converged && c.relative <= 1e-10)
+            ),
+            Err(SolveError::Unconverged(failed)) => {
+                let (reason, best) = (failed.reason, failed.best);
+                assert!(!matches!(reason, Failure::NonFinite { .. }), "{reason}");
+                let r = rms(&residual(&k, alpha, &b, &best.values));
+                for (c, r) in r.into_iter().enumerate() {
+                    assert!(
+                        best.columns[c].relative < 0.1,
+                        "{alpha}: {reason} {:?}",
+                        best.columns[c]
+                    );
+                    assert!((r / best.columns[c].rms - 1.0).abs() < 1e-6);
+                }
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
