@@ -645,3 +645,20 @@ fn jacobi_undoes_scaling() {
     );
     assert_eq!(found.iterations, 2);
 }
+
+/// NaN in the data is found where it stands, once it has made a product NaN.
+#[test]
+fn points_that_are_no_numbers_are_named() {
+    let mut x = uniform::<f64>(50, 2, 41);
+    x[[17, 1]] = f64::NAN;
+    let b = uniform::<f64>(50, 1, 42);
+    for preconditioner in [Preconditioner::Auto, Preconditioner::None] {
+        let k = symbolic(&x, 10.0);
+        let result = k.rhs(&b).alpha(0.1).preconditioner(preconditioner).solve();
+        let error = result.expect_err("NaN").to_string();
+        assert_eq!(
+            error,
+            "x: expected finite numbers, got NaN at row 17, column 1"
+        );
+    }
+}

@@ -8,6 +8,7 @@ use crate::kernel::Kernel;
 use crate::options::CallOptions;
 use crate::ranges::Pattern;
 use crate::signature::{Category, Signature, Sizes};
+use ndarray::Array2;
 use std::sync::Arc;
 
 /// A formula's arrays and captured scalars, as they were bound.
@@ -120,6 +121,40 @@ impl<'a> Call<'a> {
             _ => false,
         };
         pairs.iter().copied().find(different)
+    }
+
+    /// Looks for NaN and infinities in the arrays of the kernel.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] for the first.
+    pub(super) fn check_finite(&self) -> Result<(), Error> {
+        for (position, (alias, argument)) in self
+            .signature
+            .aliases
+            .iter()
+            .zip(&self.arguments)
+            .enumerate()
+        {
+            let values = match argument {
+                _ if Some(position) == self.unknown => continue,
+                Argument::Points(points) => points.to_f64(),
+                Argument::Params(values) => {
+                    Array2::from_shape_fn((1, values.len()), |(_, k)| values[k])
+                }
+                Argument::Mismatch(_) => continue,
+            };
+            if let Some(((row, column), &value)) =
+                values.indexed_iter().find(|(_, v)| !v.is_finite())
+            {
+                return Err(Error::NotFinite {
+                    name: alias.name.to_owned(),
+                    value,
+                    row,
+                    column,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Whether the matrix of the kernel `K` is symmetric with these arrays: the variables that trade places when i and j

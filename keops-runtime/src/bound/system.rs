@@ -14,8 +14,8 @@ use crate::kernel::Kernel;
 use crate::options::{CallOptions, option_methods};
 use crate::signature::{AliasInfo, Category, Signature};
 use crate::solve::{
-    IterationState, LinearOperator, LowRank, Preconditioner, RidgePath, Solution, SolveError,
-    SolveOptions, Tolerance, solve, solve_path,
+    Failure, IterationState, LinearOperator, LowRank, Part, Preconditioner, RidgePath, Solution,
+    SolveError, SolveOptions, Tolerance, solve, solve_path,
 };
 
 pub(super) type Operator<'a> = Box<dyn LinearOperator + 'a>;
@@ -31,6 +31,8 @@ type MakeOperator<'a> = Box<dyn FnOnce(&CallOptions) -> Result<Operator<'a>, Err
 /// method `forward` too.
 #[must_use = "a system is solved by `solve`"]
 pub struct System<'a, T, G = ()> {
+    /// What the operator is made of, to tell what is wrong with it.
+    inputs: Call<'a>,
     operator: MakeOperator<'a>,
     formula: &'static str,
     /// What the right-hand side must look like.
@@ -60,11 +62,13 @@ impl<'a, T: Element> System<'a, T> {
             captured,
             unknown: Some(unknown),
         };
+        let inputs = call.clone();
         let operator = move |options: &CallOptions| -> Result<Operator<'a>, Error> {
             call.check_symmetry::<K>(options)?;
             Ok(Box::new(KernelOperator::<T, K, O, W>::new(&call, options)?))
         };
         Self::new(
+            inputs,
             Box::new(operator),
             signature.formula,
             signature.aliases[unknown],
@@ -87,11 +91,13 @@ impl<'a, T: Element> System<'a, T> {
             captured,
             unknown: Some(unknown),
         };
+        let inputs = call.clone();
         let operator = move |options: &CallOptions| -> Result<Operator<'a>, Error> {
             call.check_symmetry::<K>(options)?;
             Ok(Box::new(MatrixOperator::<T, K, O>::new(call, options)?))
         };
         Self::new(
+            inputs,
             Box::new(operator),
             signature.formula,
             signature.aliases[unknown],
@@ -106,6 +112,7 @@ impl<'a, T: Element> System<'a, T> {
         rhs: impl IntoPoints<'a, T>,
     ) -> Self {
         let formula = call.signature.formula;
+        let inputs = call.clone();
         let operator = move |options: &CallOptions| -> Result<Operator<'a>, Error> {
             call.check_symmetry::<K>(options)?;
             Ok(Box::new(KernelOperator::<T, K, O>::new(&call, options)?))
@@ -123,17 +130,19 @@ impl<'a, T: Element> System<'a, T> {
         };
         Self {
             options,
-            ..Self::new(Box::new(operator), formula, unknown, rhs)
+            ..Self::new(inputs, Box::new(operator), formula, unknown, rhs)
         }
     }
 
     fn new(
+        inputs: Call<'a>,
         operator: MakeOperator<'a>,
         formula: &'static str,
         unknown: AliasInfo,
         rhs: Argument<'a>,
     ) -> Self {
         Self {
+            inputs,
             operator,
             formula,
             unknown,
@@ -149,6 +158,7 @@ impl<'a, T: Element> System<'a, T> {
     /// The same system with gradients.
     pub(super) fn map_gradients<G>(self, gradients: G) -> System<'a, T, G> {
         System {
+            inputs: self.inputs,
             operator: self.operator,
             formula: self.formula,
             unknown: self.unknown,
@@ -254,7 +264,7 @@ impl<'a, T: Element, G> System<'a, T, G> {
     ///
     /// # Errors
     /// [`SolveError::Input`] if arrays or options do not fit, or if the two sides of the kernel are bound to different
-    /// points, which makes the matrix unsymmetric; [`SolveError::Unconverged`] with the best iterate if a column does not
+    /// points, which makes the matrix unsymmetric, or if NaN or an infinity in an array made the matrix so; [`SolveError::Unconverged`] with the best iterate if a column does not
     /// meet the tolerance.
     pub fn solve(self) -> Result<Solution<T>, SolveError<T>> {
         let (_, solution, _) = self.solve_and_keep()?;
@@ -295,7 +305,16 @@ impl<'a, T: Element, G> System<'a, T, G> {
             b.view(),
             guess.as_ref().map(|guess| guess.view()),
             self.solver,
-        )?;
+        );
+        if let Err(SolveError::Unconverged(unconverged)) = &solution
+            && let Failure::NonFinite {
+                part: Part::Operator,
+                ..
+            } = unconverged.reason
+        {
+            self.inputs.check_finite()?;
+        }
+        let solution = solution?;
         Ok((operator, solution, self.gradients))
     }
 }
