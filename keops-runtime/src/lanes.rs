@@ -62,41 +62,38 @@ pub(crate) fn single_lanes_mut<O: Simd>(elements: &mut [O::T]) -> &mut [O::V] {
     unsafe { slice::from_raw_parts_mut(elements.as_mut_ptr().cast(), elements.len()) }
 }
 
-/// Elements of a [`Line`]: as many as the widest vector has.
-const LINE: usize = 16;
-
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line<T>([T; LINE]);
+/// The alignment of the widest vector, in bytes.
+const ALIGNMENT: usize = 64;
 
 /// A buffer that can be read as vectors of any instruction set.
+///
+/// It begins inside a larger one, since asking the allocator for aligned memory takes several times as long as this, and small reductions need
+/// hardly more time than their buffers.
 pub(crate) struct Aligned<T> {
-    lines: Vec<Line<T>>,
+    memory: Vec<T>,
+    start: usize,
     len: usize,
 }
 
 impl<T: Real> Aligned<T> {
     /// So many zeros.
     pub(crate) fn zeros(len: usize) -> Self {
-        let lines = vec![Line([T::ZERO; LINE]); len.div_ceil(LINE)];
-        Self { lines, len }
+        let spare = ALIGNMENT / size_of::<T>();
+        let memory = vec![T::ZERO; len + spare];
+        let start = memory.as_ptr().align_offset(ALIGNMENT).min(spare);
+        Self { memory, start, len }
     }
 }
 
 impl<T> Deref for Aligned<T> {
     type Target = [T];
     fn deref(&self) -> &[T] {
-        // SAFETY: lines follow each other without gaps, as their size is a multiple of their alignment and that of so many
-        // elements; there are at least `len` elements.
-        unsafe { slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+        &self.memory[self.start..self.start + self.len]
     }
 }
 
 impl<T> DerefMut for Aligned<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: as above.
-        unsafe { slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+        &mut self.memory[self.start..self.start + self.len]
     }
 }
-
-const _: () = assert!(size_of::<Line<f32>>() == 64 && size_of::<Line<f64>>() == 128);
