@@ -2,6 +2,7 @@
 
 mod batch;
 mod definition;
+mod factor;
 mod gradients;
 
 use keops_compiler::alias;
@@ -17,6 +18,7 @@ use quote::quote;
 use crate::closure::{Captures, Operations};
 use crate::input::{Axis, Formula, Input, Macro};
 use definition::{Bind, Definition};
+use factor::Factor;
 use gradients::Gradients;
 
 /// The expansion of a call of `called`; in place of errors, calls of `compile_error!`.
@@ -186,6 +188,10 @@ fn genred(input: &Input) -> syn::Result<TokenStream> {
     }
     let compiled = source.compile_for(reduction)?;
     let gradients = source.gradients(input, &compiled, reduction, axis == Axis::J, None)?;
+    let factor = match reduction {
+        Reduction::Sum => Factor::of_sum(compiled.clone(), axis == Axis::J),
+        _ => None,
+    };
     let axis = match axis {
         Axis::I => 0,
         Axis::J => 1,
@@ -197,6 +203,7 @@ fn genred(input: &Input) -> syn::Result<TokenStream> {
         kernel: &compiled,
         text: compiled.text(),
         symmetry: None,
+        factor,
         bind: Bind::Reduction {
             axis,
             operation,
@@ -273,6 +280,7 @@ fn kernel_solve(input: &Input) -> syn::Result<TokenStream> {
         kernel: &solve.kernel,
         text: &text,
         symmetry: Some(&pairs),
+        factor: None,
         bind: Bind::System {
             axis,
             unknown: solve.unknown,
@@ -299,6 +307,7 @@ fn lazy(input: &Input) -> syn::Result<TokenStream> {
         kernel: &compiled,
         text: compiled.text(),
         symmetry: pairs.as_deref(),
+        factor: None,
         bind: Bind::Matrix,
         gradients: None,
     }

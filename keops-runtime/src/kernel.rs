@@ -6,9 +6,13 @@
 //! that the next stage reads. The code is generic over the instruction set and does not know which side is spread over
 //! the lanes of a vector and which is broadcast: that is the driver's choice, made through [`Fetch`].
 
+use crate::Error;
+use crate::bound::SymmetricSum;
+use crate::input::Element;
 use crate::simd::Simd;
 use core::mem::MaybeUninit;
 use core::{ptr, slice};
+use ndarray::Array2;
 
 /// A flat array of static length: the features of one point, or of one vector of points.
 ///
@@ -180,6 +184,16 @@ pub trait Kernel: Copy + Send + Sync + 'static {
     /// The aliases, by position, that trade places when i and j are exchanged, if the kernel is symmetric under that
     /// exchange: the matrix is symmetric when each pair is bound to the same points. Empty where the user vouches for it.
     const SYMMETRIC: Option<&'static [(usize, usize)]> = None;
+
+    /// Computes `sum_j F(i, j)` from half of the pairs, for a formula that is a symmetric scalar kernel times a variable of the side that is
+    /// summed over. `None` where the formula or the arrays are not such.
+    ///
+    /// # Errors
+    /// If the arrays do not fit their variables.
+    #[doc(hidden)]
+    fn symmetric_sum<T: Element>(_: &SymmetricSum<'_, T>) -> Result<Option<Array2<T>>, Error> {
+        Ok(None)
+    }
 
     /// Computes the parameter features from the raw parameters, all of them concatenated in the order of the aliases.
     fn hoist_params<S: Simd>(s: S, raw: &[S::V], out: &mut [S::V]);

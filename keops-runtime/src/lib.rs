@@ -20,8 +20,8 @@ pub use bound::{
     Adjoint, Axis, BatchSolution, BatchSolveError, BoundBatch, BoundMatrix, BoundReduction,
     Differentiable, DifferentiableOperation, Forward, ForwardBatch, ForwardSolve, GradientFormulas,
     KernelOperator, MatrixBatch, Operand, Operation, Orientation, Rectangular, Stack,
-    SymbolicMatrix, System, SystemBatch, SystemGradients, UnconvergedBatch, operation,
-    product_source, reduction_source,
+    SymbolicMatrix, SymmetricSum, System, SystemBatch, SystemGradients, UnconvergedBatch,
+    operation, product_source, reduction_source,
 };
 pub use error::Error;
 pub use half;

@@ -301,9 +301,10 @@ pub mod __private {
     pub use keops_runtime::{
         Adjoint, AliasInfo, Axis, BoundBatch, BoundMatrix, BoundReduction, Category,
         Differentiable, Element, Error, GradientFormulas, IntoBatch, IntoParams, IntoPoints,
-        MatrixBatch, Signature, System, SystemBatch, operation, product_source, reduction_source,
-        scalar,
+        MatrixBatch, Signature, SymmetricSum, System, SystemBatch, operation, product_source,
+        reduction_source, scalar,
     };
+    pub use ndarray::Array2;
     pub use std::string::String;
     pub use std::vec;
     pub use std::vec::Vec;

@@ -155,3 +155,59 @@ fn reductions_of_a_symbolic_matrix() {
     }
     assert!(distance.sum(2).is_err());
 }
+
+/// From 1024 points on, a sum over a symmetric kernel with the same points on both sides computes each value once.
+#[test]
+fn sums_with_the_same_points_on_both_sides_are_those_of_all_pairs() {
+    let over_j = genred!(
+        "Exp(-g*SqDist(x,y))*b",
+        x = Vi(2),
+        y = Vj(2),
+        b = Vj(3),
+        g = Pm(1),
+        axis = 1
+    );
+    let over_i = genred!(
+        "Exp(-g*SqDist(x,y))*b",
+        x = Vi(2),
+        y = Vj(2),
+        b = Vi(3),
+        g = Pm(1),
+        axis = 0
+    );
+    for n in [1023, 1090] {
+        let x = Array2::from_shape_fn((n, 2), |(i, k)| ((i * (7 + 4 * k)) % 101) as f64 / 101.0);
+        let b = Array2::from_shape_fn((n, 3), |(i, k)| ((i * (3 + k)) % 17) as f64 - 8.0);
+        let expected = Array2::from_shape_fn((n, 3), |(i, k)| {
+            let term = |j: usize| {
+                let d: f64 = (0..2).map(|c| (x[(i, c)] - x[(j, c)]).powi(2)).sum();
+                (-2.5 * d).exp() * b[(j, k)]
+            };
+            (0..n).map(term).sum::<f64>()
+        });
+        let close = |out: &Array2<f64>, tolerance: f64| {
+            assert_eq!(out.dim(), expected.dim());
+            for (a, e) in out.iter().zip(&expected) {
+                assert!((a - e).abs() <= tolerance, "{n}: {a}, expected {e}");
+            }
+        };
+        for isa in InstructionSet::available() {
+            let bound = over_j.bind(&x, &x, &b, 2.5).instruction_set(isa);
+            close(&bound.run().unwrap(), 1e-10);
+            close(
+                &over_i
+                    .bind(&x, &x, &b, 2.5)
+                    .instruction_set(isa)
+                    .run()
+                    .unwrap(),
+                1e-10,
+            );
+            // All pairs, because the order of additions matters.
+            let compensated = bound.sum_scheme(SumScheme::Kahan).run().unwrap();
+            close(&compensated, 1e-11);
+        }
+        let (x, b) = (x.mapv(|x| x as f32), b.mapv(|b| b as f32));
+        let single = over_j.bind(&x, &x, &b, 2.5).run().unwrap();
+        close(&single.mapv(f64::from), 2e-3);
+    }
+}

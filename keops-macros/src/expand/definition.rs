@@ -6,6 +6,7 @@ use keops_compiler::formula::Formula as Compiled;
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
 
+use super::factor::Factor;
 use super::gradients::Gradients;
 use super::runtime;
 use crate::closure::Captures;
@@ -46,6 +47,8 @@ pub(super) struct Definition<'a> {
     /// Pairs of aliases that trade places when i and j are exchanged, if the kernel is symmetric.
     pub(super) symmetry: Option<&'a [(usize, usize)]>,
     pub(super) bind: Bind,
+    /// The kernel of a sum that can be computed from half of the pairs.
+    pub(super) factor: Option<Factor>,
     /// The gradients that `grad = [..]` asks for.
     pub(super) gradients: Option<Gradients>,
 }
@@ -86,17 +89,11 @@ impl Definition<'_> {
 
     fn implementation(&self, name: &Ident) -> TokenStream {
         let runtime = runtime(self.input);
-        let symmetry = self.symmetry.map(|pairs| {
-            let pairs = pairs.iter().map(|&(a, b)| {
-                let (a, b) = (Literal::usize_unsuffixed(a), Literal::usize_unsuffixed(b));
-                quote!((#a, #b))
-            });
-            quote! {
-                const SYMMETRIC: ::core::option::Option<&'static [(usize, usize)]> =
-                    ::core::option::Option::Some(&[#(#pairs),*]);
-            }
-        });
-        let kernel = emit::kernel(&self.kernel.program(), name, &runtime, symmetry);
+        let facts = match &self.factor {
+            Some(factor) => Some(factor.expand(&runtime)),
+            None => self.symmetry.map(pairs),
+        };
+        let kernel = emit::kernel(&self.kernel.program(), name, &runtime, facts);
         let gradients = self
             .gradients
             .as_ref()
@@ -334,4 +331,16 @@ impl Definition<'_> {
 /// The number of right-hand sides that are multiplied together: all, or equal parts of at most eight.
 fn width(columns: usize) -> usize {
     columns.div_ceil(columns.div_ceil(8))
+}
+
+/// The fact that a kernel is symmetric under the exchange of these pairs of variables.
+pub(super) fn pairs(pairs: &[(usize, usize)]) -> TokenStream {
+    let pairs = pairs.iter().map(|&(a, b)| {
+        let (a, b) = (Literal::usize_unsuffixed(a), Literal::usize_unsuffixed(b));
+        quote!((#a, #b))
+    });
+    quote! {
+        const SYMMETRIC: ::core::option::Option<&'static [(usize, usize)]> =
+            ::core::option::Option::Some(&[#(#pairs),*]);
+    }
 }

@@ -446,7 +446,7 @@ pub(crate) fn symmetric_product<P: Pairing, C: Real, V: Element, T: Element, con
 }
 
 /// Below so many points it is as fast to compute every entry.
-const FEWEST_MIRRORED: usize = 1024;
+pub(super) const FEWEST_MIRRORED: usize = 1024;
 
 fn mirrored_by<P: Pairing, C: Real, V: Element, T: Element, const W: usize>(
     isa: InstructionSet,

@@ -14,6 +14,7 @@ mod operator;
 mod rectangular;
 mod reduction;
 mod source;
+mod symmetric_sum;
 mod system;
 
 pub use adjoint::{Adjoint, ForwardSolve, SystemGradients};
@@ -31,6 +32,7 @@ pub use operator::KernelOperator;
 pub use rectangular::Rectangular;
 pub use reduction::BoundReduction;
 pub use source::{product_source, reduction_source};
+pub use symmetric_sum::SymmetricSum;
 pub use system::System;
 
 use call::Call;

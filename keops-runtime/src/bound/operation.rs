@@ -6,11 +6,12 @@
 //!
 //! Results never depend on the number of threads.
 
-use super::Stack;
+use super::{Stack, SymmetricSum};
 use crate::Error;
 use crate::cpu::{self, Pairing, Problem};
 use crate::cuda::source::{self as cuda, Adding, Outcome, Type};
 use crate::input::Element;
+use crate::kernel::Kernel;
 use crate::options::{CallOptions, Hardware};
 use crate::reduce::{self, Candidate, Extreme, Reduction, Smallest, Summation};
 use crate::simd::Real;
@@ -32,6 +33,14 @@ pub trait Operation<T: Element>: Copy + Send + Sync + 'static {
         problem: &Problem<'_>,
         components: usize,
     ) -> Result<Self::Output, Error>;
+    /// The result, if it is one that needs only half of the pairs.
+    #[doc(hidden)]
+    fn of_symmetric<K: Kernel>(
+        self,
+        _: &SymmetricSum<'_, T>,
+    ) -> Result<Option<Self::Output>, Error> {
+        Ok(None)
+    }
 }
 
 /// An array of this shape, if there is memory for it.
@@ -134,6 +143,13 @@ impl<T: Element> Operation<T> for Sum {
         let reduction = reduce::Sum(Summation::new::<T::Compute>(options));
         let kernel = Operation::<T>::on_device(self, options, Type::of::<T::Compute>());
         rows::<P, T, _>(hardware, problem, reduction, kernel, components)
+    }
+
+    fn of_symmetric<K: Kernel>(
+        self,
+        sum: &SymmetricSum<'_, T>,
+    ) -> Result<Option<Array2<T>>, Error> {
+        K::symmetric_sum(sum)
     }
 }
 

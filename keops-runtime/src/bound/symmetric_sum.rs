@@ -1,0 +1,62 @@
+//! Sums `sum_j k(x_i, x_j) b_j` with a symmetric kernel and the same points on both sides.
+
+use super::matrix::FEWEST_MIRRORED;
+use super::operation::filled;
+use super::{Axis, Call, Orientation};
+use crate::Error;
+use crate::cpu::mirrored;
+use crate::input::{Argument, Element};
+use crate::kernel::Kernel;
+use crate::options::{CallOptions, Hardware};
+use crate::reduce::Summation;
+use core::marker::PhantomData;
+use ndarray::{Array2, Ix2};
+
+/// A sum whose formula is, as the macro has found, a symmetric scalar kernel times one of the variables. Where the points are the
+/// same on both sides, each value of the kernel is computed once and used twice.
+pub struct SymmetricSum<'a, T> {
+    pub(super) call: &'a Call<'a>,
+    pub(super) options: &'a CallOptions,
+    pub(super) hardware: Hardware,
+    pub(super) element: PhantomData<T>,
+}
+
+impl<T: Element> SymmetricSum<'_, T> {
+    /// The sum by the kernel `K`, which multiplies the variable at position `unknown`, of dimension `W`; `None` where all values have to be computed.
+    ///
+    /// # Errors
+    /// If the arrays do not fit their variables.
+    #[doc(hidden)]
+    pub fn run<K: Kernel, const W: usize>(
+        &self,
+        unknown: usize,
+    ) -> Result<Option<Array2<T>>, Error> {
+        let call = Call {
+            unknown: Some(unknown),
+            ..self.call.reborrow()
+        };
+        let sizes = call.sizes()?;
+        let summation = Summation::new::<T::Compute>(self.options);
+        let applies = sizes.i == sizes.j
+            && sizes.i >= FEWEST_MIRRORED
+            && summation.is_blocks()
+            && self.options.ranges.is_none()
+            && call.has_same_points::<K>();
+        // The kernel is symmetric, so that the orientation makes no difference.
+        let problem = call.problem::<Axis<1>>(self.options)?;
+        type Terms<K> = <Axis<1> as Orientation>::Pairing<K>;
+        if !applies || self.hardware.has_device::<Terms<K>>(&problem) {
+            return Ok(None);
+        }
+        let Argument::Points(weights) = &self.call.arguments[unknown] else {
+            return Ok(None);
+        };
+        let mut out = filled(Ix2(sizes.i, W), T::from_f64(0.0))?;
+        let mut problem = problem;
+        problem.rows.push(weights.view(), W);
+        problem.columns.push(weights.view(), W);
+        let totals = mirrored::<Terms<K>, T::Compute, W>(self.hardware.isa, &problem, summation);
+        T::round_rows(&totals, W, out.view_mut());
+        Ok(Some(out))
+    }
+}
