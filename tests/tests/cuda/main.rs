@@ -2,6 +2,7 @@
 //! by barrier, and are compiled by NVIDIA's compiler.
 
 mod conformance;
+mod driver;
 mod host;
 mod nvrtc;
 mod schemes;
