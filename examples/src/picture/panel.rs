@@ -1,6 +1,6 @@
 //! One pair of axes and what is drawn between them.
 
-use plotters::element::{Circle, PathElement, Rectangle};
+use plotters::element::{Circle, PathElement, Polygon, Rectangle};
 use plotters::style::Color;
 use plotters::style::colors::colormaps::ViridisRGB;
 
@@ -79,6 +79,7 @@ enum Mark {
     Line(f64),
     Dashes,
     Dot(f64),
+    Band,
 }
 
 /// A part of a picture with axes of its own.
@@ -286,6 +287,34 @@ impl Panel<'_> {
         Ok(())
     }
 
+    /// The area between two lines through points `(x, low, high)` of the data, named in the legend unless its name is empty.
+    pub fn band(
+        &mut self,
+        points: impl IntoIterator<Item = (f64, f64, f64)>,
+        colour: Colour,
+        opacity: f64,
+        name: &str,
+    ) -> Result<(), PictureError> {
+        let at = |panel: &Self, point| {
+            let (x, y) = panel.place(point);
+            (drawn(x), drawn(y))
+        };
+        let (mut edge, mut back) = (Vec::new(), Vec::new());
+        for (x, low, high) in points {
+            edge.push(at(self, (x, low)));
+            back.push(at(self, (x, high)));
+        }
+        // In pieces, because the library is lost in long shapes; and opaque, because pieces share their edges.
+        let colour = tint(colour, opacity);
+        for (low, high) in edge.windows(2).zip(back.windows(2)) {
+            let corners = [low[0], low[1], high[1], high[0]];
+            let piece = Polygon::new(corners, colour.filled());
+            self.picture.area().draw(&piece)?;
+        }
+        self.name(Mark::Band, colour, name);
+        Ok(())
+    }
+
     /// A dot at each point `(x, y, value)` of the data, coloured by its value between `low` and `high`.
     pub fn coloured_dots(
         &mut self,
@@ -366,6 +395,14 @@ impl Panel<'_> {
                 Mark::Line(width) => self.segment(from, to, *colour, width)?,
                 Mark::Dashes => self.draw_dashes(from, to, *colour)?,
                 Mark::Dot(radius) => self.disc((x + KEY / 2.0, y), radius, *colour)?,
+                Mark::Band => {
+                    let corners = [
+                        (drawn(from.0), drawn(y - 6.0)),
+                        (drawn(to.0), drawn(y + 6.0)),
+                    ];
+                    let key = Rectangle::new(corners, colour.filled());
+                    self.picture.area().draw(&key)?;
+                }
             }
             x -= 20.0;
         }
@@ -404,4 +441,10 @@ impl Panel<'_> {
             &style,
         )
     }
+}
+
+/// A colour as it appears on white at some opacity.
+fn tint(RGBColor(red, green, blue): Colour, opacity: f64) -> Colour {
+    let mix = |channel: u8| (255.0 - opacity * (255.0 - f64::from(channel))).round() as u8;
+    RGBColor(mix(red), mix(green), mix(blue))
 }
