@@ -1,7 +1,7 @@
 //! Operators with known properties, and what tests measure of a solution.
 
 use keops_runtime::solve::{
-    Failure, FnOperator, LinearOperator, OperatorError, Precision, Solution, SolveError,
+    Entries, Failure, FnOperator, LinearOperator, OperatorError, Precision, Solution, SolveError,
     Unconverged,
 };
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2};
@@ -97,6 +97,75 @@ pub(crate) fn min_ij(n: usize) -> impl LinearOperator {
         }
         out
     })
+}
+
+/// `exp(-g |x_i - x_j|^2)` for equidistant points on the unit circle: a circulant matrix.
+pub(crate) struct Circle {
+    /// The first row.
+    row: Vec<f64>,
+    /// The number of its entries, from the diagonal on, that count: the others are rounding errors of sums.
+    reach: usize,
+}
+
+impl Circle {
+    pub(crate) fn new(n: usize, g: f64) -> Self {
+        let half_angle = std::f64::consts::PI / n as f64;
+        let entry = |k: usize| (-4.0 * g * (half_angle * k as f64).sin().powi(2)).exp();
+        let row: Vec<f64> = (0..n).map(entry).collect();
+        let reach = row.iter().position(|&v| v < 1e-20);
+        let reach = reach.expect("a kernel that does not reach around the circle");
+        Self { row, reach }
+    }
+}
+
+impl LinearOperator for Circle {
+    fn len(&self) -> usize {
+        self.row.len()
+    }
+
+    fn apply(
+        &self,
+        _: Precision,
+        v: ArrayView2<'_, f64>,
+        mut out: ArrayViewMut2<'_, f64>,
+    ) -> Result<(), OperatorError> {
+        let n = self.len();
+        for (v, mut out) in v.columns().into_iter().zip(out.columns_mut()) {
+            let around: Vec<f64> = v.iter().chain(&v).chain(&v).copied().collect();
+            for i in 0..n {
+                let (before, after) = around.split_at(n + i);
+                let pairs = before.iter().rev().zip(&after[1..]);
+                out[i] = pairs
+                    .zip(&self.row[1..self.reach])
+                    .fold(after[0], |sum, ((x, y), entry)| sum + entry * (x + y));
+            }
+        }
+        Ok(())
+    }
+
+    fn entries(&self) -> Option<&dyn Entries> {
+        Some(self)
+    }
+}
+
+impl Entries for Circle {
+    fn compute_diagonal(&self, out: &mut [f64]) -> Result<(), OperatorError> {
+        out.fill(1.0);
+        Ok(())
+    }
+
+    fn compute_rows(
+        &self,
+        rows: &[usize],
+        mut out: ArrayViewMut2<'_, f64>,
+    ) -> Result<(), OperatorError> {
+        for (&row, mut out) in rows.iter().zip(out.rows_mut()) {
+            for (j, out) in out.iter_mut().enumerate() {
+                *out = self.row[row.abs_diff(j)];
+            }
+        }
+        Ok(())
+    }
 }
 
 /// `exp(-50 |x_i - x_j|^2)` for points uniform in the unit square: the example of KeOps' documentation.

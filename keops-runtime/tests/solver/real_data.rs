@@ -1,6 +1,7 @@
 //! Kernel ridge regression on real data, against scikit-learn's solutions and SciPy's conjugate gradients.
 
-use keops_runtime::solve::{Preconditioner, SolveOptions, Tolerance, solve};
+use keops_runtime::gp::GaussianProcess;
+use keops_runtime::solve::{EstimateOptions, Preconditioner, SolveOptions, Tolerance, solve};
 use ndarray::{Array2, s};
 
 use crate::data::{Problem, breast_cancer, diabetes, digits};
@@ -14,6 +15,27 @@ struct Reference {
     first: f64,
     /// Iterations of `scipy.sparse.linalg.cg` to 1e-3, 1e-6, 1e-8.
     iterations: [usize; 3],
+    log_det: f64,
+    log_likelihood: f64,
+    /// Mean and standard deviation of the process, without noise, at the first point.
+    mean: f64,
+    deviation: f64,
+    /// The root mean square of the leave-one-out residuals.
+    leave_one_out: f64,
+}
+
+impl Reference {
+    /// The system that it is of, with the right-hand side that it is of.
+    fn problem(&self) -> Problem {
+        let mut problem = match self.name {
+            "diabetes" => diabetes(),
+            "breast_cancer" => breast_cancer(),
+            _ => digits(),
+        };
+        problem.b = problem.b.slice(s![.., ..1]).to_owned();
+        assert_eq!(problem.k.nrows(), self.n);
+        problem
+    }
 }
 
 fn references() -> Vec<Reference> {
@@ -28,6 +50,11 @@ fn references() -> Vec<Reference> {
             norm: number(4),
             first: number(5),
             iterations: [count(6), count(7), count(8)],
+            log_det: number(9),
+            log_likelihood: number(10),
+            mean: number(11),
+            deviation: number(12),
+            leave_one_out: number(13),
         }
     };
     lines.map(read).collect()
@@ -65,13 +92,12 @@ fn solutions_are_those_of_scikit_learn() {
     assert_eq!(references.len(), 3);
     for reference in references {
         // The iterations with 15 and more pivots, as an independent implementation in NumPy took them.
-        let (mut problem, with_15, more, with_more) = match reference.name {
-            "diabetes" => (diabetes(), [22, 37, 46], 100, [7, 13, 17]),
-            "breast_cancer" => (breast_cancer(), [79, 132, 167], 100, [37, 64, 83]),
-            _ => (digits(), [102, 173, 219], 400, [10, 19, 25]),
+        let (with_15, more, with_more) = match reference.name {
+            "diabetes" => ([22, 37, 46], 100, [7, 13, 17]),
+            "breast_cancer" => ([79, 132, 167], 100, [37, 64, 83]),
+            _ => ([102, 173, 219], 400, [10, 19, 25]),
         };
-        problem.b = problem.b.slice(s![.., ..1]).to_owned();
-        assert_eq!(problem.k.nrows(), reference.n);
+        let problem = reference.problem();
         let options = SolveOptions {
             alpha: problem.alpha,
             tolerance: Tolerance::Relative(1e-12),
@@ -98,4 +124,49 @@ fn solutions_are_those_of_scikit_learn() {
             }
         }
     }
+}
+
+fn assert_equal(found: f64, expected: f64, tolerance: f64) {
+    assert!(
+        (found / expected - 1.0).abs() <= tolerance,
+        "{found} instead of {expected}"
+    );
+}
+
+#[test]
+fn processes_are_those_of_scikit_learn() {
+    for reference in references() {
+        let Problem { k, alpha, b } = reference.problem();
+        let posterior = GaussianProcess::new(&k, alpha).fit(&b).unwrap();
+        let likelihood = posterior.log_marginal_likelihood().unwrap();
+        assert!(likelihood.log_det.exact && likelihood.standard_error == 0.0);
+        assert_equal(likelihood.log_det.value, reference.log_det, 1e-10);
+        assert_equal(likelihood.value, reference.log_likelihood, 1e-10);
+        let first = k.slice(s![..1, ..]).to_owned();
+        let found = posterior.predict(&first, &k.slice(s![..1, ..1]).to_owned());
+        let found = found.unwrap();
+        assert_equal(found.mean[[0, 0]], reference.mean, 1e-9);
+        // The variance is what a difference of ones leaves.
+        assert_equal(found.variance[0].sqrt(), reference.deviation, 1e-9);
+        let left_out = posterior.leave_one_out().unwrap();
+        assert_equal(left_out.rms(), reference.leave_one_out, 1e-9);
+    }
+}
+
+/// The same by products and probes alone.
+#[test]
+fn processes_are_estimated_where_they_are_large() {
+    let reference = references().swap_remove(0);
+    let Problem { k, alpha, b } = reference.problem();
+    let options = EstimateOptions {
+        exact_up_to: 0,
+        ..Default::default()
+    };
+    let process = GaussianProcess::new(&k, alpha).options(options);
+    let posterior = process.fit(&b).unwrap();
+    let likelihood = posterior.log_marginal_likelihood().unwrap();
+    assert!(!likelihood.log_det.exact);
+    let most = 4.0 * likelihood.standard_error + likelihood.log_det.quadrature_error;
+    assert!((likelihood.value - reference.log_likelihood).abs() <= most);
+    assert!(most < 4.0, "{likelihood:?}");
 }

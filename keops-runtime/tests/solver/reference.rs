@@ -229,36 +229,17 @@ fn brownian_motion() {
 #[test]
 fn gaussian_on_the_circle() {
     let n = 4096;
-    let circle = |g: f64| {
-        let entry = |k: usize| {
-            (-4.0 * g * (std::f64::consts::PI * k as f64 / n as f64).sin().powi(2)).exp()
-        };
-        let entries: Vec<f64> = (0..n).map(entry).collect();
-        // Beyond that entries are rounding errors of the sums.
-        let reach = entries
-            .iter()
-            .position(|&v| v < 1e-20)
-            .unwrap_or(n / 2 + 1)
-            .min(n / 2);
-        by_column(n, move |v| {
-            let around: Vec<f64> = v.iter().chain(&v).chain(&v).copied().collect();
-            Array1::from_shape_fn(n, |i| {
-                let (before, after) = around.split_at(n + i);
-                let pairs = before.iter().rev().zip(&after[1..]).zip(&entries[1..reach]);
-                pairs.fold(after[0], |sum, ((x, y), entry)| sum + entry * (x + y))
-            })
-        })
-    };
     let wave = |i: usize, k: f64| (k * 2.0 * std::f64::consts::PI * i as f64 / n as f64).cos();
     let b = column((0..n).map(|i| {
         wave(i, 5.0) + 0.5 * wave(i, 40.0) + 0.25 * wave(i, 200.0) + 0.1 * wave(i, 2047.0)
     }));
-    assert!(iterations(&circle(1000.0), 0.01, &b, 1e-6) <= 4);
-    assert!(iterations(&circle(1000.0), 0.01, &b, 1e-10) <= 8);
+    let k = Circle::new(n, 1000.0);
+    assert!(iterations(&k, 0.01, &b, 1e-6) <= 4);
+    assert!(iterations(&k, 0.01, &b, 1e-10) <= 8);
     let mut random = Uniform(40);
     let normal = column((0..n).map(|_| (0..12).map(|_| random.next()).sum::<f64>() - 6.0));
     for (tolerance, expected) in [(1e-2, 135), (1e-6, 328), (1e-10, 504)] {
-        let found = iterations(&circle(1000.0), 0.01, &normal, tolerance);
+        let found = iterations(&k, 0.01, &normal, tolerance);
         assert_close(found, expected, 10);
     }
 }
