@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::estimate::EstimateError;
 use super::operator::{LinearOperator, Precision};
 use super::report::Part;
+use crate::Error;
 
 /// Number of rows and columns of the blocks that are eliminated together.
 const BLOCK: usize = 64;
@@ -78,7 +79,7 @@ impl Cholesky {
 /// The matrix of an operator: from its entries, or else from its products with unit vectors.
 pub(crate) fn entries_of(operator: &dyn LinearOperator) -> Result<Array2<f64>, EstimateError> {
     let n = operator.len();
-    let mut matrix = Array2::zeros((n, n));
+    let mut matrix = square(n)?;
     let failed = |error| EstimateError::Apply {
         part: Part::Operator,
         error,
@@ -102,6 +103,20 @@ pub(crate) fn entries_of(operator: &dyn LinearOperator) -> Result<Array2<f64>, E
             .assign(&columns.t());
     }
     Ok(matrix)
+}
+
+/// A matrix of zeros, if there is the memory for it.
+fn square(n: usize) -> Result<Array2<f64>, Error> {
+    let refused = || Error::Option {
+        option: "exact_up_to",
+        expected: "a number of rows whose matrix fits into memory",
+        found: format!("a matrix of {n} rows"),
+    };
+    let size = n.checked_mul(n).ok_or_else(refused)?;
+    let mut zeros = Vec::new();
+    zeros.try_reserve_exact(size).map_err(|_| refused())?;
+    zeros.resize(size, 0.0);
+    Array2::from_shape_vec((n, n), zeros).map_err(|_| refused())
 }
 
 /// Overwrites the lower triangle of a matrix with its Cholesky factor, block column by block column. `Some` of a pivot

@@ -1,6 +1,8 @@
 //! Log determinants, against closed forms.
 
-use keops_runtime::solve::{EstimateOptions, LinearOperator, LogDet, Preconditioner, log_det};
+use keops_runtime::solve::{
+    EstimateOptions, FnOperator, LinearOperator, LogDet, Preconditioner, log_det,
+};
 use ndarray::Array2;
 
 use crate::operators::*;
@@ -171,6 +173,15 @@ fn what_has_no_determinant_says_so() {
             message(&nan, 0.5, options),
             "the operator gave NaN or an infinity"
         );
+    }
+    let endless = EstimateOptions {
+        exact_up_to: usize::MAX,
+        ..options
+    };
+    for rows in [1 << 30, usize::MAX] {
+        let huge = FnOperator::new(rows, |_, _, _| Ok(()));
+        let message = message(&huge, 0.5, endless);
+        assert!(message.starts_with("exact_up_to: expected"), "{message}");
     }
     let k = Array2::<f64>::eye(3);
     assert!(message(&k, -1.0, options).starts_with("alpha: expected a finite number"));
