@@ -10,8 +10,8 @@ use crate::solve::cholesky::Cholesky;
 use crate::solve::estimate::refuse_coupled;
 use crate::solve::probes::preconditioner;
 use crate::solve::{
-    EstimateError, EstimateOptions, Failure, LinearOperator, LowRank, Part, Precision,
-    Preconditioner, Solution, SolveError, SolveOptions, Tolerance, solve,
+    EstimateError, EstimateOptions, Failure, LinearOperator, LowRank, OperatorError, Part,
+    Precision, Preconditioner, Solution, SolveError, SolveOptions, Tolerance, solve,
 };
 
 /// A Gaussian process with the covariance `alpha Id + K` of its observations, before they are made.
@@ -87,6 +87,8 @@ pub struct Posterior<'a> {
     pub(super) alpha: f64,
     pub(super) options: EstimateOptions<'a>,
     pub(super) inverse: Inverse,
+    /// Whether the preconditioner is known to be one of the operator, so that it is no larger than `A` but for its shift.
+    pub(super) certain: bool,
     pub(super) y: Array2<f64>,
     pub(super) weights: Array2<f64>,
     solution: Option<Solution<f64>>,
@@ -108,11 +110,19 @@ impl<'a> Posterior<'a> {
         } else {
             Inverse::Iterative(preconditioner(&*operator, alpha, &options)?)
         };
+        let certain = match (&inverse, options.preconditioner, operator.entries()) {
+            (Inverse::Iterative(_), Preconditioner::Built(built), Some(entries)) => {
+                built.is_of(entries).map_err(operator_failed)?
+            }
+            (_, Preconditioner::Built(_), _) => false,
+            _ => true,
+        };
         let mut posterior = Self {
             operator,
             alpha,
             options,
             inverse,
+            certain,
             weights: y.clone(),
             y,
             solution: None,
@@ -165,10 +175,13 @@ impl<'a> Posterior<'a> {
         b: &Array2<f64>,
         tolerance: Tolerance,
     ) -> Result<Solution<f64>, SolveError<f64>> {
+        let preconditioner = preconditioner.map(|p| p.with_certainty(self.certain));
         let options = SolveOptions {
             alpha: self.alpha,
             tolerance,
-            preconditioner: preconditioner.map_or(Preconditioner::None, Preconditioner::Built),
+            preconditioner: preconditioner
+                .as_ref()
+                .map_or(Preconditioner::None, Preconditioner::Built),
             ..Default::default()
         };
         solve(&*self.operator, b.view(), None, options)
@@ -226,11 +239,15 @@ pub(super) fn product(
     }
     let x = x.as_standard_layout();
     let applied = operator.apply(Precision::Double, x.view(), out.view_mut());
-    applied.map_err(|error| EstimateError::Apply {
+    applied.map_err(operator_failed)?;
+    Ok(out)
+}
+
+pub(super) fn operator_failed(error: OperatorError) -> EstimateError {
+    EstimateError::Apply {
         part: Part::Operator,
         error,
-    })?;
-    Ok(out)
+    }
 }
 
 fn check_observations(y: &Array2<f64>, n: usize) -> Result<(), Error> {

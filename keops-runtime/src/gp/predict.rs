@@ -2,10 +2,10 @@
 
 use ndarray::{Array1, Array2, Axis, s};
 
-use super::posterior::{Inverse, Posterior};
+use super::posterior::{Inverse, Posterior, operator_failed};
 use crate::bound::Rectangular;
 use crate::solve::probes::preconditioner_failed;
-use crate::solve::{EstimateError, LowRank, OperatorError, Part, Precondition, Tolerance};
+use crate::solve::{EstimateError, LowRank, Part, Precondition, Tolerance};
 use crate::{Error, error};
 
 /// What the columns that are solved for together may take in memory, in numbers: 32 MiB.
@@ -40,7 +40,7 @@ impl Posterior<'_> {
         let mut mean = Array2::zeros((points, self.weights.ncols()));
         if !mean.is_empty() {
             let multiplied = k_tx.multiply(self.weights.view(), mean.view_mut());
-            multiplied.map_err(failed)?;
+            multiplied.map_err(operator_failed)?;
         }
         Ok(mean)
     }
@@ -55,7 +55,7 @@ impl Posterior<'_> {
     /// k' A^-1 k  =  k'v + v'r + r' A^-1 r,    0  <=  r' A^-1 r  <=  min(r'P^-1 r, r'r / alpha)
     /// ```
     ///
-    /// for a positive semidefinite `K` and a preconditioner `P <= A`. The first two terms give the variance, the bound of the last its error, which is
+    /// for a positive semidefinite `K` and a preconditioner `P <= A` (that is, one of `K` itself). The first two terms give the variance, the bound of the last its error, which is
     /// second order in the residual. The solves go on until it is below `1e-4 alpha`, or as far as rounding errors allow.
     ///
     /// # Errors
@@ -79,13 +79,13 @@ impl Posterior<'_> {
         let mut variance = Array1::zeros(points);
         let mut variance_error = Array1::zeros(points);
         if let Some(variance) = variance.as_slice_mut() {
-            k_tt.diagonal(variance).map_err(failed)?;
+            k_tt.diagonal(variance).map_err(operator_failed)?;
         }
         let width = (NUMBERS / n.max(1)).clamp(1, MOST);
         let all: Vec<_> = (0..points).collect();
         for chunk in all.chunks(width) {
             let mut rows = Array2::zeros((chunk.len(), n));
-            k_tx.rows(chunk, rows.view_mut()).map_err(failed)?;
+            k_tx.rows(chunk, rows.view_mut()).map_err(operator_failed)?;
             let k = rows.reversed_axes().as_standard_layout().into_owned();
             let (explained, error) = self.explained(k)?;
             let chunk = s![chunk[0]..chunk[0] + chunk.len()];
@@ -135,8 +135,9 @@ impl Posterior<'_> {
         let alpha = self.alpha;
         // Exactly nothing is left of a column of zeros, whatever alpha.
         let plain = square.mapv(|square| if square == 0.0 { 0.0 } else { square / alpha });
-        // Where P has a larger shift than alpha, it is not below A.
-        let Some(preconditioner) = preconditioner.filter(|p| p.shift() <= alpha) else {
+        // Where P has a larger shift than alpha, or is one of another matrix, it is not below A.
+        let below = |p: &&LowRank| self.certain && p.shift() <= alpha;
+        let Some(preconditioner) = preconditioner.filter(below) else {
             return Ok(plain);
         };
         let mut z = Array2::zeros(r.dim());
@@ -164,11 +165,4 @@ impl Posterior<'_> {
 /// The products `a'b` of the columns of two arrays.
 pub(super) fn columnwise(a: &Array2<f64>, b: &Array2<f64>) -> Array1<f64> {
     (a * b).sum_axis(Axis(0))
-}
-
-fn failed(error: OperatorError) -> EstimateError {
-    EstimateError::Apply {
-        part: Part::Operator,
-        error,
-    }
 }

@@ -205,7 +205,13 @@ impl<'a> Cg<'a> {
                 let built = built
                     .with_alpha(alpha)
                     .map_err(|error| self.failed(Part::Preconditioner, Box::new(error)))?;
-                self.use_low_rank(built);
+                let certain = match operator.entries() {
+                    Some(entries) if !built.is_certain() => built
+                        .is_of(entries)
+                        .map_err(|error| self.failed(Part::Operator, error))?,
+                    _ => built.is_certain(),
+                };
+                self.use_low_rank(built, certain);
                 return Ok(());
             }
             _ => given.choice(operator.len()).ok().flatten(),
@@ -238,18 +244,23 @@ impl<'a> Cg<'a> {
         };
         let found = LowRank::find(entries, choice, &request);
         match found.map_err(|error| self.failed(Part::Operator, error))? {
-            Found::Made(low_rank) => self.use_low_rank(low_rank),
+            Found::Made(low_rank) => self.use_low_rank(low_rank, true),
             Found::Impossible(report) => self.preconditioner_report = Some(report),
         }
         Ok(())
     }
 
-    /// Preconditions with a factorisation, unless it is of rank 0, which is a multiple of the identity.
-    fn use_low_rank(&mut self, low_rank: LowRank) {
-        self.preconditioner_report = Some(low_rank.report());
+    /// Preconditions with a factorisation, unless it is of rank 0, which is a multiple of the identity. `certain` says that it is one of
+    /// this operator.
+    fn use_low_rank(&mut self, low_rank: LowRank, certain: bool) {
+        let mut report = low_rank.report();
+        if !certain {
+            report.condition = f64::INFINITY;
+        }
+        self.preconditioner_report = Some(report);
         if low_rank.rank() > 0 {
-            self.preconditioner = Some(Box::new(low_rank.clone()));
-            self.low_rank = Some(low_rank);
+            self.preconditioner = Some(Box::new(low_rank.with_certainty(certain)));
+            self.low_rank = Some(low_rank.with_certainty(false));
         }
     }
 

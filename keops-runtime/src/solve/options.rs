@@ -118,6 +118,9 @@ pub enum Preconditioner<'a> {
     /// `P = alpha Id + diag(K)`, for a diagonal that is not constant. (A constant one is only a scale.) It takes the diagonal of the operator.
     Jacobi,
     /// One that was made before, for the same operator or one like it, and is used with the `alpha` of the solve.
+    ///
+    /// Bounds of errors are sharper with one of the operator. Whether it is one is found out by computing the rows of the pivots again, as long as they
+    /// agree; where the operator offers no entries it is taken for one of another.
     Built(&'a LowRank),
     /// The caller's own.
     Custom(&'a dyn Precondition),

@@ -55,9 +55,11 @@ pub fn solve_path<T: Element, O: LinearOperator + ?Sized>(
 ) -> Result<RidgePath<T>, Error> {
     let shared = Shared::new(&operator, &b.mapv(T::to_f64), alphas, &options)?;
     let (keep, mut callback) = (options.keep_preconditioner, options.on_iteration.take());
+    let own = shared.preconditioner.as_ref();
+    let own = own.map(|built| built.with_certainty(true));
     let mut solutions = Vec::with_capacity(alphas.len());
     for (k, &alpha) in alphas.iter().enumerate() {
-        let built = shared.preconditioner.as_ref().map(Preconditioner::Built);
+        let built = own.as_ref().map(Preconditioner::Built);
         let options = SolveOptions {
             alpha,
             tolerance: options.tolerance,

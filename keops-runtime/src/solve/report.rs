@@ -74,7 +74,7 @@ pub struct PreconditionerReport {
     pub rank: usize,
     /// An upper bound of the condition number of the preconditioned matrix, `1 + trace(R) / alpha` for the residual `R` of the
     /// factorisation (at rank 0 of the matrix itself), and `n max_i(alpha + K_ii) / alpha` for Jacobi. It holds for a positive semidefinite operator, up to
-    /// rounding errors, and is often 3 to 10 times too large. Infinite where nothing is known.
+    /// rounding errors, and is often 3 to 10 times too large. Infinite where nothing is known, as of one that was made of another operator.
     pub condition: f64,
     /// The number of entries of the operator that it took, in this solve or when it was built. A product uses `n^2` of them.
     pub entries: usize,

@@ -38,6 +38,15 @@ impl Distance {
         };
         Self { residual, error }
     }
+
+    /// The same with another bound of the error, if that is smaller. One that is not positive has underflowed, or is lost in rounding errors.
+    pub(super) fn or(self, error: f64) -> Self {
+        let smaller = error > 0.0 && error < self.error;
+        Self {
+            error: if smaller { error } else { self.error },
+            ..self
+        }
+    }
 }
 
 /// What a tolerance is for.

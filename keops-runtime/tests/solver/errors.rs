@@ -2,13 +2,14 @@
 
 use keops_runtime::Error;
 use keops_runtime::solve::{
-    LinearOperator, Preconditioner, Solution, SolveError, SolveOptions, Tolerance, solve,
+    FnOperator, LinearOperator, LowRank, Preconditioner, Solution, SolveError, SolveOptions,
+    Tolerance, solve,
 };
 use ndarray::{Array2, s};
 
 use crate::operators::*;
 
-fn options(tolerance: Tolerance, preconditioner: Preconditioner<'static>) -> SolveOptions<'static> {
+fn options(tolerance: Tolerance, preconditioner: Preconditioner<'_>) -> SolveOptions<'_> {
     SolveOptions {
         alpha: 0.01,
         tolerance,
@@ -157,4 +158,63 @@ fn predictions_are_as_good_as_asked_for() {
             ..
         }))
     ));
+}
+
+/// Bounds do not believe that a preconditioner is one of the operator: they hold, and are wider, where it is one of another.
+#[test]
+fn bounds_hold_with_preconditioners_of_other_matrices() {
+    let mut random = Uniform(21);
+    let (k, b) = (gaussian(150, &mut random), random.array(150, 1));
+    let alpha = 0.01;
+    let with = |p: &LowRank, alpha: f64, iterations: usize, operator: &dyn LinearOperator| {
+        let options = SolveOptions {
+            alpha,
+            max_iterations: Some(iterations),
+            ..options(Tolerance::Relative(1e-13), Preconditioner::Built(p))
+        };
+        match solve(operator, b.view(), None, options) {
+            Ok(solution) => solution,
+            Err(SolveError::Unconverged(end)) => end.best,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let whole = LowRank::new(&k, alpha, Preconditioner::Cholesky { rank: 150 }).unwrap();
+    let part = LowRank::new(&k, alpha, Preconditioner::Cholesky { rank: 60 }).unwrap();
+    let exact = with(&whole, alpha, 20, &k).values_f64;
+    let error = |found: &Solution<f64>| {
+        let e = &found.values_f64 - &exact;
+        (&e * &(k.dot(&e) + alpha * &e)).sum().sqrt()
+    };
+    let ratio = |p: &LowRank, iterations: usize, operator: &dyn LinearOperator| {
+        let found = with(p, alpha, iterations, operator);
+        found.columns[0].error_bound / error(&found)
+    };
+    // Of k itself, whatever alpha it was made for.
+    for p in [&part, &part.with_alpha(1.0).unwrap()] {
+        for iterations in [6, 10] {
+            let ratio = ratio(p, iterations, &k);
+            assert!((1.0..3.0).contains(&ratio), "{ratio}");
+        }
+        let report = with(p, alpha, 1, &k).preconditioner.unwrap();
+        assert!(report.condition.is_finite());
+    }
+    // Of other matrices: larger, with other parameters, and with one point of many moved.
+    let mut moved = k.clone();
+    let (row, column) = (1e-3 * &k.row(7), 1e-3 * &k.column(7));
+    moved.row_mut(7).scaled_add(1.0, &row);
+    moved.column_mut(7).scaled_add(1.0, &column);
+    for other in [4.0 * &k, 100.0 * &k, k.mapv(|k| k * k), moved] {
+        let p = LowRank::new(&other, alpha, Preconditioner::Cholesky { rank: 100 }).unwrap();
+        for iterations in [2, 5, 10] {
+            assert!(ratio(&p, iterations, &k) >= 1.0);
+        }
+        let report = with(&p, alpha, 1, &k).preconditioner.unwrap();
+        assert_eq!(report.condition, f64::INFINITY);
+    }
+    // An operator without entries cannot be compared.
+    let products = FnOperator::new(150, |precision, v, out| k.apply(precision, v, out));
+    assert!(ratio(&part, 6, &products) >= 1.0);
+    // So small a bound that its square underflows is still one.
+    let found = with(&part, 1e300, 1, &k).columns[0];
+    assert!(found.rms > 0.0 && found.error_bound > 0.0);
 }

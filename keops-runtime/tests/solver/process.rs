@@ -1,7 +1,9 @@
 //! Gaussian processes, against the textbook formulas with an inverse by elimination.
 
 use keops_runtime::gp::{GaussianProcess, Posterior};
-use keops_runtime::solve::{Estimate, EstimateOptions, LinearOperator, Preconditioner, Tolerance};
+use keops_runtime::solve::{
+    Estimate, EstimateOptions, LinearOperator, LowRank, Preconditioner, Tolerance,
+};
 use ndarray::{Array1, Array2, Axis, s};
 
 use crate::operators::*;
@@ -120,6 +122,32 @@ fn predictions_are_those_of_the_textbook() {
                 assert!((0.0..=1.1e-4 * ALPHA).contains(&error));
                 assert!(found >= truth - 1e-12 && found - error <= truth + 1e-12);
             }
+        }
+    }
+}
+
+/// With a preconditioner of another matrix the bounds of variances hold too.
+#[test]
+fn variances_do_not_depend_on_what_the_preconditioner_is_of() {
+    let p = problem(150, 1);
+    let t = Uniform(10).array(20, 2);
+    let (k_tx, k_tt) = (kernel(&t, &p.x, 20.0), kernel(&t, &t, 20.0));
+    let variance = (&k_tt - &k_tx.dot(&p.inverse).dot(&k_tx.t()))
+        .diag()
+        .to_owned();
+    for (scale, least) in [(1.0, 0.0), (1e4, 1e-9)] {
+        let rank = Preconditioner::Cholesky { rank: 100 };
+        let built = LowRank::new(&(scale * &p.k), ALPHA, rank).unwrap();
+        let options = EstimateOptions {
+            preconditioner: Preconditioner::Built(&built),
+            ..LARGE
+        };
+        let posterior = GaussianProcess::new(&p.k, ALPHA).options(options);
+        let found = posterior.fit(&p.y).unwrap().predict(&k_tx, &k_tt).unwrap();
+        assert!(largest(found.variance_error.to_owned()) > least);
+        let both = found.variance.iter().zip(&found.variance_error);
+        for ((&found, &error), &truth) in both.zip(&variance) {
+            assert!(found >= truth - 1e-12 && found - error <= truth + 1e-12);
         }
     }
 }

@@ -223,13 +223,8 @@ impl Cg<'_> {
             vec![f64::INFINITY; residuals.len()]
         };
         self.rz = squares;
-        let distance = |(residual, error): (f64, f64)| {
-            let plain = Distance::plain(residual, self.matrix.alpha);
-            Distance {
-                error: plain.error.min(error),
-                ..plain
-            }
-        };
+        let distance =
+            |(residual, error): (f64, f64)| Distance::plain(residual, self.matrix.alpha).or(error);
         Ok(residuals.into_iter().zip(errors).map(distance).collect())
     }
 
@@ -254,11 +249,7 @@ impl Cg<'_> {
         };
         let distance = |[square, rz]: [f64; 2]| {
             let plain = Distance::plain(square.sqrt(), self.matrix.alpha);
-            let error = (rz.max(0.0) / m).sqrt();
-            Distance {
-                error: plain.error.min(error),
-                ..plain
-            }
+            plain.or((rz / m).sqrt())
         };
         Ok(sums.into_iter().map(distance).collect())
     }

@@ -9,7 +9,7 @@ use super::super::operator::{Entries, OperatorError};
 use super::random::Random;
 
 /// Residual variances and pivots below this multiple of the largest diagonal entry are rounding errors.
-const ROUNDING: f64 = 64.0 * f64::EPSILON;
+pub(super) const ROUNDING: f64 = 64.0 * f64::EPSILON;
 /// Residual variances below minus this multiple of the largest diagonal entry are none: the matrix is not semidefinite.
 const INDEFINITE: f64 = 1e-10;
 /// Number of points that are eliminated together: a block of rows of so many entries stays in the second level cache.

@@ -3,19 +3,22 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 
 use super::super::dense::{factorize, gram, solve};
 use super::super::operator::{Entries, LinearOperator, OperatorError};
 use super::super::options::{Precondition, Preconditioner};
 use super::super::report::PreconditionerReport;
-use super::factor::Factor;
+use super::factor::{Factor, ROUNDING};
+use super::random::Random;
 use super::search::{Choice, Request, search};
 use crate::Error;
 
 /// Number of points that are worked on together.
 const CHUNK: usize = 1024;
+/// Number of rows that are compared together.
+const TOGETHER: usize = 64;
 /// The least shift, as a multiple of the largest eigenvalue of `F F'`, `2^-44`: rounding errors perturb the spectrum of `P^-1 P` by
 /// `2^-53` times the condition number of `P`, and this keeps it below a hundredth.
 const LEAST_SHIFT: f64 = 5.7e-14;
@@ -56,6 +59,8 @@ pub struct LowRank {
     shift: f64,
     /// The lower Cholesky factor of the capacitance matrix `F'F + mu Id`.
     lower: Arc<Array2<f64>>,
+    /// Whether the operator that it is used with is known to be `F F' + R`. Not so in the hands of users, who may have another.
+    certain: bool,
 }
 
 /// What does not depend on `alpha`.
@@ -108,7 +113,14 @@ impl LowRank {
     /// [`Error::Option`] for an `alpha` out of range.
     pub fn with_alpha(&self, alpha: f64) -> Result<Self, Error> {
         check_alpha(alpha)?;
-        Self::invert(Arc::clone(&self.partial), alpha).ok_or_else(not_semidefinite)
+        if alpha == self.alpha {
+            return Ok(self.clone());
+        }
+        let certain = self.certain;
+        let other = Self::invert(Arc::clone(&self.partial), alpha);
+        other
+            .map(|other| Self { certain, ..other })
+            .ok_or_else(not_semidefinite)
     }
 
     /// The preconditioner of another matrix of as many rows with the same pivots, for parameters or points that have changed a
@@ -174,7 +186,7 @@ impl LowRank {
         rest + capacitance
     }
 
-    /// The rank, a bound of the condition number of `P^-1 (alpha Id + K)`, and what was computed.
+    /// The rank, a bound of the condition number of `P^-1 (alpha Id + K)` for the `K` that it was made of, and what was computed.
     pub fn report(&self) -> PreconditionerReport {
         let condition = if self.alpha > 0.0 {
             self.shift.max(self.alpha + self.partial.residual) / self.alpha
@@ -186,6 +198,40 @@ impl LowRank {
             condition,
             entries: self.partial.entries,
         }
+    }
+
+    /// The same, known to be used with the operator that it was made of, or not known to be.
+    pub(crate) fn with_certainty(&self, certain: bool) -> Self {
+        Self {
+            certain,
+            ..self.clone()
+        }
+    }
+
+    /// Whether the operator is known to be `F F' + R` with a positive semidefinite `R`, if it is positive semidefinite itself.
+    pub(crate) fn is_certain(&self) -> bool {
+        self.certain
+    }
+
+    /// Whether it is a factorisation of this operator: whether `F F'` has the operator's rows at the pivots, of which `F` is made. What is
+    /// compared are sums of rows with random signs, a few rows at a time, up to rounding errors.
+    pub(crate) fn is_of(&self, entries: &dyn Entries) -> Result<bool, OperatorError> {
+        let (factor, n) = (self.factor(), self.len());
+        let mut random = Random::default();
+        for pivots in self.pivots().chunks(TOGETHER) {
+            let mut rows = Array2::zeros((pivots.len(), n));
+            entries.compute_rows(pivots, rows.view_mut())?;
+            let largest = rows.iter().fold(0.0, |most: f64, k| most.max(k.abs()));
+            let signs = Array1::from_shape_simple_fn(pivots.len(), || random.normal().signum());
+            let known = factor.select(Axis(1), pivots).dot(&signs).dot(&factor);
+            let difference = signs.dot(&rows) - known;
+            let rounding = ROUNDING * pivots.len() as f64 * largest;
+            // NaN is no agreement.
+            if !difference.iter().all(|d| d.abs() <= rounding) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Refuses to serve a matrix of another size.
@@ -286,8 +332,7 @@ impl LowRank {
     /// `F F' + mu Id` for the least `mu >= alpha` that can be inverted in double precision.
     fn invert(partial: Arc<Partial>, alpha: f64) -> Option<Self> {
         let mut lower = partial.gram.clone();
-        let row_sums = lower.rows().into_iter().map(|row| row.mapv(f64::abs).sum());
-        let shift = alpha.max(LEAST_SHIFT * row_sums.fold(0.0, f64::max));
+        let shift = alpha.max(LEAST_SHIFT * norm(&lower));
         // Nothing at all is preconditioned by the identity.
         let shift = if shift > 0.0 { shift } else { 1.0 };
         lower.diag_mut().mapv_inplace(|entry| entry + shift);
@@ -296,7 +341,13 @@ impl LowRank {
             alpha,
             shift,
             lower: Arc::new(lower),
+            certain: false,
         })
+    }
+
+    /// An upper bound of the norm of `F F'`.
+    fn norm(&self) -> f64 {
+        norm(&self.partial.gram)
     }
 
     /// `y = F' x` for the rows of `x`, of shape `(columns, n)`. The order of all sums is fixed.
@@ -345,7 +396,12 @@ impl Precondition for LowRank {
     }
 
     fn lower_bound(&self, alpha: f64) -> f64 {
-        (alpha / self.shift).min(1.0)
+        if self.certain {
+            (alpha / self.shift).min(1.0)
+        } else {
+            // Of another operator all that is known is that it is not less than `alpha Id`.
+            alpha / (self.shift + self.norm())
+        }
     }
 }
 
@@ -357,6 +413,12 @@ impl fmt::Debug for LowRank {
             .field("alpha", &self.alpha)
             .finish_non_exhaustive()
     }
+}
+
+/// An upper bound of the norm of a symmetric matrix, the largest sum of a row.
+fn norm(a: &Array2<f64>) -> f64 {
+    let row_sums = a.rows().into_iter().map(|row| row.mapv(f64::abs).sum());
+    row_sums.fold(0.0, f64::max)
 }
 
 fn check_alpha(alpha: f64) -> Result<(), Error> {
