@@ -7,10 +7,10 @@ mod gradients;
 
 use keops_compiler::alias;
 use keops_compiler::error::{Error, Subject};
-use keops_compiler::formula::{Formula as Compiled, Shape};
+use keops_compiler::formula::{Evidence, Formula as Compiled, Shape};
 use keops_compiler::reduction::Reduction;
 use keops_compiler::source::Span as FormulaSpan;
-use keops_compiler::symmetry::Symmetry;
+use keops_compiler::symmetry::{Exchange, Symmetry};
 use keops_compiler::{differential, ops};
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
@@ -237,10 +237,13 @@ fn kernel_solve(input: &Input) -> syn::Result<TokenStream> {
     let text = compiled.text().to_owned();
     let variable = input.options.variable.as_ref();
     let name = variable.map(ToString::to_string);
-    let assumed = input.options.assume_symmetric.is_some();
+    let evidence = match input.options.assume_symmetric {
+        Some(_) => Evidence::Assumption,
+        None => Evidence::Samples,
+    };
     let unknown = name.as_deref();
     let solve = compiled
-        .solve(unknown, assumed, source.span())
+        .solve(unknown, evidence, source.span())
         .map_err(|error| {
             // An error about the option `var` belongs to the option.
             match variable {
@@ -268,18 +271,13 @@ fn kernel_solve(input: &Input) -> syn::Result<TokenStream> {
     }
     let (sum, unknown) = (Reduction::Sum, Some(solve.unknown));
     let gradients = source.gradients(input, &whole, sum, solve.over_j, unknown)?;
-    let pairs = if assumed {
-        Vec::new()
-    } else {
-        solve.pairs.clone()
-    };
     Ok(Definition {
         input,
         aliases: &source.aliases,
         captures: &source.captures,
         kernel: &solve.kernel,
         text: &text,
-        symmetry: Some(&pairs),
+        symmetry: Some(&solve.symmetry),
         factor: None,
         bind: Bind::System {
             axis,
@@ -295,9 +293,9 @@ fn lazy(input: &Input) -> syn::Result<TokenStream> {
     let mut source = Source::read(input)?;
     let mut compiled = source.compile()?;
     let symmetry = compiled.symmetry();
-    let pairs = match symmetry {
-        _ if input.options.assume_symmetric.is_some() => Some(Vec::new()),
-        Symmetry::Symmetric(pairs) => Some(pairs),
+    let symmetry = match symmetry {
+        _ if input.options.assume_symmetric.is_some() => Some(Exchange::default()),
+        Symmetry::Symmetric(exchange) => Some(exchange),
         Symmetry::Asymmetric(_) => None,
     };
     Ok(Definition {
@@ -306,7 +304,7 @@ fn lazy(input: &Input) -> syn::Result<TokenStream> {
         captures: &source.captures,
         kernel: &compiled,
         text: compiled.text(),
-        symmetry: pairs.as_deref(),
+        symmetry: symmetry.as_ref(),
         factor: None,
         bind: Bind::Matrix,
         gradients: None,

@@ -185,6 +185,10 @@ pub trait Kernel: Copy + Send + Sync + 'static {
     /// exchange: the matrix is symmetric when each pair is bound to the same points. Empty where the user vouches for it.
     const SYMMETRIC: Option<&'static [(usize, usize)]> = None;
 
+    /// Whether the structure of the formula proves that it is symmetric. Only then one value takes the place of two: what
+    /// the user vouches for, or samples show, is enough to solve with and would be wrong without a trace in a product.
+    const SYMMETRY_PROVEN: bool = false;
+
     /// Computes `sum_j F(i, j)` from half of the pairs, for a formula that is a symmetric scalar kernel times a variable of the side that is
     /// summed over. `None` where the formula or the arrays are not such.
     ///

@@ -11,7 +11,7 @@ use crate::ops::CONCAT;
 use crate::scalar::Graph;
 use crate::source::Span;
 use crate::stages::{Program, split};
-use crate::symmetry::{Symmetry, symmetry};
+use crate::symmetry::{Exchange, Symmetry, symmetry};
 
 /// A checked formula.
 #[derive(Clone)]
@@ -44,8 +44,19 @@ pub struct SolveFormula {
     pub unknown: usize,
     /// Whether the reduction runs over j (axis 1) rather than i (axis 0).
     pub over_j: bool,
-    /// The pairs of variables that trade places when i and j are exchanged; none if symmetry was assumed.
-    pub pairs: Vec<(usize, usize)>,
+    /// What trades places when i and j are exchanged; nothing if symmetry was assumed.
+    pub symmetry: Exchange,
+}
+
+/// How a formula is found to be symmetric.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Evidence {
+    /// The user vouches for it.
+    Assumption,
+    /// Its structure, or else its values at random points.
+    Samples,
+    /// Its structure.
+    Proof,
 }
 
 /// The text of a formula, with the names of captured scalars in the place of their numbers.
@@ -139,7 +150,7 @@ impl Formula {
 
     /// Whether the value is unchanged when i and j are exchanged.
     pub fn symmetry(&mut self) -> Symmetry {
-        symmetry(&mut self.dag, self.root, None)
+        symmetry(&mut self.dag, self.root, None, true)
     }
 
     /// Prepares to solve for the variable called `unknown`, or for the only one in which the formula is linear.
@@ -148,7 +159,7 @@ impl Formula {
     pub fn solve(
         mut self,
         unknown: Option<&str>,
-        assume_symmetric: bool,
+        evidence: Evidence,
         span: Span,
     ) -> Result<SolveFormula, Error> {
         let position = self.unknown(unknown, span)?;
@@ -175,11 +186,12 @@ impl Formula {
                 ),
             ));
         }
-        let pairs = if assume_symmetric {
-            Vec::new()
+        let exchange = if evidence == Evidence::Assumption {
+            Exchange::default()
         } else {
-            match symmetry(&mut self.dag, self.root, Some(node)) {
-                Symmetry::Symmetric(pairs) => pairs,
+            let sampled = evidence == Evidence::Samples;
+            match symmetry(&mut self.dag, self.root, Some(node), sampled) {
+                Symmetry::Symmetric(exchange) => exchange,
                 Symmetry::Asymmetric(reason) => {
                     let message = format!("the formula is not symmetric: {reason}");
                     return Err(Error::new(span, message).help(
@@ -201,7 +213,7 @@ impl Formula {
             shape,
             unknown: position,
             over_j,
-            pairs,
+            symmetry: exchange,
         })
     }
 

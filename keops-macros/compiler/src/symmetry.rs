@@ -8,11 +8,20 @@ use crate::lower::lower;
 use crate::ops::SCALPROD;
 use crate::scalar::{Inputs, interpret};
 
+/// An exchange of i and j that leaves a formula as it is.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Exchange {
+    /// The pairs of variables, by position, that trade places.
+    pub pairs: Vec<(usize, usize)>,
+    /// Whether the structure of the formula proves it, and not samples alone.
+    pub proven: bool,
+}
+
 /// What is known about the exchange of i and j.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Symmetry {
-    /// The formula does not change. These pairs of variables, by position, trade places.
-    Symmetric(Vec<(usize, usize)>),
+    /// The formula does not change.
+    Symmetric(Exchange),
     /// It changes; the text says how that was seen.
     Asymmetric(String),
 }
@@ -44,8 +53,9 @@ enum Scale {
 /// Whether `u^T F(x_i, y_j) v = v^T F(y_j, x_i) u` for the kernel that `root`, linear in `unknown`, applies to it.
 ///
 /// With `unknown = None`, whether the formula itself is unchanged. Variables of i and j are exchanged in pairs: the
-/// first of the one with the first of the other, and so on.
-pub fn symmetry(dag: &mut Dag, root: Node, unknown: Option<Node>) -> Symmetry {
+/// first of the one with the first of the other, and so on. Where the structure does not show it, the formula is evaluated at random
+/// points, if `sampled`.
+pub fn symmetry(dag: &mut Dag, root: Node, unknown: Option<Node>, sampled: bool) -> Symmetry {
     let pairs = match exchanged_pairs(dag, root, unknown) {
         Ok(pairs) => pairs,
         Err(reason) => return Symmetry::Asymmetric(reason),
@@ -60,9 +70,16 @@ pub fn symmetry(dag: &mut Dag, root: Node, unknown: Option<Node>) -> Symmetry {
         Some(unknown) => bilinear_forms(dag, root, unknown, exchange),
     };
     match forms {
-        Ok([one, other]) if one == other => Symmetry::Symmetric(pairs),
+        Ok([one, other]) if one == other => Symmetry::Symmetric(Exchange {
+            pairs,
+            proven: true,
+        }),
+        Ok(_) if !sampled => Symmetry::Asymmetric("its structure does not show it".to_owned()),
         Ok(forms) => match difference(dag, forms) {
-            None => Symmetry::Symmetric(pairs),
+            None => Symmetry::Symmetric(Exchange {
+                pairs,
+                proven: false,
+            }),
             Some(reason) => Symmetry::Asymmetric(reason),
         },
         Err(reason) => Symmetry::Asymmetric(reason),

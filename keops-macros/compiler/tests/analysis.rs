@@ -1,7 +1,7 @@
 //! What the compiler finds out about formulas: linearity, symmetry, the form of a system, and which gradients belong together.
 
 use keops_compiler::alias::{Alias, Category};
-use keops_compiler::formula::{Formula, Shape, SolveFormula};
+use keops_compiler::formula::{Evidence, Formula, Shape, SolveFormula};
 use keops_compiler::parse::parse;
 use keops_compiler::reduction::Reduction;
 use keops_compiler::symmetry::Symmetry;
@@ -34,7 +34,7 @@ fn formula(text: &str, variables: &str) -> Formula {
 fn solve(text: &str, variables: &str, unknown: Option<&str>) -> Result<SolveFormula, String> {
     let tree = parse(text).unwrap_or_else(|error| panic!("{}", error.render(text)));
     let span = tree.span;
-    let found = formula(text, variables).solve(unknown, false, span);
+    let found = formula(text, variables).solve(unknown, Evidence::Samples, span);
     found.map_err(|error| error.message().to_owned())
 }
 
@@ -90,7 +90,7 @@ fn pairs_that_trade_places() {
         None,
     )
     .expect("symmetric");
-    assert_eq!(found.pairs, [(0, 3), (1, 4)]);
+    assert_eq!(found.symmetry.pairs, [(0, 3), (1, 4)]);
     let found = solve("Exp(-SqDist(x,y))*a", "x:i2 y:j2 a:i1", None).expect("symmetric");
     assert!(!found.over_j);
 }
@@ -354,4 +354,27 @@ fn formulas_of_many_components_need_little_stack() {
     thread
         .join()
         .expect("no panic, and no overflow of the stack");
+}
+
+/// Products use each value twice only where the structure proves it; samples can miss where a formula is not symmetric.
+#[test]
+fn symmetry_is_proven_for_the_kernels_in_use() {
+    let proven = |text: &str| match formula(text, "x:i3 y:j3 g:p1").symmetry() {
+        Symmetry::Symmetric(exchange) => exchange.proven,
+        Symmetry::Asymmetric(reason) => panic!("{text}: {reason}"),
+    };
+    for kernel in [
+        "Exp(-g*SqDist(x,y))",
+        "Exp(-g*Norm2(x-y))",
+        "Inv(1+g*SqNorm2(x-y))",
+        "Square(1+g*(x|y))",
+        "Exp(-g*Sum(Abs(x-y)))",
+        "Exp(-WeightedSqDist(g,x,y))",
+        "(1+g*Norm2(x-y))*Exp(-g*Norm2(x-y))",
+        "Exp(-Sum(Square((x-y)/g)))",
+        "Matern(g*SqDist(x,y),1.5)",
+    ] {
+        assert!(proven(kernel), "{kernel}");
+    }
+    assert!(!proven("Exp(-SqDist(x,y))*(1+Step(Elem(x-y,0)-1e9))"));
 }

@@ -3,6 +3,7 @@
 use keops_compiler::alias::{Alias, Category};
 use keops_compiler::emit;
 use keops_compiler::formula::Formula as Compiled;
+use keops_compiler::symmetry::Exchange;
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
 
@@ -44,8 +45,8 @@ pub(super) struct Definition<'a> {
     pub(super) captures: &'a Captures,
     pub(super) kernel: &'a Compiled,
     pub(super) text: &'a str,
-    /// Pairs of aliases that trade places when i and j are exchanged, if the kernel is symmetric.
-    pub(super) symmetry: Option<&'a [(usize, usize)]>,
+    /// What trades places when i and j are exchanged, if the kernel is symmetric.
+    pub(super) symmetry: Option<&'a Exchange>,
     pub(super) bind: Bind,
     /// The kernel of a sum that can be computed from half of the pairs.
     pub(super) factor: Option<Factor>,
@@ -91,7 +92,7 @@ impl Definition<'_> {
         let runtime = runtime(self.input);
         let facts = match &self.factor {
             Some(factor) => Some(factor.expand(&runtime)),
-            None => self.symmetry.map(pairs),
+            None => self.symmetry.map(symmetric),
         };
         let kernel = emit::kernel(&self.kernel.program(), name, &runtime, facts);
         let gradients = self
@@ -333,14 +334,16 @@ fn width(columns: usize) -> usize {
     columns.div_ceil(columns.div_ceil(8))
 }
 
-/// The fact that a kernel is symmetric under the exchange of these pairs of variables.
-pub(super) fn pairs(pairs: &[(usize, usize)]) -> TokenStream {
-    let pairs = pairs.iter().map(|&(a, b)| {
+/// The fact that a kernel is symmetric under the exchange of i and j.
+pub(super) fn symmetric(exchange: &Exchange) -> TokenStream {
+    let pairs = exchange.pairs.iter().map(|&(a, b)| {
         let (a, b) = (Literal::usize_unsuffixed(a), Literal::usize_unsuffixed(b));
         quote!((#a, #b))
     });
+    let proven = exchange.proven;
     quote! {
         const SYMMETRIC: ::core::option::Option<&'static [(usize, usize)]> =
             ::core::option::Option::Some(&[#(#pairs),*]);
+        const SYMMETRY_PROVEN: bool = #proven;
     }
 }

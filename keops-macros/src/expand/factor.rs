@@ -1,11 +1,11 @@
 //! The symmetric kernel of a sum `sum_j k(x_i, x_j) b_j`.
 
 use keops_compiler::emit;
-use keops_compiler::formula::{Formula as Compiled, Shape, SolveFormula};
+use keops_compiler::formula::{Evidence, Formula as Compiled, Shape, SolveFormula};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote;
 
-use super::definition::pairs;
+use super::definition::symmetric;
 
 /// The variable `b` may have at most so many components: beyond, its kernel would be computed several times.
 const WIDEST: usize = 8;
@@ -22,10 +22,10 @@ impl Factor {
     pub(super) fn of_sum(formula: Compiled, over_j: bool) -> Option<Self> {
         let dim = formula.dim();
         let span = keops_compiler::source::Span::default();
-        let factor = formula.solve(None, false, span).ok()?;
+        let factor = formula.solve(None, Evidence::Proof, span).ok()?;
         let fits = factor.shape == Shape::Scalar
             && factor.over_j == over_j
-            && !factor.pairs.is_empty()
+            && !factor.symmetry.pairs.is_empty()
             && dim <= WIDEST;
         fits.then_some(Self {
             formula: factor,
@@ -37,7 +37,7 @@ impl Factor {
     pub(super) fn expand(&self, runtime: &TokenStream) -> TokenStream {
         let factor = &self.formula;
         let name = Ident::new("Factor", Span::mixed_site());
-        let symmetry = pairs(&factor.pairs);
+        let symmetry = symmetric(&factor.symmetry);
         let kernel = emit::kernel(&factor.kernel.program(), &name, runtime, Some(symmetry));
         let unknown = Literal::usize_unsuffixed(factor.unknown);
         let width = Literal::usize_unsuffixed(self.dim);

@@ -246,9 +246,9 @@ pub(super) const fn assert_symmetric<K: Kernel>() {
     );
 }
 
-/// Whether the kernel has been found symmetric; not where it is only assumed to be.
+/// Whether the kernel has been proven symmetric.
 pub(super) const fn is_symmetric<K: Kernel>() -> bool {
-    matches!(K::SYMMETRIC, Some([_, ..]))
+    K::SYMMETRY_PROVEN && matches!(K::SYMMETRIC, Some([_, ..]))
 }
 
 impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatrix<'a, T, K, O> {

@@ -87,6 +87,7 @@ impl Kernel for ScalarCauchy {
     const COST: usize = 10;
     const LIVE: usize = 4;
     const SYMMETRIC: Option<&'static [(usize, usize)]> = Some(&[(0, 1)]);
+    const SYMMETRY_PROVEN: bool = true;
 
     #[inline(always)]
     fn hoist_params<S: Simd>(_: S, raw: &[S::V], out: &mut [S::V]) {
@@ -135,6 +136,7 @@ impl Kernel for Gaussian {
     const COST: usize = 16;
     const LIVE: usize = 4;
     const SYMMETRIC: Option<&'static [(usize, usize)]> = Some(&[(0, 1)]);
+    const SYMMETRY_PROVEN: bool = true;
 
     #[inline(always)]
     fn hoist_params<S: Simd>(s: S, raw: &[S::V], out: &mut [S::V]) {
