@@ -95,5 +95,50 @@ fn kernels(c: &mut Criterion) {
     );
 }
 
-criterion_group!(benches, kernels);
+/// Small problems, for which what comes before and after the sums counts: a call, a solve, and an element of a batch.
+fn small(c: &mut Criterion) {
+    let mut group = c.benchmark_group("small");
+    let (d, n, elements) = (3, 10, 10_000);
+    let (x, y) = (uniform::<f32>(n, d, 1), uniform::<f32>(n, d, 2));
+    let b = uniform::<f32>(n, 1, 3);
+    let sum = genred!(
+        "Exp(-g*SqDist(x,y))*b",
+        x = Vi(3),
+        y = Vj(3),
+        b = Vj(1),
+        g = Pm(1),
+        axis = 1
+    );
+    let bound = sum.bind(&x, &y, &b, 10.0);
+    group.bench_function("call 10 x 10", |bencher| {
+        bencher.iter(|| black_box(bound.run().expect("the shapes fit")));
+    });
+    let inverse = kernel_solve!(
+        "Exp(-g*SqDist(x,y))*b",
+        x = Vi(3),
+        y = Vj(3),
+        b = Vj(1),
+        g = Pm(1)
+    );
+    group.bench_function("solve 10 x 10", |bencher| {
+        bencher.iter(|| {
+            let system = inverse.bind(&x, &x, &b, 10.0).alpha(0.1);
+            black_box(system.solve().expect("it is well conditioned"))
+        });
+    });
+    let stack = |columns, seed| {
+        let rows = uniform::<f32>(elements * 16, columns, seed);
+        let stacked = rows.into_shape_with_order((elements, 16, columns));
+        stacked.expect("the numbers of elements agree")
+    };
+    let (x, y, b) = (stack(d, 1), stack(d, 2), stack(1, 3));
+    let bound = sum.bind_batch(&x, &y, &b, 10.0);
+    group.throughput(Throughput::Elements(elements as u64));
+    group.bench_function("batch of 10000 times 16 x 16", |bencher| {
+        bencher.iter(|| black_box(bound.run().expect("the shapes fit")));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, kernels, small);
 criterion_main!(benches);

@@ -1,8 +1,10 @@
 //! Vectors and their elements in memory.
 
 use crate::simd::{Real, Simd};
+use core::cell::RefCell;
+use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
-use core::slice;
+use core::{mem, slice};
 
 /// Vectors as the elements of their lanes.
 #[inline(always)]
@@ -62,38 +64,91 @@ pub(crate) fn single_lanes_mut<O: Simd>(elements: &mut [O::T]) -> &mut [O::V] {
     unsafe { slice::from_raw_parts_mut(elements.as_mut_ptr().cast(), elements.len()) }
 }
 
-/// The alignment of the widest vector, in bytes.
-const ALIGNMENT: usize = 64;
+/// A line of the cache, which has the size and the alignment of the widest vector.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([u64; 8]);
+
+impl Line {
+    const ZERO: Self = Self([0; 8]);
+}
+
+/// A thread keeps at most so many buffers for its next tasks,
+const KEPT: usize = 8;
+/// each of at most so many lines, a quarter of a mebibyte.
+const LONGEST_KEPT: usize = 1 << 12;
+
+thread_local! {
+    /// Buffers that are not in use. Small reductions need hardly more time than an allocator takes for their buffers.
+    static SPARE: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A buffer that can be read as vectors of any instruction set.
-///
-/// It begins inside a larger one, since asking the allocator for aligned memory takes several times as long as this, and small reductions need
-/// hardly more time than their buffers.
 pub(crate) struct Aligned<T> {
-    memory: Vec<T>,
-    start: usize,
+    lines: Vec<Line>,
     len: usize,
+    element: PhantomData<T>,
 }
 
 impl<T: Real> Aligned<T> {
     /// So many zeros.
     pub(crate) fn zeros(len: usize) -> Self {
-        let spare = ALIGNMENT / size_of::<T>();
-        let memory = vec![T::ZERO; len + spare];
-        let start = memory.as_ptr().align_offset(ALIGNMENT).min(spare);
-        Self { memory, start, len }
+        let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
+        let mut lines = spare.ok().flatten().unwrap_or_default();
+        lines.clear();
+        lines.resize(len.div_ceil(size_of::<Line>() / size_of::<T>()), Line::ZERO);
+        Self {
+            lines,
+            len,
+            element: PhantomData,
+        }
     }
 }
 
-impl<T> Deref for Aligned<T> {
+impl<T> Drop for Aligned<T> {
+    fn drop(&mut self) {
+        let lines = mem::take(&mut self.lines);
+        if (1..=LONGEST_KEPT).contains(&lines.capacity()) {
+            // When the thread ends, the buffers that it kept may be gone.
+            let _ = SPARE.try_with(|spare| {
+                let mut spare = spare.borrow_mut();
+                if spare.len() < KEPT {
+                    spare.push(lines);
+                }
+            });
+        }
+    }
+}
+
+impl<T: Real> Deref for Aligned<T> {
     type Target = [T];
     fn deref(&self) -> &[T] {
-        &self.memory[self.start..self.start + self.len]
+        // SAFETY: the lines have room for `len` elements and their alignment, and all bits are numbers.
+        unsafe { slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
     }
 }
 
-impl<T> DerefMut for Aligned<T> {
+impl<T: Real> DerefMut for Aligned<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        &mut self.memory[self.start..self.start + self.len]
+        // SAFETY: the lines have room for `len` elements and their alignment, and all bits are numbers.
+        unsafe { slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Aligned;
+
+    /// What a buffer was used for before does not show, whatever its length and its type.
+    #[test]
+    fn buffers_are_zero_when_they_are_handed_out() {
+        for len in [0, 1, 7, 8, 9, 1000, 3, 100_000, 16] {
+            let mut singles = Aligned::<f32>::zeros(len);
+            let mut doubles = Aligned::<f64>::zeros(len);
+            assert!(singles.len() == len && doubles.len() == len);
+            assert!(singles.iter().all(|&v| v == 0.0) && doubles.iter().all(|&v| v == 0.0));
+            singles.fill(f32::NAN);
+            doubles.fill(f64::NAN);
+        }
     }
 }

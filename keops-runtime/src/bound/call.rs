@@ -82,18 +82,20 @@ impl<'a> Call<'a> {
         let mut params = Vec::new();
         let variables = self.signature.aliases.iter().zip(&self.arguments);
         for (position, (alias, argument)) in variables.enumerate() {
-            let argument: Argument<'b> = match &values {
-                _ if Some(position) != self.unknown => argument.reborrow(),
-                Some(values) => Argument::Points(values.reborrow()),
-                None => continue,
+            let mut push = |points: Input<'b>| {
+                let side = if alias.category == Category::I {
+                    &mut i
+                } else {
+                    &mut j
+                };
+                side.push(points, alias.dim);
             };
-            match argument {
-                Argument::Points(points) if alias.category == Category::I => {
-                    i.push(points, alias.dim)
-                }
-                Argument::Points(points) => j.push(points, alias.dim),
-                Argument::Params(values) => params.extend(values),
-                Argument::Mismatch(_) => {}
+            match (argument, &values) {
+                (_, None) if Some(position) == self.unknown => {}
+                (_, Some(values)) if Some(position) == self.unknown => push(values.reborrow()),
+                (Argument::Points(points), _) => push(points.reborrow()),
+                (Argument::Params(values), _) => params.extend_from_slice(values),
+                (Argument::Mismatch(_), _) => {}
             }
         }
         params.extend_from_slice(&self.captured);

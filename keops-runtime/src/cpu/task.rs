@@ -65,10 +65,17 @@ impl<T: Real, Totals: Copy> Task<'_, '_, T, Totals> {
         let rows = row_points.pack_rows(sides, &layout, self.rows.clone());
         let vectors = count.div_ceil(layout.lanes);
 
-        let neutral: Vec<Totals> = (0..slots).map(|slot| code.neutral(slot)).collect();
-        let mut totals = Vec::with_capacity(vectors * slots * layout.lanes);
-        for n in 0..vectors * slots * layout.lanes {
-            totals.push(neutral[if self.by_lane { n } else { n / layout.lanes } % slots]);
+        let length = slots * layout.lanes;
+        let mut totals = Vec::with_capacity(vectors * length);
+        for n in 0..length.min(vectors * length) {
+            totals.push(code.neutral(if self.by_lane {
+                n % slots
+            } else {
+                n / layout.lanes
+            }));
+        }
+        for _ in 1..vectors {
+            totals.extend_from_within(..length);
         }
 
         let longest = self.intervals.iter().map(|&(from, to)| to - from).max();
@@ -92,7 +99,8 @@ impl<T: Real, Totals: Copy> Task<'_, '_, T, Totals> {
                 first += count;
             }
         }
-        if self.by_lane {
+        // With a single slot both orders are the same.
+        if self.by_lane || slots == 1 {
             totals.truncate(count * slots);
             return totals;
         }

@@ -16,7 +16,7 @@ use crate::reduce::{Candidate, CandidateSink, RowSink, Sink};
 use crate::simd::Real;
 use core::ops::Range;
 use half::f16;
-use ndarray::{Array2, Array3, ArrayView2, ArrayViewD, ArrayViewMut2, Axis, s};
+use ndarray::{Array2, Array3, ArrayView2, ArrayViewD, ArrayViewMut2, s};
 
 mod sealed {
     pub trait Sealed {}
@@ -160,7 +160,10 @@ impl<'a> Input<'a> {
 
     /// Some of the points, in double precision.
     pub(crate) fn select(&self, chosen: &[usize]) -> Array2<f64> {
-        each!(self, a => a.select(Axis(0), chosen).mapv(Element::to_f64))
+        each!(self, a => {
+            let shape = (chosen.len(), a.ncols());
+            Array2::from_shape_fn(shape, |(k, c)| Element::to_f64(a[[chosen[k], c]]))
+        })
     }
 
     /// Whether both are the same points, bit for bit or by equal values.

@@ -1,7 +1,7 @@
 //! Small dense matrices: Gram matrices and Cholesky factorisations.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array1, Array2, ArrayViewMut2, Axis, s};
+use ndarray::{Array1, Array2, ArrayView1, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 
 /// Number of rows of a block of a Gram matrix.
@@ -41,11 +41,10 @@ pub(super) fn factorize(a: &mut Array2<f64>) -> bool {
         let (above, mut rest) = a.view_mut().split_at(Axis(0), i);
         let mut row = rest.row_mut(0);
         for (j, above) in above.rows().into_iter().enumerate() {
-            let sum = row.slice(s![..j]).dot(&above.slice(s![..j]));
+            let sum = leading_dot(row.view(), above, j);
             row[j] = (row[j] - sum) / above[j];
         }
-        let known = row.slice(s![..i]);
-        let pivot = row[i] - known.dot(&known);
+        let pivot = row[i] - leading_dot(row.view(), row.view(), i);
         if pivot <= 0.0 || !pivot.is_finite() {
             return false;
         }
@@ -54,19 +53,27 @@ pub(super) fn factorize(a: &mut Array2<f64>) -> bool {
     true
 }
 
+/// The dot product of the first `count` entries.
+fn leading_dot(a: ArrayView1<'_, f64>, b: ArrayView1<'_, f64>, count: usize) -> f64 {
+    a.split_at(Axis(0), count)
+        .0
+        .dot(&b.split_at(Axis(0), count).0)
+}
+
 /// Overwrites `y` with the solution of `L L' Y = y`.
 pub(super) fn solve(lower: &Array2<f64>, y: &mut Array2<f64>) {
     for mut y in y.columns_mut() {
         let mut x = Array1::zeros(y.len());
-        for i in 0..y.len() {
-            let sum = lower.slice(s![i, ..i]).dot(&x.slice(s![..i]));
-            x[i] = (y[i] - sum) / lower[[i, i]];
+        for (i, row) in lower.rows().into_iter().enumerate() {
+            let sum = leading_dot(row, x.view(), i);
+            x[i] = (y[i] - sum) / row[i];
         }
-        for i in (0..y.len()).rev() {
-            x[i] /= lower[[i, i]];
+        for (i, row) in lower.rows().into_iter().enumerate().rev() {
+            x[i] /= row[i];
             let known = x[i];
-            x.slice_mut(s![..i])
-                .scaled_add(-known, &lower.slice(s![i, ..i]));
+            for (x, l) in x.iter_mut().zip(row).take(i) {
+                *x -= known * l;
+            }
         }
         y.assign(&x);
     }
@@ -118,11 +125,9 @@ pub(super) fn independent(a: &Array2<f64>, least: f64) -> (Vec<usize>, Array2<f6
         chosen.push(pivot);
     }
     let count = chosen.len();
-    let mut lower = lower.select(Axis(0), &chosen);
-    lower = lower.slice(s![.., ..count]).to_owned();
-    for i in 0..count {
-        lower.slice_mut(s![i, i + 1..]).fill(0.0);
-    }
+    let lower = Array2::from_shape_fn((count, count), |(i, j)| {
+        if j <= i { lower[[chosen[i], j]] } else { 0.0 }
+    });
     (chosen, lower)
 }
 

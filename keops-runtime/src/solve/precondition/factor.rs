@@ -174,8 +174,12 @@ impl Factor {
         self.entries += rows.len();
 
         let old = ArrayView2::from_shape((self.rank(), n), &self.columns)?;
-        let at_candidates = old.select(Axis(1), points);
-        let mut among = rows.select(Axis(1), points);
+        // Not `select`, which takes longer than all the rest where the points are few.
+        let at_points = |rows: ArrayView2<'_, f64>| {
+            let shape = (rows.nrows(), points.len());
+            Array2::from_shape_fn(shape, |(k, place)| rows[[k, points[place]]])
+        };
+        let (at_candidates, mut among) = (at_points(old), at_points(rows.view()));
         general_mat_mul(-1.0, &at_candidates.t(), &at_candidates, 1.0, &mut among);
         if !among.iter().all(|entry| entry.is_finite()) {
             return Ok(None);
