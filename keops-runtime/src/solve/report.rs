@@ -112,7 +112,7 @@ impl fmt::Display for Part {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// The number of iterations was used up.
+    /// The number of iterations was used up. An operator that is not symmetric ends like this, or as stagnated: asymmetry is not looked for.
     #[error("the limit of {limit} iterations was reached")]
     IterationLimit {
         /// The limit.
