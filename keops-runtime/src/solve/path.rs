@@ -7,7 +7,7 @@ use super::options::{Preconditioner, SolveOptions, Tolerance};
 use super::precondition::LowRank;
 use super::report::{Products, Solution, SolveError};
 use super::shifts::shifted;
-use super::{largest_deviation, solve};
+use super::{Scales, largest_deviation, solve};
 use crate::Error;
 use crate::input::Element;
 
@@ -136,15 +136,22 @@ impl<'a> Shared<'a> {
                 Tolerance::Prediction(_) => largest_deviation(operator, smallest).unwrap_or(0.0),
                 _ => 1.0,
             };
+            // Squares of right-hand sides of any size are to neither overflow nor underflow.
+            let unit = Scales::new(b, 1).0[0];
             let goal = |norm: f64, rows: f64| match options.tolerance {
-                Tolerance::Rms(e) => 0.5 * e * rows.sqrt(),
+                Tolerance::Rms(e) => 0.5 * e * rows.sqrt() / unit,
                 Tolerance::Relative(e) => 0.5 * e * norm,
-                Tolerance::Absolute(e) => 0.5 * e,
+                Tolerance::Absolute(e) => 0.5 * e / unit,
                 // Enough for the smallest, and so for all; each solve judges by its own bound.
-                Tolerance::Prediction(e) => 0.5 * e * smallest.sqrt() / deviation,
+                Tolerance::Prediction(e) => 0.5 * e * smallest.sqrt() / deviation / unit,
             };
             let limit = options.iteration_limit(b.len());
-            (shared.guesses, shared.products) = shifted(operator, b.view(), alphas, goal, limit);
+            let scaled = b.mapv(|value| value / unit);
+            (shared.guesses, shared.products) =
+                shifted(operator, scaled.view(), alphas, goal, limit);
+            for guess in &mut shared.guesses {
+                *guess *= unit;
+            }
             if shared.guesses.iter().flatten().any(|x| !x.is_finite()) {
                 shared.guesses.clear();
             }

@@ -113,3 +113,32 @@ fn lists_that_are_none() {
     let path = path.expect("a path");
     assert!(path.solutions[0].is_err() && path.solutions[1].is_err());
 }
+
+/// A right-hand side whose squares overflow or underflow takes the same products.
+#[test]
+fn paths_do_not_depend_on_scale() {
+    let mut random = Uniform(6);
+    let k = gaussian(60, &mut random);
+    let b = random.array(60, 1) - 0.5;
+    let path = |b: &Array2<f64>| {
+        let path =
+            solve_path(&k, b.view(), &ALPHAS, options(Preconditioner::None)).expect("a path");
+        let solutions = path
+            .solutions
+            .into_iter()
+            .map(|found| found.expect("it converges"));
+        let solutions: Vec<_> = solutions
+            .map(|found| (found.values, found.products))
+            .collect();
+        (path.shared, solutions)
+    };
+    let (shared, solutions) = path(&b);
+    for power in [-700, 700] {
+        let unit = 2.0_f64.powi(power);
+        let (other, scaled) = path(&(&b * unit));
+        assert_eq!(other, shared);
+        for ((found, products), (expected, before)) in scaled.iter().zip(&solutions) {
+            assert_eq!((found / unit, products), (expected.clone(), before));
+        }
+    }
+}
