@@ -3,7 +3,6 @@
 use ndarray::{Array1, Array2, ArrayViewMut1, Axis, s};
 
 use super::posterior::{Inverse, Posterior};
-use crate::solve::cholesky::Cholesky;
 use crate::solve::estimate::Samples;
 use crate::solve::probes::{Probes, preconditioner_failed};
 use crate::solve::{EstimateError, LowRank, Precondition, Tolerance};
@@ -77,7 +76,7 @@ impl Posterior<'_> {
         const WANTED: f64 = 0.01;
         let n = self.len();
         let known = match preconditioner {
-            Some(preconditioner) => inverse_diagonal(preconditioner)?,
+            Some(preconditioner) => inverse_diagonal(preconditioner),
             None => Array1::zeros(n),
         };
         let mut samples = vec![Samples::default(); n];
@@ -111,9 +110,9 @@ impl Posterior<'_> {
 }
 
 /// The diagonal of `P^-1 = (Id - F (F'F + mu Id)^-1 F') / mu`.
-fn inverse_diagonal(preconditioner: &LowRank) -> Result<Array1<f64>, EstimateError> {
+fn inverse_diagonal(preconditioner: &LowRank) -> Array1<f64> {
     let (factor, shift) = (preconditioner.factor(), preconditioner.shift());
-    let capacitance = Cholesky::new(&factor.dot(&factor.t()), shift)?;
+    let capacitance = preconditioner.capacitance();
     let mut diagonal = Array1::zeros(factor.ncols());
     let chunks = factor.axis_chunks_iter(Axis(1), CHUNK);
     for (factor, mut diagonal) in chunks.zip(diagonal.axis_chunks_iter_mut(Axis(0), CHUNK)) {
@@ -121,7 +120,7 @@ fn inverse_diagonal(preconditioner: &LowRank) -> Result<Array1<f64>, EstimateErr
         capacitance.half_solve(&mut half);
         fill(diagonal.slice_mut(s![..]), &half, shift);
     }
-    Ok(diagonal)
+    diagonal
 }
 
 fn fill(mut diagonal: ArrayViewMut1<'_, f64>, half: &Array2<f64>, shift: f64) {

@@ -106,7 +106,7 @@ impl<'a> Posterior<'a> {
         refuse_coupled(&*operator)?;
         check_observations(&y, operator.len())?;
         let inverse = if operator.len() <= options.exact_up_to {
-            Inverse::Direct(Cholesky::new(&*operator, alpha)?)
+            Inverse::Direct(Cholesky::of_system(&*operator, alpha)?)
         } else {
             Inverse::Iterative(preconditioner(&*operator, alpha, &options)?)
         };

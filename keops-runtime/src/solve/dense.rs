@@ -1,8 +1,10 @@
-//! Small dense matrices: Gram matrices and Cholesky factorisations.
+//! Small dense matrices: Gram matrices, parts of them that are independent, eigenvalues.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array1, Array2, ArrayView1, ArrayViewMut2, Axis, s};
+use ndarray::{Array1, Array2, Axis, s};
 use rayon::prelude::*;
+
+use super::cholesky::Cholesky;
 
 /// Number of rows of a block of a Gram matrix.
 const BLOCK: usize = 64;
@@ -35,66 +37,10 @@ pub(super) fn gram(transposed: &Array2<f64>) -> Array2<f64> {
     gram
 }
 
-/// Overwrites the lower triangle of a matrix with its Cholesky factor. `false` if it is not positive definite.
-pub(super) fn factorize(a: &mut Array2<f64>) -> bool {
-    for i in 0..a.nrows() {
-        let (above, mut rest) = a.view_mut().split_at(Axis(0), i);
-        let mut row = rest.row_mut(0);
-        for (j, above) in above.rows().into_iter().enumerate() {
-            let sum = leading_dot(row.view(), above, j);
-            row[j] = (row[j] - sum) / above[j];
-        }
-        let pivot = row[i] - leading_dot(row.view(), row.view(), i);
-        if pivot <= 0.0 || !pivot.is_finite() {
-            return false;
-        }
-        row[i] = pivot.sqrt();
-    }
-    true
-}
-
-/// The dot product of the first `count` entries.
-fn leading_dot(a: ArrayView1<'_, f64>, b: ArrayView1<'_, f64>, count: usize) -> f64 {
-    a.split_at(Axis(0), count)
-        .0
-        .dot(&b.split_at(Axis(0), count).0)
-}
-
-/// Overwrites `y` with the solution of `L L' Y = y`.
-pub(super) fn solve(lower: &Array2<f64>, y: &mut Array2<f64>) {
-    for mut y in y.columns_mut() {
-        let mut x = Array1::zeros(y.len());
-        for (i, row) in lower.rows().into_iter().enumerate() {
-            let sum = leading_dot(row, x.view(), i);
-            x[i] = (y[i] - sum) / row[i];
-        }
-        for (i, row) in lower.rows().into_iter().enumerate().rev() {
-            x[i] /= row[i];
-            let known = x[i];
-            for (x, l) in x.iter_mut().zip(row).take(i) {
-                *x -= known * l;
-            }
-        }
-        y.assign(&x);
-    }
-}
-
-/// Overwrites `x` with the solution of `L X = x` for a lower triangular `L`.
-pub(super) fn substitute(lower: &Array2<f64>, x: &mut ArrayViewMut2<'_, f64>) {
-    for i in 0..lower.nrows() {
-        let (done, mut rest) = x.view_mut().split_at(Axis(0), i);
-        let mut row = rest.row_mut(0);
-        for (k, done) in done.rows().into_iter().enumerate() {
-            row.scaled_add(-lower[[i, k]], &done);
-        }
-        row /= lower[[i, i]];
-    }
-}
-
-/// A well conditioned part of a symmetric positive semidefinite matrix: its rows, the largest pivots first, and the lower Cholesky
-/// factor of the matrix among them. With the matrix scaled to a unit diagonal, a row is left out when what those before it leave of
+/// A well conditioned part of a symmetric positive semidefinite matrix: its rows, the largest pivots first, and the
+/// factorisation of the matrix among them. With the matrix scaled to a unit diagonal, a row is left out when what those before it leave of
 /// its diagonal entry is `least` or less.
-pub(super) fn independent(a: &Array2<f64>, least: f64) -> (Vec<usize>, Array2<f64>) {
+pub(super) fn independent(a: &Array2<f64>, least: f64) -> (Vec<usize>, Cholesky) {
     let n = a.nrows();
     let root = a.diag().mapv(f64::sqrt);
     let sound = |i: usize| root[i] > 0.0 && root[i].is_finite();
@@ -124,11 +70,10 @@ pub(super) fn independent(a: &Array2<f64>, least: f64) -> (Vec<usize>, Array2<f6
         lower.column_mut(step).assign(&(&column * &root));
         chosen.push(pivot);
     }
+    // Not `select`, which takes longer than all the rest where the matrix is small.
     let count = chosen.len();
-    let lower = Array2::from_shape_fn((count, count), |(i, j)| {
-        if j <= i { lower[[chosen[i], j]] } else { 0.0 }
-    });
-    (chosen, lower)
+    let lower = Array2::from_shape_fn((count, count), |(i, j)| lower[[chosen[i], j]]);
+    (chosen, Cholesky::of_lower(lower))
 }
 
 /// The smallest eigenvalue of a symmetric matrix and a unit vector to it, by the cyclic method of Jacobi.
@@ -183,9 +128,9 @@ mod tests {
             _ => 1e3 * (i as f64).sin() + 1e3 * (1.0 + i as f64),
         });
         let gram = w.t().dot(&w);
-        let (chosen, lower) = independent(&gram, 1e-13);
+        let (chosen, factor) = independent(&gram, 1e-13);
         assert_eq!(chosen.len(), 2);
-        let found = lower.dot(&lower.t());
+        let found = factor.lower().dot(&factor.lower().t());
         let expected = gram.select(Axis(0), &chosen).select(Axis(1), &chosen);
         for (found, expected) in found.iter().zip(&expected) {
             assert!((found / expected - 1.0).abs() < 1e-12);

@@ -24,7 +24,7 @@
 
 use ndarray::Array2;
 
-use super::dense::{factorize, substitute};
+use super::cholesky::Cholesky;
 
 /// What is added to the bounds, as a multiple of `u` and of the entries of a unit diagonal, so that rounding errors stay on the safe side.
 const SLACK: f64 = 16.0;
@@ -80,15 +80,12 @@ fn parallel_sum(mut a: Array2<f64>, b: &Array2<f64>) -> Option<Array2<f64>> {
     for d in a.diag_mut() {
         *d = d.max(0.0);
     }
-    let mut lower = &a + &b;
-    for d in lower.diag_mut() {
+    let mut both = &a + &b;
+    for d in both.diag_mut() {
         *d += slack * (1.0 + *d);
     }
-    if !factorize(&mut lower) {
-        return None;
-    }
     let mut x = b.clone();
-    substitute(&lower, &mut x.view_mut());
+    Cholesky::new(both).ok()?.half_solve(&mut x);
     let mut sum = b - x.t().dot(&x);
     for d in sum.diag_mut() {
         *d = d.max(0.0) + slack;

@@ -82,7 +82,7 @@ pub fn log_det<O: LinearOperator + ?Sized>(
     options.check(alpha)?;
     super::estimate::refuse_coupled(operator)?;
     if operator.len() <= options.exact_up_to {
-        return Ok(LogDet::of_factor(&Cholesky::new(operator, alpha)?));
+        return Ok(LogDet::of_factor(&Cholesky::of_system(operator, alpha)?));
     }
     let preconditioner = preconditioner(operator, alpha, options)?;
     estimate(operator, alpha, preconditioner.as_ref(), options)

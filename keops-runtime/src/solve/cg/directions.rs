@@ -1,9 +1,10 @@
 //! The steps of the recursion.
 
-use ndarray::{Array1, Array2, Axis, s};
+use ndarray::{Array1, Array2, Axis};
 
 use super::super::block::{Block, column_sums, products};
-use super::super::dense::{factorize, independent, smallest_eigenpair, solve, substitute};
+use super::super::cholesky::Cholesky;
+use super::super::dense::{independent, smallest_eigenpair};
 use super::super::operator::Precision;
 use super::super::product::{norms, view, view_mut};
 use super::super::report::{Failure, Part};
@@ -20,8 +21,8 @@ pub(super) struct Directions {
     basis: Block,
     /// `A Q`.
     product: Block,
-    /// The lower Cholesky factor of `Q'AQ`.
-    lower: Array2<f64>,
+    /// The factorisation of `Q'AQ`.
+    curvature: Cholesky,
     /// `Q'R` for the residuals before the step.
     along: Array2<f64>,
 }
@@ -30,7 +31,7 @@ impl Directions {
     /// The coefficients `-(Q'AQ)^-1 (AQ)'Z` that make `Z` conjugate to these directions.
     fn conjugation(&self, z: &Block) -> Array2<f64> {
         let mut c = products(&self.product, z);
-        solve(&self.lower, &mut c);
+        self.curvature.solve(&mut c);
         -c
     }
 }
@@ -79,7 +80,7 @@ impl Cg<'_> {
             Precision::Working => self.matrix.operator.working_roundoff(),
             Precision::Double => DOUBLE_ROUNDOFF,
         };
-        let (chosen, lower) = independent(&curvature, 8.0 * roundoff);
+        let (chosen, curvature) = independent(&curvature, 8.0 * roundoff);
         if chosen.is_empty() {
             return Ok(false);
         }
@@ -92,10 +93,10 @@ impl Cg<'_> {
             },
             product: product.select_columns(&chosen),
             basis,
-            lower,
+            curvature,
         };
         let mut c = directions.along.clone();
-        solve(&directions.lower, &mut c);
+        directions.curvature.solve(&mut c);
         if !c.iter().all(|entry| entry.is_finite()) {
             return Ok(false);
         }
@@ -119,7 +120,7 @@ impl Cg<'_> {
         };
         let mut above = curvature.clone();
         above.diag_mut().mapv_inplace(|entry| entry - least);
-        if factorize(&mut above) {
+        if Cholesky::new(above).is_ok() {
             return Ok(false);
         }
         let (smallest, direction) = smallest_eigenpair(curvature);
@@ -276,21 +277,20 @@ impl Cg<'_> {
 fn orthonormal(w: Block) -> (Block, Array2<f64>) {
     let (chosen, first) = independent(&products(&w, &w), DEPENDENT);
     let basis = times_inverse(&w.select_columns(&chosen), &first);
-    let mut second = products(&basis, &basis);
-    if chosen.len() > 1 && factorize(&mut second) {
-        for i in 0..chosen.len() {
-            second.slice_mut(s![i, i + 1..]).fill(0.0);
-        }
-        (times_inverse(&basis, &second), first.dot(&second))
+    if chosen.len() > 1
+        && let Ok(second) = Cholesky::new(products(&basis, &basis))
+    {
+        let triangle = first.lower().dot(second.lower());
+        (times_inverse(&basis, &second), triangle)
     } else {
-        (basis, first)
+        (basis, first.lower().clone())
     }
 }
 
 /// `W L^-T`.
-fn times_inverse(w: &Block, lower: &Array2<f64>) -> Block {
-    let mut inverse = Array2::eye(lower.nrows());
-    substitute(lower, &mut inverse.view_mut());
+fn times_inverse(w: &Block, factor: &Cholesky) -> Block {
+    let mut inverse = Array2::eye(factor.lower().nrows());
+    factor.half_solve(&mut inverse);
     let mut out = w.clone();
     out.data_mut().fill(0.0);
     out.add_product(w, &inverse.reversed_axes());

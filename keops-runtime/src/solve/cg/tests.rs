@@ -5,7 +5,7 @@ use std::time::Instant;
 use ndarray::{Array1, Array2};
 
 use super::super::block::Block;
-use super::super::dense::{factorize, solve, substitute};
+use super::super::cholesky::Cholesky;
 use super::super::options::{Preconditioner, SolveOptions};
 use super::super::product::norms;
 use super::super::system::{Criterion, Distance, System};
@@ -45,13 +45,10 @@ fn semidefinite(n: usize, kind: usize, random: &mut Uniform) -> Array2<f64> {
         });
     }
     let mut q = random.array(n, n);
-    let mut gram = q.t().dot(&q);
-    assert!(factorize(&mut gram));
     for _ in 0..2 {
-        let mut gram = q.t().dot(&q);
-        assert!(factorize(&mut gram));
+        let gram = Cholesky::new(q.t().dot(&q)).unwrap();
         let mut transposed = q.reversed_axes();
-        substitute(&gram, &mut transposed.view_mut());
+        gram.half_solve(&mut transposed);
         q = transposed.reversed_axes();
     }
     let eigenvalues = Array2::from_shape_simple_fn((1, n), || 10.0_f64.powf(-6.0 * random.next()));
@@ -75,10 +72,8 @@ fn ratios(seed: u64) -> (f64, Vec<f64>) {
         b.column_mut(3).assign(&sum);
     }
     let a = &k + &(alpha * Array2::<f64>::eye(n));
-    let mut lower = a.clone();
-    assert!(factorize(&mut lower));
     let mut exact = b.clone();
-    solve(&lower, &mut exact);
+    Cholesky::new(a.clone()).unwrap().solve(&mut exact);
     let block = Block::from_rows(columns, b.iter().copied().collect());
     let systems = norms(&block).into_iter().enumerate().map(|(c, norm)| {
         System::new(
@@ -122,8 +117,8 @@ fn ratios(seed: u64) -> (f64, Vec<f64>) {
             break;
         }
     }
-    let mut shifted = &k - &(0.1 * alpha * Array2::<f64>::eye(n));
-    if factorize(&mut shifted) {
+    let shifted = &k - &(0.1 * alpha * Array2::<f64>::eye(n));
+    if Cholesky::new(shifted).is_ok() {
         later.clear();
     }
     (least, later)

@@ -1,10 +1,10 @@
 //! Partial Cholesky factorisations `K ~ F F'` with pivots.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, Axis, s};
 use rayon::prelude::*;
 
-use super::super::dense::substitute;
+use super::super::cholesky::Cholesky;
 use super::super::operator::{Entries, OperatorError};
 use super::random::Random;
 
@@ -186,7 +186,7 @@ impl Factor {
         }
         let concentration = concentration(&among);
         let least = self.largest * ROUNDING;
-        let (accepted, lower) = eliminate(among, &candidates.order, least, random);
+        let (accepted, factor) = eliminate(among, &candidates.order, least, random);
         if accepted.is_empty() {
             // What looked like a residual was rounding errors.
             for &point in points {
@@ -207,7 +207,7 @@ impl Factor {
             .into_par_iter()
             .map(|((mut new, old), residual)| {
                 general_mat_mul(-1.0, &at_pivots.t(), &old, 1.0, &mut new);
-                substitute(&lower, &mut new);
+                factor.forward(new.view_mut());
                 for column in new.rows() {
                     for (residual, f) in residual.iter_mut().zip(column) {
                         *residual -= f * f;
@@ -245,13 +245,13 @@ fn zeros(length: usize) -> Option<Vec<f64>> {
 }
 
 /// Cholesky elimination of candidates in an order, with rejection; see [`Factor::grow`]. `a` holds the residual among them. Returns the
-/// accepted ones, and the lower triangular Cholesky factor of the residual among these.
+/// accepted ones, and the factorisation of the residual among these.
 pub(super) fn eliminate(
     mut a: Array2<f64>,
     order: &[usize],
     least: f64,
     mut random: Option<&mut Random>,
-) -> (Vec<usize>, Array2<f64>) {
+) -> (Vec<usize>, Cholesky) {
     let count = a.nrows();
     let before = a.diag().to_owned();
     let mut accepted = Vec::with_capacity(count);
@@ -271,7 +271,8 @@ pub(super) fn eliminate(
         accepted.push(j);
     }
     let lower = lower.select(Axis(0), &accepted);
-    (accepted, lower)
+    let lower = lower.slice(s![.., ..accepted.len()]).to_owned();
+    (accepted, Cholesky::of_lower(lower))
 }
 
 /// An estimate of `|R| / trace R` from the entries of `R` among points that were drawn with probabilities proportional to its

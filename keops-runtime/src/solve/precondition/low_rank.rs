@@ -6,7 +6,8 @@ use std::sync::Arc;
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 
-use super::super::dense::{factorize, gram, solve};
+use super::super::cholesky::Cholesky;
+use super::super::dense::gram;
 use super::super::operator::{Entries, LinearOperator, OperatorError};
 use super::super::options::{Precondition, Preconditioner};
 use super::super::report::PreconditionerReport;
@@ -57,8 +58,8 @@ pub struct LowRank {
     partial: Arc<Partial>,
     alpha: f64,
     shift: f64,
-    /// The lower Cholesky factor of the capacitance matrix `F'F + mu Id`.
-    lower: Arc<Array2<f64>>,
+    /// The factorisation of the capacitance matrix `F'F + mu Id`.
+    capacitance: Arc<Cholesky>,
     /// Whether the operator that it is used with is known to be `F F' + R`. Not so in the hands of users, who may have another.
     certain: bool,
 }
@@ -177,13 +178,12 @@ impl LowRank {
     /// `log det P = (n - r) log mu + log det (F'F + mu Id)`.
     pub fn log_determinant(&self) -> f64 {
         let rest = (self.len() - self.rank()) as f64;
-        let capacitance: f64 = self.lower.diag().iter().map(|d| 2.0 * d.ln()).sum();
         let rest = if rest > 0.0 {
             rest * self.shift.ln()
         } else {
             0.0
         };
-        rest + capacitance
+        rest + self.capacitance.log_det()
     }
 
     /// The rank, a bound of the condition number of `P^-1 (alpha Id + K)` for the `K` that it was made of, and what was computed.
@@ -198,6 +198,11 @@ impl LowRank {
             condition,
             entries: self.partial.entries,
         }
+    }
+
+    /// The factorisation of `F'F + mu Id`.
+    pub(crate) fn capacitance(&self) -> &Cholesky {
+        &self.capacitance
     }
 
     /// The same, known to be used with the operator that it was made of, or not known to be.
@@ -331,16 +336,17 @@ impl LowRank {
 
     /// `F F' + mu Id` for the least `mu >= alpha` that can be inverted in double precision.
     fn invert(partial: Arc<Partial>, alpha: f64) -> Option<Self> {
-        let mut lower = partial.gram.clone();
-        let shift = alpha.max(LEAST_SHIFT * norm(&lower));
+        let mut capacitance = partial.gram.clone();
+        let shift = alpha.max(LEAST_SHIFT * norm(&capacitance));
         // Nothing at all is preconditioned by the identity.
         let shift = if shift > 0.0 { shift } else { 1.0 };
-        lower.diag_mut().mapv_inplace(|entry| entry + shift);
-        factorize(&mut lower).then(|| Self {
+        capacitance.diag_mut().mapv_inplace(|entry| entry + shift);
+        let capacitance = Arc::new(Cholesky::new(capacitance).ok()?);
+        Some(Self {
             partial,
             alpha,
             shift,
-            lower: Arc::new(lower),
+            capacitance,
             certain: false,
         })
     }
@@ -389,7 +395,7 @@ impl Precondition for LowRank {
         let mut x = Array2::zeros((r.ncols(), r.nrows()));
         x.assign(&r.t());
         let mut y = self.project(x.view());
-        solve(&self.lower, &mut y);
+        self.capacitance.solve(&mut y);
         self.complete(&y, &mut x);
         z.assign(&x.t());
         Ok(())

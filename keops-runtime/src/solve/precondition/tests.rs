@@ -1,6 +1,6 @@
 use ndarray::{Array2, Axis, s};
 
-use super::super::dense::{factorize, solve};
+use super::super::cholesky::Cholesky;
 use super::super::options::Precondition;
 use super::super::report::PreconditionerReport;
 use super::factor::{Factor, concentration, eliminate};
@@ -110,7 +110,7 @@ fn residuals_are_those_of_the_factor() {
         // Zero in the rows of the pivots, semidefinite everywhere.
         let zero_rows = r.rows().into_iter().filter(|row| row.dot(row) < 1e-24);
         assert!(zero_rows.count() >= rank);
-        assert!(factorize(&mut (r + 1e-12 * Array2::<f64>::eye(150))));
+        assert!(Cholesky::new(r + 1e-12 * Array2::<f64>::eye(150)).is_ok());
     }
 }
 
@@ -187,8 +187,7 @@ fn the_bound_holds() {
     let k = gaussian(&numbers(n, 2), 20.0);
     for alpha in [1e-8, 0.01, 1.0] {
         let a = &k + &(alpha * Array2::<f64>::eye(n));
-        let mut lower = a.clone();
-        assert!(factorize(&mut lower));
+        let factor = Cholesky::new(a.clone()).unwrap();
         for choice in [
             Choice::Random(5),
             Choice::Random(40),
@@ -211,9 +210,8 @@ fn the_bound_holds() {
             let mut id = Array2::eye(n);
             let mut p_inverse = Array2::zeros((n, n));
             inverse.apply(id.view(), p_inverse.view_mut()).unwrap();
-            assert!(factorize(&mut p_inverse));
-            solve(&p_inverse, &mut id);
-            solve(&lower, &mut id);
+            Cholesky::new(p_inverse).unwrap().solve(&mut id);
+            factor.solve(&mut id);
             let condition = power(&product) * power(&id);
             assert!(
                 condition <= report.condition * 1.001,
