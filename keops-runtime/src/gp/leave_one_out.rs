@@ -2,13 +2,16 @@
 
 use ndarray::{Array1, Array2, ArrayViewMut1, Axis, s};
 
-use super::posterior::{Inverse, Posterior};
+use super::posterior::{Inverse, Posterior, product};
+use crate::Error;
 use crate::solve::estimate::Samples;
 use crate::solve::probes::{Probes, preconditioner_failed};
 use crate::solve::{EstimateError, LowRank, Precondition, Tolerance};
 
 /// The residual of a probe that is good enough, relative to the probe.
 const RESIDUAL: f64 = 1e-4;
+/// The relative error of an entry of the diagonal of the inverse that is small enough where it is solved for.
+const ERROR: f64 = 1e-4;
 /// Number of points that are worked on together.
 const CHUNK: usize = 1024;
 
@@ -20,7 +23,8 @@ pub struct LeaveOneOut {
     pub residuals: Array2<f64>,
     /// The variance of each observation given all others, noise included, `1 / (A^-1)_ii`.
     pub variance: Array1<f64>,
-    /// The standard error of `(A^-1)_ii` as a fraction of it, and to first order that of the other two; 0 where they are exact.
+    /// The error of `(A^-1)_ii` as a fraction of it, and to first order that of the other two; 0 where they are exact. It is a standard error if all were asked
+    /// for, and a bound for [given rows](Posterior::leave_one_out_of).
     pub relative_error: Array1<f64>,
 }
 
@@ -57,15 +61,58 @@ impl Posterior<'_> {
             }
             Inverse::Iterative(preconditioner) => self.diagonal(preconditioner.as_ref())?,
         };
-        let mut residuals = self.weights.clone();
-        for mut column in residuals.columns_mut() {
-            column /= &diagonal;
+        Ok(left_out(self.weights.clone(), &diagonal, &errors))
+    }
+
+    /// The same for some of the observations, in the order given. A large process solves a system for each, many at a time, until `(A^-1)_ii` is known up to
+    /// a fraction of `1e-4` or as far as rounding errors allow: the variances are from above, and with a positive semidefinite `K` the true ones are smaller by no more
+    /// than the relative error.
+    ///
+    /// # Errors
+    /// [`EstimateError::Input`] for a row that there is not, and what [`fit`](super::GaussianProcess::fit) may return.
+    pub fn leave_one_out_of(&self, rows: &[usize]) -> Result<LeaveOneOut, EstimateError> {
+        let n = self.len();
+        if let Some(row) = rows.iter().find(|&&row| row >= n) {
+            return Err(EstimateError::Input(Error::Option {
+                option: "rows",
+                expected: "rows of the observations, counted from 0",
+                found: format!("row {row} of {n}"),
+            }));
         }
-        Ok(LeaveOneOut {
-            residuals,
-            variance: diagonal.mapv(f64::recip),
-            relative_error: errors / &diagonal,
-        })
+        let (mut diagonal, mut errors) = (Vec::new(), Vec::new());
+        for chunk in rows.chunks(self.together()) {
+            let mut unit = Array2::zeros((n, chunk.len()));
+            for (c, &row) in chunk.iter().enumerate() {
+                unit[[row, c]] = 1.0;
+            }
+            let tolerance = self.tolerance_of(&unit)?;
+            let (values, error) = self.quadratic(unit, tolerance)?;
+            diagonal.extend(values);
+            errors.extend(error);
+        }
+        let (diagonal, errors) = (Array1::from(diagonal), Array1::from(errors));
+        Ok(left_out(
+            self.weights.select(Axis(0), rows),
+            &diagonal,
+            &errors,
+        ))
+    }
+
+    /// The residual with which the diagonal entries of the inverse that belong to these unit vectors are good enough: its square, divided by `alpha`, bounds
+    /// their error, and they are at least `1 / A_ii`.
+    fn tolerance_of(&self, unit: &Array2<f64>) -> Result<Tolerance, EstimateError> {
+        let largest = match &self.inverse {
+            Inverse::Direct(_) => 0.0,
+            Inverse::Iterative(_) => (&product(&*self.operator, unit)? * unit)
+                .iter()
+                .fold(0.0, |most: f64, &k| most.max(k)),
+        };
+        let part = if self.alpha > 0.0 {
+            self.alpha / (self.alpha + largest)
+        } else {
+            0.0
+        };
+        Ok(Tolerance::Absolute((ERROR * part).sqrt()))
     }
 
     /// The diagonal of `A^-1`, and its standard errors.
@@ -106,6 +153,18 @@ impl Posterior<'_> {
             }
         }
         Ok(collect(&samples))
+    }
+}
+
+/// The residuals to these weights and entries of the diagonal of the inverse.
+fn left_out(mut weights: Array2<f64>, diagonal: &Array1<f64>, errors: &Array1<f64>) -> LeaveOneOut {
+    for mut column in weights.columns_mut() {
+        column /= diagonal;
+    }
+    LeaveOneOut {
+        residuals: weights,
+        variance: diagonal.mapv(f64::recip),
+        relative_error: errors / diagonal,
     }
 }
 

@@ -81,13 +81,13 @@ impl Posterior<'_> {
         if let Some(variance) = variance.as_slice_mut() {
             k_tt.diagonal(variance).map_err(operator_failed)?;
         }
-        let width = (NUMBERS / n.max(1)).clamp(1, MOST);
         let all: Vec<_> = (0..points).collect();
-        for chunk in all.chunks(width) {
+        for chunk in all.chunks(self.together()) {
             let mut rows = Array2::zeros((chunk.len(), n));
             k_tx.rows(chunk, rows.view_mut()).map_err(operator_failed)?;
             let k = rows.reversed_axes().as_standard_layout().into_owned();
-            let (explained, error) = self.explained(k)?;
+            let tolerance = Tolerance::Absolute(RESIDUAL * self.alpha);
+            let (explained, error) = self.quadratic(k, tolerance)?;
             let chunk = s![chunk[0]..chunk[0] + chunk.len()];
             let mut variance = variance.slice_mut(chunk);
             variance -= &explained;
@@ -104,23 +104,31 @@ impl Posterior<'_> {
         })
     }
 
+    /// The number of columns that are solved for together.
+    pub(super) fn together(&self) -> usize {
+        (NUMBERS / self.len().max(1)).clamp(1, MOST)
+    }
+
     /// `k' A^-1 k` for each column `k`, from below, and by how much it is too small at most.
-    fn explained(&self, k: Array2<f64>) -> Result<(Array1<f64>, Array1<f64>), EstimateError> {
+    pub(super) fn quadratic(
+        &self,
+        k: Array2<f64>,
+        tolerance: Tolerance,
+    ) -> Result<(Array1<f64>, Array1<f64>), EstimateError> {
         match &self.inverse {
             Inverse::Direct(factor) => {
                 let mut half = k;
                 factor.half_solve(&mut half);
-                let explained = half.map_axis(Axis(0), |half| half.dot(&half));
-                let error = Array1::zeros(explained.len());
-                Ok((explained, error))
+                let values = half.map_axis(Axis(0), |half| half.dot(&half));
+                let error = Array1::zeros(values.len());
+                Ok((values, error))
             }
             Inverse::Iterative(preconditioner) => {
                 let preconditioner = preconditioner.as_ref();
-                let tolerance = Tolerance::Absolute(RESIDUAL * self.alpha);
                 let v = self.iterate_as_far_as_possible(preconditioner, &k, tolerance)?;
                 let r = self.residual(&k, &v)?;
-                let explained = columnwise(&(&k + &r), &v);
-                Ok((explained, self.error_bound(preconditioner, &r)?))
+                let values = columnwise(&(&k + &r), &v);
+                Ok((values, self.error_bound(preconditioner, &r)?))
             }
         }
     }

@@ -217,6 +217,22 @@ fn leaving_one_out_is_leaving_one_out() {
             let variance = a[[left, left]] - to.dot(&among).dot(&to);
             assert!((exact.variance[left] / variance - 1.0).abs() < 1e-9);
         }
+        let rows = [n - 1, 0, n / 2, 0];
+        for (kind, posterior) in posteriors(&p.k, &p.y).iter().enumerate() {
+            let found = posterior.leave_one_out_of(&rows).unwrap();
+            assert_eq!(found.residuals.dim(), (4, 2));
+            for (k, &row) in rows.iter().enumerate() {
+                let (above, error) = (found.variance[k], found.relative_error[k]);
+                assert!(error <= 1.1e-4 * f64::from(kind > 0));
+                let least = above * (1.0 - error - 1e-9);
+                assert!((least..=above * (1.0 + 1e-9)).contains(&exact.variance[row]));
+                let difference = &found.residuals.row(k) - &exact.residuals.row(row);
+                assert!(
+                    largest(difference)
+                        <= 2e-4 * largest(exact.residuals.row(row).to_owned()) + 1e-6
+                );
+            }
+        }
         for posterior in &posteriors(&p.k, &p.y)[1..] {
             let found = posterior.leave_one_out().unwrap();
             let deviations =
@@ -271,6 +287,8 @@ fn what_does_not_fit_says_so() {
     assert!(fit(&p.y, &-&p.k).contains("not positive definite"));
 
     let posterior = GaussianProcess::new(&p.k, ALPHA).fit(&p.y).unwrap();
+    let error = posterior.leave_one_out_of(&[3, 20]).expect_err("an error");
+    assert!(error.to_string().ends_with("got row 20 of 20"), "{error}");
     let message = posterior
         .mean(&Array2::zeros((5, 19)))
         .expect_err("an error")
