@@ -1,7 +1,6 @@
 //! No points, NaN, options that cannot be met, and thread pools of all sizes.
 
 use keops_solve::ndarray::{Array1, Array2};
-use keops_solve::solve::{Failure, Unconverged};
 use keops_solve::{Error, genred, kernel_solve, lazy, prelude::*};
 use keops_tests::data::{distance, gaussian, points};
 
@@ -103,10 +102,13 @@ fn nan_ends_a_solve() {
     let mut broken = x.clone();
     broken[(7, 1)] = f64::NAN;
     match Inverse.bind(&broken, &broken, &b).alpha(0.1).solve() {
-        Err(SolveError::Unconverged(report)) => {
-            let Unconverged { reason, best, .. } = *report;
-            assert!(matches!(reason, Failure::NonFinite { .. }), "{reason}");
-            assert!(best.values.iter().all(|value| value.is_finite()));
+        Err(SolveError::Input(Error::NotFinite {
+            name,
+            row: 7,
+            column: 1,
+            ..
+        })) => {
+            assert_eq!(name, "x");
         }
         other => panic!("{other:?}"),
     }

@@ -14,7 +14,7 @@ use crate::signature::{Category, Signature};
 use crate::simd::{InstructionSet, Real};
 use crate::solve::LinearOperator;
 use core::marker::PhantomData;
-use ndarray::{Array, Array1, Array2, Array3, ArrayView2, ArrayViewMut2, s};
+use ndarray::{Array, Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Ix1, Ix2, s};
 
 /// A matrix `K_ij = F(i, j)` whose entries are computed when they are needed.
 ///
@@ -298,8 +298,8 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
                 shape: crate::error::shape(&shape),
             });
         }
-        let shape = (problem.rows.count(), weights.ncols());
-        let mut out = Array2::from_elem(shape, T::from_f64(0.0));
+        let shape = Ix2(problem.rows.count(), weights.ncols());
+        let mut out = operation::filled(shape, T::from_f64(0.0))?;
         let symmetric = const { is_symmetric::<K>() } && self.call.has_same_points::<K>();
         let out_view = out.view_mut();
         if symmetric {
@@ -355,9 +355,11 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
                 shape: crate::error::shape(&[rows, columns]),
             });
         }
-        let mut entries = vec![0.0; rows];
-        diagonal::<O::Pairing<K>>(&problem, &mut entries);
-        Ok(entries.into_iter().map(T::from_f64).collect())
+        let mut entries = operation::filled(Ix1(rows), 0.0)?;
+        if let Some(entries) = entries.as_slice_mut() {
+            diagonal::<O::Pairing<K>>(&problem, entries);
+        }
+        Ok(entries.mapv(T::from_f64))
     }
 
     fn to_dense(&self) -> Result<Array2<T>, Error> {
