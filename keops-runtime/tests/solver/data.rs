@@ -57,6 +57,15 @@ pub(crate) fn breast_cancer() -> Problem {
     Problem::new(&standardised(&x), signs(&target), 1.0 / 30.0, 0.01)
 }
 
+/// The carbon dioxide in the atmosphere in 2225 weeks, over the years from the first.
+pub(crate) fn co2() -> Problem {
+    let text = include_str!("../../../examples/data/co2_weekly.csv");
+    let (years, target) = table(text.split_once('\n').expect("headings").1, 2);
+    let (first, year) = (years[[0, 0]], 365.25 / 7.0);
+    let weeks = years.mapv(|t| ((t - first) * year).round());
+    Problem::new(&(weeks / year), standardised(&target), 0.5, 0.001)
+}
+
 /// 1797 handwritten digits, each of the ten against the rest.
 pub(crate) fn digits() -> Problem {
     let lines: Vec<_> = include_str!("../data/digits.txt").lines().collect();
