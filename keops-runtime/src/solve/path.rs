@@ -32,6 +32,10 @@ pub struct RidgePath<T: std::fmt::Debug> {
 /// [`Preconditioner::None`] says so, one recursion solves all systems by the products of the hardest (multi-shift conjugate gradients), and each
 /// is then handed to [`solve`](super::solve()) as a guess, which checks and completes it. That takes `2 m` blocks of memory for `m` values.
 ///
+/// Several right-hand sides are solved as a block for one `alpha` after the other where that is predicted to take fewer products: the recursion for all
+/// `alpha` takes the columns one by one, as residuals of a block are not parallel, and a block of `c` columns takes a fraction of their
+/// iterations. The prediction is `c^-0.6` for that fraction, and iterations in proportion to `alpha^-1/2`.
+///
 /// # Errors
 /// [`Error::Option`] for an `alpha` that is negative or not finite, and for a preconditioner that cannot be had. Everything else is the outcome of the
 /// `alpha` that it belongs to.
@@ -129,7 +133,16 @@ impl<'a> Shared<'a> {
             _ => {}
         }
         let fits = b.nrows() == operator.len() && b.iter().all(|value| value.is_finite());
-        if shared.preconditioner.is_none() && fits && alphas.len() > 1 {
+        let columns = match operator.couples_columns() {
+            true => 1,
+            false => b
+                .columns()
+                .into_iter()
+                .filter(|b| b.iter().any(|&v| v != 0.0))
+                .count(),
+        };
+        let pays = alphas.len() > 1 && together(columns, alphas, smallest);
+        if shared.preconditioner.is_none() && fits && pays {
             shared.otherwise = Preconditioner::None;
             let deviation = match options.tolerance {
                 // Where there is none, the solves say so.
@@ -158,4 +171,22 @@ impl<'a> Shared<'a> {
         }
         Ok(shared)
     }
+}
+
+/// The power of the number of right-hand sides by which a block takes fewer iterations than one by one: ten digits of handwriting take 0.26 times as
+/// many, 16 random columns 0.17 times.
+const BLOCK_GAIN: f64 = -0.6;
+
+/// Whether one recursion for all `alphas` is predicted to take fewer products than a block of so many columns for each.
+fn together(columns: usize, alphas: &[f64], smallest: f64) -> bool {
+    // Relative to the iterations of one column for the smallest, which are those of the recursion.
+    let iterations = |&alpha: &f64| {
+        if alpha > smallest {
+            (smallest / alpha).sqrt()
+        } else {
+            1.0
+        }
+    };
+    let blocks: f64 = alphas.iter().map(iterations).sum();
+    columns <= 1 || blocks * (columns as f64).powf(BLOCK_GAIN) > 1.0
 }

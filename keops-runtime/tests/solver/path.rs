@@ -73,6 +73,46 @@ fn one_recursion_solves_for_all_shifts() {
     assert!(path.shared.working > 0);
 }
 
+/// Many columns take fewer products as a block for each shift than one by one for all shifts, unless there are many shifts.
+#[test]
+fn blocks_are_solved_where_they_take_less() {
+    let mut random = Uniform(4);
+    let k = gaussian(400, &mut random);
+    let b = random.array(400, 12) - 0.5;
+    let alone = SolveOptions {
+        alpha: 0.01,
+        ..options(Preconditioner::None)
+    };
+    let alone = solve(&k, b.slice(s![.., ..1]), None, alone).expect("it converges");
+    let (path, together, single) = compared(&k, &b, Preconditioner::None);
+    assert_eq!((path.shared.working, path.shared.double), (0, 0));
+    assert_eq!(together, single);
+    assert!(
+        together < alone.iterations,
+        "{together} {}",
+        alone.iterations
+    );
+
+    let alphas: Vec<f64> = (0..40).map(|k| 0.01 + 1e-4 * f64::from(k)).collect();
+    let many = solve_path(&k, b.view(), &alphas, options(Preconditioner::None)).expect("a path");
+    let own = many
+        .solutions
+        .iter()
+        .flatten()
+        .map(|found| found.products.double);
+    let together = many.shared.double + own.sum::<usize>();
+    assert!(many.solutions.iter().all(Result::is_ok) && many.shared.double > 0);
+    let of_a_block = path.solutions[1]
+        .as_ref()
+        .expect("it converges")
+        .products
+        .double;
+    assert!(
+        2 * together < alphas.len() * of_a_block,
+        "{together} {of_a_block}"
+    );
+}
+
 #[test]
 fn one_factorisation_serves_all() {
     let mut random = Uniform(4);
