@@ -354,6 +354,65 @@ fn operators_without_entries() {
     }
 }
 
+/// An operator of so many rows that its entries must not be asked for.
+struct Vast;
+
+impl LinearOperator for Vast {
+    fn len(&self) -> usize {
+        1 << 40
+    }
+
+    fn apply(
+        &self,
+        _: Precision,
+        _: ArrayView2<'_, f64>,
+        _: ArrayViewMut2<'_, f64>,
+    ) -> Result<(), OperatorError> {
+        unreachable!("a product")
+    }
+
+    fn entries(&self) -> Option<&dyn Entries> {
+        Some(self)
+    }
+}
+
+impl Entries for Vast {
+    fn compute_diagonal(&self, _: &mut [f64]) -> Result<(), OperatorError> {
+        unreachable!("the diagonal")
+    }
+
+    fn compute_rows(&self, _: &[usize], _: ArrayViewMut2<'_, f64>) -> Result<(), OperatorError> {
+        unreachable!("rows")
+    }
+}
+
+/// A rank that does not fit into memory is refused before anything is computed or stored; one beyond the size of the matrix is none.
+#[test]
+fn ranks_larger_than_memory() {
+    let rank = 1_000_000_000;
+    for preconditioner in [
+        CHOLESKY(rank),
+        GREEDY(rank),
+        Preconditioner::Nystrom(Landmarks::Uniform(rank)),
+        CHOLESKY(usize::MAX),
+    ] {
+        let built = LowRank::new(&Vast, 0.1, preconditioner).map(drop);
+        let b = Array2::<f64>::ones((1, 1));
+        let solved = solve(&Vast, b.view(), None, options(0.1, 1e-6, preconditioner));
+        let Err(SolveError::Input(solved)) = solved else {
+            panic!("{solved:?}");
+        };
+        for error in [built.expect_err("an error"), solved] {
+            let text = error.to_string();
+            assert!(matches!(error, Error::Option { .. }), "{text}");
+            assert!(text.contains("for 1099511627776 rows"), "{text}");
+        }
+    }
+    let (k, b) = (gaussian(&uniform(50, 2, 16), 50.0), uniform(50, 1, 17));
+    let found = solved(&k, &b, 0.1, 1e-6, CHOLESKY(rank));
+    assert!(found.preconditioner.is_some_and(|found| found.rank <= 50));
+}
+
 #[test]
 fn the_number_of_threads_changes_nothing() {
     let x = uniform::<f64>(1500, 2, 18);

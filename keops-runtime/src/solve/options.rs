@@ -83,7 +83,7 @@ pub enum Landmarks<'a> {
 ///
 /// The solver's own preconditioners are partial Cholesky factorisations of the operator with pivots: `K = F F' + R` with `F` of
 /// `rank` columns, and `P = F F' + alpha Id`. They cost the diagonal and `rank` rows of `K`, about `2 n rank^2` operations, and
-/// the memory of `rank` vectors in double precision. They need the entries of the operator
+/// the memory of `rank` vectors in double precision, and are refused where the system would not lend that. They need the entries of the operator
 /// ([`LinearOperator::entries`](super::LinearOperator::entries)), which dense matrices and scalar kernels have. The report is in
 /// [`Solution::preconditioner`](super::Solution::preconditioner), and the preconditioner itself in
 /// [`Solution::low_rank`](super::Solution::low_rank) if [`SolveOptions::keep_preconditioner`] asks for it.
@@ -142,14 +142,14 @@ impl<'a> Preconditioner<'a> {
         }
     }
 
-    /// How pivots are to be chosen for a matrix of `n` rows, if they are.
+    /// How pivots are to be chosen for a matrix of `n` rows, if they are. Refuses more than fit into memory.
     pub(super) fn choice(&self, n: usize) -> Result<Option<Choice<'a>>, Error> {
-        Ok(Some(match *self {
+        let (choice, rank) = match *self {
             Self::None | Self::Jacobi | Self::Built(_) | Self::Custom(_) => return Ok(None),
-            Self::Auto => Choice::Auto,
-            Self::Cholesky { rank } => Choice::Random(rank),
-            Self::Greedy { rank } => Choice::Greedy(rank),
-            Self::Nystrom(Landmarks::Uniform(rank)) => Choice::Uniform(rank),
+            Self::Auto => return Ok(Some(Choice::Auto)),
+            Self::Cholesky { rank } => (Choice::Random(rank), rank),
+            Self::Greedy { rank } => (Choice::Greedy(rank), rank),
+            Self::Nystrom(Landmarks::Uniform(rank)) => (Choice::Uniform(rank), rank),
             Self::Nystrom(Landmarks::Points(points)) => {
                 if let Some(point) = points.iter().find(|&&point| point >= n) {
                     return Err(Error::Option {
@@ -158,10 +158,31 @@ impl<'a> Preconditioner<'a> {
                         found: format!("landmark {point} of {n} rows"),
                     });
                 }
-                Choice::Given(points)
+                (Choice::Given(points), points.len())
             }
-        }))
+        };
+        if !fits(n, rank.min(n)) {
+            return Err(Error::Option {
+                option: "preconditioner",
+                expected: "a rank for which n x rank numbers in double precision fit into memory",
+                found: format!("rank {rank} for {n} rows"),
+            });
+        }
+        Ok(Some(choice))
     }
+}
+
+/// Whether the system would lend the memory of a factorisation, without touching it.
+fn fits(n: usize, rank: usize) -> bool {
+    let mut numbers = Vec::<f64>::new();
+    let count = rank
+        .checked_mul(2)
+        .and_then(|twice| twice.checked_add(n))
+        .and_then(|rows| rows.checked_mul(rank));
+    let lent = count.is_some_and(|count| numbers.try_reserve_exact(count).is_ok());
+    // Memory that is not used must not be optimised away.
+    std::hint::black_box(&mut numbers);
+    lent
 }
 
 impl fmt::Debug for Preconditioner<'_> {
