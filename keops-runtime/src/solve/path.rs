@@ -141,9 +141,11 @@ impl<'a> Shared<'a> {
                 .filter(|b| b.iter().any(|&v| v != 0.0))
                 .count(),
         };
+        if shared.preconditioner.is_none() && fits && alphas.len() > 1 {
+            shared.otherwise = Preconditioner::None;
+        }
         let pays = alphas.len() > 1 && together(columns, alphas, smallest);
         if shared.preconditioner.is_none() && fits && pays {
-            shared.otherwise = Preconditioner::None;
             let deviation = match options.tolerance {
                 // Where there is none, the solves say so.
                 Tolerance::Prediction(_) => largest_deviation(operator, smallest).unwrap_or(0.0),

@@ -124,8 +124,10 @@ fn solutions_are_those_of_scikit_learn() {
             let tolerance = [1e-3, 1e-6, 1e-8][k];
             let plain = iterations(&problem, tolerance, Preconditioner::None);
             assert_close(plain, reference.iterations[k]);
-            let rank = Preconditioner::Cholesky { rank: 15 };
-            assert_close(iterations(&problem, tolerance, rank), with_15[k]);
+            if reference.n < 2000 {
+                let rank = Preconditioner::Cholesky { rank: 15 };
+                assert_close(iterations(&problem, tolerance, rank), with_15[k]);
+            }
             let rank = Preconditioner::Cholesky { rank: more };
             assert_close(iterations(&problem, tolerance, rank), with_more[k]);
             if reference.n < 1000 {
