@@ -6,7 +6,7 @@ use crate::alias::Category;
 use crate::dag::{Dag, Node};
 use crate::lower::lower;
 use crate::ops::SCALPROD;
-use crate::scalar::{Inputs, interpret};
+use crate::scalar::{Graph, Inputs, interpret};
 
 /// An exchange of i and j that leaves a formula as it is.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -28,6 +28,9 @@ pub enum Symmetry {
 
 /// Points at which a formula that the table does not show to be symmetric is evaluated.
 const SAMPLES: usize = 192;
+/// Fewer where they would take more than so many instructions, some seconds in a macro that is not optimised; but at least one
+/// for each scale.
+const MOST_WORK: usize = 20_000_000;
 /// Where the coordinates of these points lie, and the relative difference that counts as rounding there: far out terms cancel
 /// and exponentials magnify, and what differs in truth differs by far more.
 const SCALES: &[(Scale, f64)] = &[
@@ -174,7 +177,9 @@ fn difference(dag: &Dag, [one, other]: [Node; 2]) -> Option<String> {
     let lengths = [Category::Param, Category::I, Category::J].map(length);
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut compared = 0;
-    for sample in 0..SAMPLES {
+    let instructions: usize = graphs.iter().map(Graph::instructions).sum();
+    let samples = (MOST_WORK / instructions.max(1)).clamp(SCALES.len(), SAMPLES);
+    for sample in 0..samples {
         // Some formulas live on positive numbers, some on small ones, and some change far out.
         let (scale, rounding) = SCALES[sample % SCALES.len()];
         let [params, i, j] = lengths.map(|length| random.vector(length, scale));
