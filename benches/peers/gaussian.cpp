@@ -80,9 +80,10 @@ template <class T> static int work(const std::string &directory, T gamma) {
 }
 
 int main(int count, char **arguments) {
-    if (count != 9 || std::string(arguments[1]) != "product" || std::string(arguments[4]) != "3" ||
+    const std::string task = count == 9 ? arguments[1] : "";
+    if ((task != "gaussian" && task != "same") || std::string(arguments[4]) != "3" ||
         std::string(arguments[5]) != "1") {
-        std::cerr << "expected: product f32|f64 DIRECTORY 3 1 GAMMA ALPHA EPS\n";
+        std::cerr << "expected: gaussian|same f32|f64 DIRECTORY 3 1 GAMMA ALPHA EPS\n";
         return 2;
     }
     const double gamma = std::atof(arguments[6]);

@@ -37,8 +37,8 @@
 //!
 //! # Formulas
 //!
-//! The [`language`] is that of KeOps ([`keops`] compares the two row by row), written as a string or as a Rust closure; both
-//! say the same:
+//! The [`language`] is that of KeOps ([`keops`] compares the two row by row), and [`reductions`] tells how formulas run. They are written as a string or
+//! as a Rust closure; both say the same:
 //!
 //! ```
 //! # use keops_solve::prelude::*;
@@ -290,6 +290,9 @@ pub mod language {}
 
 #[doc = include_str!("../docs/keops.md")]
 pub mod keops {}
+
+#[doc = include_str!("../docs/reductions.md")]
+pub mod reductions {}
 
 /// What expansions name.
 #[doc(hidden)]

@@ -1,92 +1,12 @@
 //! One table: a task, all contestants, the same number of threads.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use keops_benches::{data, reference};
-use keops_solve::ndarray::Array2;
-
 use crate::peers::Peer;
+use crate::task::Task;
 use crate::worker::Worker;
-
-/// What is computed, on which points.
-pub(crate) struct Task {
-    name: &'static str,
-    element: &'static str,
-    gamma: f64,
-    alpha: f64,
-    eps: f64,
-    x: Array2<f64>,
-    y: Array2<f64>,
-    b: Array2<f64>,
-}
-
-impl Task {
-    /// `sum_j exp(-10 |x_i - y_j|^2) b_j`, `n` points on either side, uniform in the unit cube: no term underflows.
-    pub(crate) fn product(element: &'static str, n: usize) -> Self {
-        Self {
-            name: "product",
-            element,
-            gamma: 10.0,
-            alpha: 0.0,
-            eps: 0.0,
-            x: data::uniform(n, 3, 1),
-            y: data::uniform(n, 3, 2),
-            b: data::uniform(n, 1, 3),
-        }
-    }
-
-    /// The example of the KeOps documentation for its solver: `n` points uniform in the unit square, sigma 0.1, alpha 0.01,
-    /// two right-hand sides, to a residual of root mean square 1e-6.
-    pub(crate) fn solve(element: &'static str, n: usize) -> Self {
-        let x = data::uniform(n, 2, 4);
-        Self {
-            name: "solve",
-            element,
-            gamma: 0.5 / (0.1 * 0.1),
-            alpha: 0.01,
-            eps: 1e-6,
-            y: x.clone(),
-            x,
-            b: data::uniform(n, 2, 5),
-        }
-    }
-
-    fn is_solve(&self) -> bool {
-        self.name == "solve"
-    }
-
-    fn title(&self, threads: usize) -> String {
-        let (n, d) = self.x.dim();
-        let what = if self.is_solve() {
-            let (alpha, eps, columns) = (self.alpha, self.eps, self.b.ncols());
-            format!("solving a Gaussian system, alpha = {alpha}, eps = {eps:e}, {columns} columns")
-        } else {
-            "Gaussian product".to_owned()
-        };
-        let s = if threads == 1 { "" } else { "s" };
-        format!(
-            "{what}: N = {n}, D = {d}, {}, {threads} thread{s}",
-            self.element
-        )
-    }
-
-    /// The arguments of the contestants.
-    fn arguments(&self, directory: &Path) -> Vec<String> {
-        vec![
-            self.name.to_owned(),
-            self.element.to_owned(),
-            directory.display().to_string(),
-            self.x.ncols().to_string(),
-            self.b.ncols().to_string(),
-            self.gamma.to_string(),
-            self.alpha.to_string(),
-            self.eps.to_string(),
-        ]
-    }
-}
 
 /// A task for all contestants.
 pub(crate) struct Contest<'a> {
@@ -115,36 +35,15 @@ impl Contest<'_> {
         let title = task.title(self.threads);
         eprintln!("{title}");
         let points = self.directory.join("points");
-        for (name, array) in [("x", &task.x), ("y", &task.y), ("b", &task.b)] {
-            fs::create_dir_all(&points)
-                .and_then(|()| data::write(&points.join(name), array))
-                .map_err(|error| format!("{}: {error}", points.display()))?;
-        }
-        // One residual is computed for each solution, the truth of a product once for all.
-        let truth = (!task.is_solve())
-            .then(|| reference::gaussian(task.x.view(), task.y.view(), task.b.view(), task.gamma));
-        let error = |values: Array2<f64>| match &truth {
-            _ if values.dim() != (task.x.nrows(), task.b.ncols()) => f64::NAN,
-            Some(truth) => reference::relative_error(values.view(), truth.view()),
-            None => reference::residual(
-                task.x.view(),
-                values.view(),
-                task.b.view(),
-                task.gamma,
-                task.alpha,
-            ),
-        };
+        task.write(&points)?;
 
         let mut ours = self.start(&peers[0])?;
         let result = points.join("result");
-        let our_error = error(ours.result(&result, task.b.ncols())?);
+        let our_error = task.error_of(&ours.result(&result, task.width())?);
         let mut rows = String::new();
         let mut our_seconds = vec![];
         let mut notes = vec![ours.versions.clone()];
-        for peer in peers[1..]
-            .iter()
-            .filter(|peer| peer.solves || !task.is_solve())
-        {
+        for peer in peers[1..].iter().filter(|peer| (peer.takes)(task)) {
             eprintln!("  {}", peer.name);
             let outcome = self.start(peer).and_then(|mut theirs| {
                 let mut pairs = vec![];
@@ -156,7 +55,7 @@ impl Contest<'_> {
                 }
                 Ok(Outcome {
                     first: theirs.first,
-                    error: error(theirs.result(&result, task.b.ncols())?),
+                    error: task.error_of(&theirs.result(&result, task.width())?),
                     versions: theirs.versions.clone(),
                     pairs,
                 })
@@ -194,9 +93,9 @@ impl Contest<'_> {
         }
 
         let (rate, error) = if task.is_solve() {
-            ("", "true residual (rms)")
+            ("", task.error)
         } else {
-            ("Gpair/s", "largest relative error")
+            ("Gpair/s", task.error)
         };
         let mut table = format!(
             "### {}{}\n\n| | seconds | {rate} | times ours, paired (least to most) | first call, s | {error} |\n|---|---|---|---|---|---|\n",
@@ -231,8 +130,7 @@ impl Contest<'_> {
         let rate = if self.task.is_solve() {
             String::new()
         } else {
-            let pairs = self.task.x.nrows() as f64 * self.task.y.nrows() as f64;
-            format!("{:.3}", pairs / seconds / 1e9)
+            format!("{:.3}", self.task.pairs() / seconds / 1e9)
         };
         format!("| {name} | {seconds:.4} | {rate} | {ratio} | {first:.3} | {error:.1e} |\n")
     }

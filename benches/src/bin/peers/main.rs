@@ -10,6 +10,7 @@ mod contest;
 mod machine;
 mod ours;
 mod peers;
+mod task;
 mod worker;
 
 use std::ffi::OsString;
@@ -17,15 +18,22 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use contest::{Contest, Task};
+use contest::Contest;
 use lexopt::prelude::*;
+use task::Task;
 
 const HELP: &str =
-    "Compares keops-solve with PyKeOps, C++ and NumPy, and prints a report in Markdown.
+    "Compares keops-solve with PyKeOps, C++, NumPy, SciPy and scikit-learn, and prints a report in Markdown.
 
 Usage: cargo run --release -p keops-benches --bin peers -- [OPTIONS]
 
-  --points N        points on either side of the products (default 20000)
+  --only NAME       one task, or all of them; without it, the first three:
+                    gaussian-f32 gaussian-f64 solve same-points laplacian matern32 cauchy
+                    multiquadric logsumexp argmin-d3 argmin-d10 argkmin-d3 argkmin-d10
+                    gaussian-d10 gaussian-d100 gaussian-d784 gaussian-100-columns gradient
+                    few-rows (one row, 500 N columns) batches (N/2 elements of 16 x 16)
+  --threads N       threads (default: all cores, then one)
+  --points N        points on either side of the reductions (default 20000)
   --solve-points N  points of the system (default 5000)
   --repeats N       measured pairs of each comparison (default 7)
   --time-limit S    seconds that one answer may take, after which a peer is given up, and
@@ -34,6 +42,8 @@ Usage: cargo run --release -p keops-benches --bin peers -- [OPTIONS]
 
 /// What the command line asks for.
 struct Options {
+    only: Option<String>,
+    threads: Option<usize>,
     points: usize,
     solve_points: usize,
     repeats: usize,
@@ -44,6 +54,8 @@ struct Options {
 /// Reads the options, or prints the help and returns `None`.
 fn options(arguments: Vec<OsString>) -> Result<Option<Options>, lexopt::Error> {
     let mut options = Options {
+        only: None,
+        threads: None,
         points: 20_000,
         solve_points: 5_000,
         repeats: 7,
@@ -53,6 +65,14 @@ fn options(arguments: Vec<OsString>) -> Result<Option<Options>, lexopt::Error> {
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next()? {
         match argument {
+            Long("only") => {
+                let name = parser.value()?.string()?;
+                if task::chosen(Some(&name)).is_empty() {
+                    return Err(format!("there is no task `{name}`").into());
+                }
+                options.only = Some(name);
+            }
+            Long("threads") => options.threads = Some(positive(&mut parser)?),
             Long("points") => options.points = positive(&mut parser)?,
             Long("solve-points") => options.solve_points = positive(&mut parser)?,
             Long("repeats") => options.repeats = positive(&mut parser)?,
@@ -87,17 +107,18 @@ fn report(options: &Options) -> Result<(), String> {
     let peers = peers::prepare(&options.directory)?;
     println!("{}", machine::describe());
     println!("Load average before the run: {}.\n", machine::load());
-    let tasks = [
-        Task::product("f32", options.points),
-        Task::product("f64", options.points),
-        Task::solve("f32", options.solve_points),
-    ];
-    let mut threads = vec![cores, 1];
+    let mut threads = match options.threads {
+        Some(threads) => vec![threads],
+        None => vec![cores, 1],
+    };
     threads.dedup();
     for threads in threads {
-        for task in &tasks {
+        for name in task::chosen(options.only.as_deref()) {
+            let Some(task) = Task::new(name, options.points, options.solve_points) else {
+                continue;
+            };
             let contest = Contest {
-                task,
+                task: &task,
                 threads,
                 repeats: options.repeats,
                 time_limit: options.time_limit,

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::task::Task;
+
 /// The argument that turns this program into our contestant.
 pub(crate) const OURS: &str = "--worker";
 
@@ -15,8 +17,8 @@ const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
 pub(crate) struct Peer {
     /// How tables name it.
     pub(crate) name: &'static str,
-    /// Whether it takes part in the solves.
-    pub(crate) solves: bool,
+    /// Which tasks it takes part in.
+    pub(crate) takes: fn(&Task) -> bool,
     /// The program and its first arguments, or why it cannot be had.
     program: Result<Vec<OsString>, String>,
     /// Environment variables.
@@ -80,19 +82,19 @@ pub(crate) fn prepare(directory: &Path) -> Result<Vec<Peer>, String> {
     Ok(vec![
         Peer {
             name: "keops-solve",
-            solves: true,
+            takes: |_| true,
             program: Ok(vec![ours.into(), OURS.into()]),
             environment: vec![],
         },
         Peer {
             name: "PyKeOps, default flags",
-            solves: true,
+            takes: |task| task.name() != "batches",
             program: worker("pykeops"),
             environment: vec![cache("cache-default")],
         },
         Peer {
             name: "PyKeOps, `-march=native -ffast-math`",
-            solves: true,
+            takes: |task| task.name() != "batches",
             program: worker("pykeops"),
             environment: vec![
                 cache("cache-native"),
@@ -101,14 +103,26 @@ pub(crate) fn prepare(directory: &Path) -> Result<Vec<Peer>, String> {
         },
         Peer {
             name: "C++, `g++ -O3 -march=native -ffast-math`",
-            solves: false,
+            takes: Task::is_plain,
             program: compiled(directory).map(|program| vec![program.into()]),
             environment: vec![],
         },
         Peer {
             name: "NumPy, dense",
-            solves: true,
+            takes: |task| matches!(task.name(), "gaussian" | "same" | "solve"),
             program: worker("numpy"),
+            environment: vec![],
+        },
+        Peer {
+            name: "SciPy, `cdist` in blocks of rows",
+            takes: |task| !matches!(task.name(), "solve" | "gradient" | "batches"),
+            program: worker("scipy"),
+            environment: vec![],
+        },
+        Peer {
+            name: "scikit-learn",
+            takes: |task| matches!(task.name(), "gaussian" | "same" | "argmin" | "argkmin"),
+            program: worker("sklearn"),
             environment: vec![],
         },
     ])
