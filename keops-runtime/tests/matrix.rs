@@ -445,3 +445,39 @@ fn the_diagonal_and_the_operator_of_any_matrix() {
     let a = smoothed(&k, &b);
     assert_close(&a, &k.rhs(&b).alpha(0.1).solve().unwrap().values, 1e-4);
 }
+
+/// What takes a linear operator takes a bound matrix.
+#[test]
+fn a_bound_matrix_is_a_linear_operator() {
+    let x = points::<f64>(60, 3, 11);
+    let b = points::<f64>(60, 2, 12);
+    let k = cauchy(&x, &x, 2.0);
+    let solution = keops_runtime::solve::solve(
+        &k,
+        b.view(),
+        None,
+        SolveOptions {
+            alpha: 0.1,
+            ..Default::default()
+        },
+    )
+    .unwrap();
+    let operator = k.operator().unwrap();
+    let other = keops_runtime::solve::solve(
+        &operator,
+        b.view(),
+        None,
+        SolveOptions {
+            alpha: 0.1,
+            ..Default::default()
+        },
+    )
+    .unwrap();
+    let (values, other): (&Array2<f64>, &Array2<f64>) = (&solution.values, &other.values);
+    assert_eq!(values, other);
+
+    let y = points::<f64>(60, 3, 13);
+    let mut out = Array2::zeros((60, 2));
+    let refused = cauchy(&x, &y, 2.0).apply(Precision::Double, b.view(), out.view_mut());
+    assert!(refused.unwrap_err().to_string().contains("points"));
+}

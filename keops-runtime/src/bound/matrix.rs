@@ -146,7 +146,8 @@ pub trait SymbolicMatrix<T: Element>: Rectangular {
     /// The matrix as an operator of the solver, for the functions that take one: see [`solve`](crate::solve) and [`gp`](crate::gp). Its two
     /// sides must be bound to the same points. For symmetric scalar formulas only.
     ///
-    /// It is not the matrix itself, because that may be bound to anything: here it is checked, once, that it fits.
+    /// The matrix that `lazy!` binds is a [`LinearOperator`] itself too, which checks at every product what is checked here once:
+    /// that it is square and its sides are the same.
     ///
     /// # Errors
     /// [`Error::DifferentPoints`] if its two sides are bound to different points, [`Error::Shape`] if it is not square,

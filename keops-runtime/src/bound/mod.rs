@@ -7,6 +7,7 @@ mod call;
 mod forward;
 mod forward_batch;
 mod gradient;
+mod linear;
 mod matrix;
 mod operand;
 pub mod operation;

@@ -50,7 +50,7 @@ pub(super) fn in_solve(options: &CallOptions) -> CallOptions {
 }
 
 /// The unit roundoff of the type in which arrays of `T` are evaluated.
-fn roundoff<T: Element>() -> f64 {
+pub(super) fn roundoff<T: Element>() -> f64 {
     let single = size_of::<T::Compute>() == size_of::<f32>();
     (if single {
         f64::from(f32::EPSILON)
@@ -204,7 +204,7 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> Entries
     }
 
     fn cost(&self) -> f64 {
-        (K::COST * size_of::<T::Compute>() / size_of::<f64>()).max(1) as f64
+        entry_cost::<T, K>()
     }
 
     fn density(&self) -> f64 {
@@ -213,6 +213,11 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> Entries
             Some(pattern) => pattern.pairs() as f64 / (self.len() as f64).powi(2).max(1.0),
         }
     }
+}
+
+/// What an entry costs in working precision, as [`Entries::cost`] counts.
+pub(super) fn entry_cost<T: Element, K: Kernel>() -> f64 {
+    (K::COST * size_of::<T::Compute>() / size_of::<f64>()).max(1) as f64
 }
 
 /// Rows that are computed together where the number of right-hand sides is not known while compiling.
