@@ -48,7 +48,7 @@ usage: build_cost [--formulas N] [--repeats N]
 const KINDS: [(&str, Expression); 4] = [
     ("`genred!`, a sum", |kernel| {
         format!(
-            "genred!(\"{kernel}*b\", {VARIABLES}, axis = 1).bind(&x, &x, &b, 0.5).run().is_ok()"
+            "genred!(\"({kernel})*b\", {VARIABLES}, axis = 1).bind(&x, &x, &b, 0.5).run().is_ok()"
         )
     }),
     ("`genred!`, a log-sum-exp", |kernel| {
@@ -59,13 +59,13 @@ const KINDS: [(&str, Expression); 4] = [
     }),
     ("`genred!`, a sum with the gradient in x", |kernel| {
         format!(
-            "genred!(\"{kernel}*b\", {VARIABLES}, axis = 1, grad = [x])\
+            "genred!(\"({kernel})*b\", {VARIABLES}, axis = 1, grad = [x])\
              .bind(&x, &x, &b, 0.5).forward().and_then(|f| f.pullback(&b)).is_ok()"
         )
     }),
     ("`kernel_solve!`", |kernel| {
         format!(
-            "kernel_solve!(\"{kernel}*b\", {VARIABLES}).bind(&x, &x, &b, 0.5).alpha(1.0).solve().is_ok()"
+            "kernel_solve!(\"({kernel})*b\", {VARIABLES}, var = b).bind(&x, &x, &b, 0.5).alpha(1.0).solve().is_ok()"
         )
     }),
 ];
