@@ -135,7 +135,7 @@ impl<P: Pairing, T: Real, R: Scratch> Sides<T> for Compiled<P, T, R> {
         let params = &self.params;
         dispatch(
             self.isa,
-            HoistRows::<P, T> {
+            Hoist::<P, T, true> {
                 params,
                 raw,
                 features,
@@ -157,7 +157,7 @@ impl<P: Pairing, T: Real, R: Scratch> Sides<T> for Compiled<P, T, R> {
         }
         dispatch(
             self.isa,
-            HoistColumns::<P, T> {
+            Hoist::<P, T, false> {
                 params,
                 raw,
                 features,
@@ -260,47 +260,26 @@ impl<P: Pairing, T: Real, R: Scratch> WithSimd<T> for Measure<P, R> {
     }
 }
 
-struct HoistRows<'a, P, T> {
+/// The hoist of rows, or else of columns.
+struct Hoist<'a, P, T, const ROWS: bool> {
     params: &'a [T],
     raw: &'a [T],
     features: &'a mut [T],
     kernel: PhantomData<P>,
 }
 
-impl<P: Pairing, T: Real> WithSimd<T> for HoistRows<'_, P, T> {
+impl<P: Pairing, T: Real, const ROWS: bool> WithSimd<T> for Hoist<'_, P, T, ROWS> {
     type Output = ();
 
     #[inline(always)]
     fn with<S: Simd<T = T>>(self, s: S) {
         let params = P::Params::from_slice(self.params);
-        P::hoist_rows(
-            s,
-            params,
-            vectors::<S>(self.raw),
-            vectors_mut::<S>(self.features),
-        );
-    }
-}
-
-struct HoistColumns<'a, P, T> {
-    params: &'a [T],
-    raw: &'a [T],
-    features: &'a mut [T],
-    kernel: PhantomData<P>,
-}
-
-impl<P: Pairing, T: Real> WithSimd<T> for HoistColumns<'_, P, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with<S: Simd<T = T>>(self, s: S) {
-        let params = P::Params::from_slice(self.params);
-        P::hoist_columns(
-            s,
-            params,
-            vectors::<S>(self.raw),
-            vectors_mut::<S>(self.features),
-        );
+        let (raw, features) = (vectors::<S>(self.raw), vectors_mut::<S>(self.features));
+        if const { ROWS } {
+            P::hoist_rows(s, params, raw, features);
+        } else {
+            P::hoist_columns(s, params, raw, features);
+        }
     }
 }
 
