@@ -2,6 +2,7 @@
 
 mod data;
 mod determinant;
+mod endings;
 mod errors;
 mod operators;
 mod path;
