@@ -62,8 +62,11 @@ pub(super) fn roundoff<T: Element>() -> f64 {
 impl<'a, T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'a, T, K, O, W> {
     pub(super) fn new(call: &Call<'a>, options: &CallOptions) -> Result<Self, Error> {
         square(call.sizes()?)?;
+        let mut problem = call.problem::<O>(options)?;
+        problem.rows.keep_on_devices();
+        problem.columns.keep_on_devices();
         Ok(Self {
-            problem: call.problem::<O>(options)?,
+            problem,
             hardware: options.resolve()?,
             options: in_solve(options),
             kernel: PhantomData,

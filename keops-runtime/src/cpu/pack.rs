@@ -1,11 +1,15 @@
 //! Packing: from arrays of any element type and strides to the features of tiles.
 
 use super::code::{Layout, Sides};
+use crate::cuda::Uploads;
 use crate::input::{Element, Input, each};
 use crate::lanes::Aligned;
 use crate::simd::Real;
 use core::ops::Range;
 use ndarray::{Array2, ArrayView2};
+#[cfg(feature = "cuda")]
+use rayon::prelude::*;
+use std::sync::Arc;
 
 /// The arrays of one side of the pairs, in the order of their variables.
 #[derive(Clone, Debug)]
@@ -16,7 +20,13 @@ pub(crate) struct Points<'a> {
     count: usize,
     /// Number of components of all arrays together.
     components: usize,
+    /// Copies on devices of so many first arrays, where these are needed more than once.
+    kept: Option<(usize, Arc<Uploads>)>,
 }
+
+/// Points whose components are copied by one thread.
+#[cfg(feature = "cuda")]
+const COPIED: usize = 1 << 14;
 
 impl<'a> Points<'a> {
     /// A side with `count` points and no arrays yet.
@@ -25,7 +35,20 @@ impl<'a> Points<'a> {
             arrays: Vec::new(),
             count,
             components: 0,
+            kept: None,
         }
+    }
+
+    /// Keeps copies of the arrays so far on the devices that they are copied to, for other reductions of these points.
+    pub(crate) fn keep_on_devices(&mut self) {
+        self.kept = Some((self.arrays.len(), Arc::default()));
+    }
+
+    /// The copies that are kept of these very arrays.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn uploads(&self) -> Option<&Uploads> {
+        let (arrays, uploads) = self.kept.as_ref()?;
+        (*arrays == self.arrays.len()).then_some(uploads)
     }
 
     /// Appends an array of so many rows and at most `components` columns.
@@ -42,25 +65,30 @@ impl<'a> Points<'a> {
             .iter()
             .map(|(array, components)| (array.view(), *components))
             .collect();
-        Points { arrays, ..*self }
+        Points {
+            arrays,
+            kept: self.kept.clone(),
+            ..*self
+        }
     }
 
     /// All raw components, by point.
     #[cfg(feature = "cuda")]
-    pub(crate) fn by_point(&self) -> Vec<f64> {
-        let mut values = vec![0.0; self.count * self.components];
-        let mut from = 0;
-        for (array, components) in &self.arrays {
-            for (i, point) in values.chunks_exact_mut(self.components).enumerate() {
-                let point = &mut point[from..from + components];
-                match array {
-                    Input::F32(array) => copy_row(array, i, point),
-                    Input::F64(array) => copy_row(array, i, point),
-                    Input::F16(array) => copy_row(array, i, point),
-                }
-            }
-            from += components;
+    pub(crate) fn by_point<C: Real>(&self) -> Vec<C> {
+        let mut values = vec![C::ZERO; self.count * self.components];
+        if self.components == 0 {
+            return values;
         }
+        values
+            .par_chunks_mut(COPIED * self.components)
+            .enumerate()
+            .for_each(|(n, values)| {
+                let mut from = 0;
+                for (array, components) in &self.arrays {
+                    each!(array, array => copy_rows(array, n * COPIED, self.components, &mut values[from..]));
+                    from += components;
+                }
+            });
         values
     }
 
@@ -73,6 +101,7 @@ impl<'a> Points<'a> {
             let side = if n < at { &mut before } else { &mut last };
             side.push(array.view(), *components);
         }
+        before.kept = self.kept.clone();
         (before, last)
     }
 
@@ -232,11 +261,24 @@ fn copy<U: Element, T: Real>(
     beyond.fill(T::ZERO);
 }
 
-/// Copies point `i` to the front of `point`.
+/// Copies points from `first` on, each to the front of a stretch of `stride` values.
 #[cfg(feature = "cuda")]
-fn copy_row<U: Element>(array: &ArrayView2<'_, U>, i: usize, point: &mut [f64]) {
-    for (to, from) in point.iter_mut().zip(array.row(i)) {
-        *to = from.to_f64();
+fn copy_rows<U: Element, C: Real>(
+    array: &ArrayView2<'_, U>,
+    first: usize,
+    stride: usize,
+    values: &mut [C],
+) {
+    let width = array.ncols();
+    for (i, point) in values.chunks_mut(stride).enumerate() {
+        let convert = |(to, from): (&mut C, &U)| *to = C::from_f64(from.to_f64());
+        match array.as_slice() {
+            Some(from) => {
+                let from = &from[(first + i) * width..][..width];
+                point.iter_mut().zip(from).for_each(convert);
+            }
+            None => point.iter_mut().zip(array.row(first + i)).for_each(convert),
+        }
     }
 }
 

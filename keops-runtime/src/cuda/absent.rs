@@ -13,6 +13,10 @@ use crate::simd::Real;
 #[derive(Debug)]
 pub(crate) enum Device {}
 
+/// Copies of points on devices; there are none.
+#[derive(Debug, Default)]
+pub(crate) struct Uploads;
+
 impl Device {
     /// The device of this index.
     ///

@@ -25,6 +25,8 @@ pub struct Device {
     architecture: u32,
     /// Multiprocessors.
     pub(super) processors: usize,
+    /// Whether memory comes from a pool of the driver's, which takes no synchronisation.
+    pools: bool,
     /// Each is compiled once, by the first thread that needs it, while the others that do wait.
     modules: Mutex<HashMap<Recipe, Arc<OnceLock<Result<Module, Error>>>>>,
 }
@@ -123,10 +125,11 @@ impl Device {
         let device = result::device::get(number).map_err(|error| failed("the device", error))?;
         // SAFETY: the device comes from the driver.
         let attribute = |which| unsafe { result::device::get_attribute(device, which) };
-        let [major, minor, processors] = [
+        let [major, minor, processors, pools] = [
             Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
             Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
             Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT,
+            Attribute::CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED,
         ]
         .map(attribute);
         let known = |value: Result<i32, DriverError>| match value {
@@ -140,8 +143,14 @@ impl Device {
             context: context.map_err(|error| failed("the device's context", error))?,
             architecture: 10 * known(major)? + known(minor)?,
             processors: known(processors)? as usize,
+            pools: known(pools)? != 0 && keep_freed_memory(device).is_ok(),
             modules: Mutex::default(),
         })
+    }
+
+    /// The number of the device, from 0.
+    pub(super) fn ordinal(&self) -> usize {
+        self.ordinal
     }
 
     /// Makes the device the one that the calls of this thread go to.
@@ -191,23 +200,59 @@ impl Device {
     }
 }
 
-/// Memory of the current device.
-pub(super) struct Buffer {
-    address: sys::CUdeviceptr,
+/// Bytes of freed memory that the driver's pool keeps for the next call instead of giving them back, which would wait for the device.
+const KEPT_BYTES: u64 = 1 << 30;
+
+/// Makes the pool of a device keep freed memory.
+fn keep_freed_memory(device: sys::CUdevice) -> Result<(), DriverError> {
+    let mut pool = core::ptr::null_mut();
+    let mut bytes = KEPT_BYTES;
+    // SAFETY: the device comes from the driver, and the pointers are to variables of the types that the driver reads and writes.
+    unsafe {
+        sys::cuDeviceGetDefaultMemPool(&mut pool, device).result()?;
+        let threshold = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+        sys::cuMemPoolSetAttribute(pool, threshold, (&raw mut bytes).cast::<c_void>()).result()
+    }
 }
 
-impl Buffer {
+/// Memory of a device.
+#[derive(Debug)]
+pub struct Buffer {
+    address: sys::CUdeviceptr,
+    context: sys::CUcontext,
+    pooled: bool,
+}
+
+// SAFETY: memory is a number that any thread may pass to the driver, and a context may be current to several threads.
+unsafe impl Send for Buffer {}
+// SAFETY: as above.
+unsafe impl Sync for Buffer {}
+
+impl Device {
     /// Memory for so many bytes.
     ///
     /// # Errors
     /// [`Error::DeviceMemory`] if there is not so much.
-    pub(super) fn new(bytes: usize) -> Result<Self, Error> {
+    pub(super) fn buffer(&self, bytes: usize) -> Result<Buffer, Error> {
+        let buffer = |address| Buffer {
+            address,
+            context: self.context,
+            pooled: self.pools,
+        };
         if bytes == 0 {
-            return Ok(Self { address: 0 });
+            return Ok(buffer(0));
         }
-        // SAFETY: a context is current, and the memory is freed once, when it is dropped.
-        match unsafe { result::malloc_sync(bytes) } {
-            Ok(address) => Ok(Self { address }),
+        self.enter()?;
+        // SAFETY: the context is current, and the memory is freed once, when it is dropped.
+        let allocated = unsafe {
+            if self.pools {
+                result::malloc_async(core::ptr::null_mut(), bytes)
+            } else {
+                result::malloc_sync(bytes)
+            }
+        };
+        match allocated {
+            Ok(address) => Ok(buffer(address)),
             Err(DriverError(sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY)) => {
                 let free = result::mem_get_info().map_or(0, |(free, _)| free);
                 Err(Error::DeviceMemory { bytes, free })
@@ -217,16 +262,21 @@ impl Buffer {
     }
 
     /// Memory that holds these values.
-    pub(super) fn from_slice<T: Copy>(values: &[T]) -> Result<Self, Error> {
-        let buffer = Self::new(size_of_val(values))?;
+    ///
+    /// # Errors
+    /// [`Error::DeviceMemory`] if there is not so much.
+    pub fn upload<T: Copy>(&self, values: &[T]) -> Result<Buffer, Error> {
+        let buffer = self.buffer(size_of_val(values))?;
         if buffer.address != 0 {
-            // SAFETY: the memory has room for the values.
+            // SAFETY: the memory has room for the values, and its context is current.
             unsafe { result::memcpy_htod_sync(buffer.address, values) }
                 .map_err(|error| failed("copying to the device", error))?;
         }
         Ok(buffer)
     }
+}
 
+impl Buffer {
     /// Fills a slice, of at most as many bytes as the memory has, from it.
     pub(super) fn read<T: Copy>(&self, values: &mut [T]) -> Result<(), Error> {
         if size_of_val(values) == 0 {
@@ -245,9 +295,18 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.address != 0 {
-            // SAFETY: the memory was allocated and is not used again. There is nothing to be done about an error.
-            let _ = unsafe { result::free_sync(self.address) };
+        if self.address == 0 {
+            return;
+        }
+        // SAFETY: the context lives as long as the process, the memory was allocated in it and is not used again: what the stream
+        // still has to do with it comes before. There is nothing to be done about an error.
+        unsafe {
+            let _ = result::ctx::set_current(self.context);
+            let _ = if self.pooled {
+                result::free_async(self.address, core::ptr::null_mut())
+            } else {
+                result::free_sync(self.address)
+            };
         }
     }
 }

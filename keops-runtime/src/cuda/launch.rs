@@ -2,6 +2,7 @@
 
 use core::ffi::c_void;
 use core::ptr;
+use std::sync::Arc;
 
 use cudarc::driver::result;
 
@@ -34,12 +35,12 @@ pub struct Launch {
     pub count: usize,
     /// Features of the parameters.
     pub params: Vec<f64>,
-    /// Raw components, by row.
-    pub rows: Vec<f64>,
-    /// Raw components, by column.
-    pub columns: Vec<f64>,
-    /// Weights, by column.
-    pub weights: Vec<f64>,
+    /// Raw components, by row, of the type of the terms.
+    pub rows: Arc<Buffer>,
+    /// The same by column.
+    pub columns: Arc<Buffer>,
+    /// Weights, by column, of the type of the terms.
+    pub weights: Arc<Buffer>,
     /// Number of rows.
     pub row_count: usize,
     /// Number of columns.
@@ -154,20 +155,23 @@ impl Device {
         let mut immediate = encoded(t, &launched.params);
         immediate.resize(immediate.len().max(t.size()), 0);
         let by_value = launched.params.len() <= PARAMS_BY_VALUE;
-        let params = Buffer::from_slice(if by_value { &[] } else { &immediate[..] })?;
-        let rows = Buffer::from_slice(&encoded(t, &launched.rows))?;
-        let columns = Buffer::from_slice(&encoded(t, &launched.columns))?;
-        let weights = Buffer::from_slice(&encoded(t, &launched.weights))?;
-        let totals = Buffer::new(totals)?;
-        let values = Buffer::new(results.saturating_mul(out.size()))?;
-        let indices = Buffer::new(if reduction.finds_columns() {
+        let params = self.upload(if by_value { &[] } else { &immediate[..] })?;
+        let totals = self.buffer(totals)?;
+        let values = self.buffer(results.saturating_mul(out.size()))?;
+        let indices = self.buffer(if reduction.finds_columns() {
             results.saturating_mul(size_of::<u64>())
         } else {
             0
         })?;
 
         let addresses = [
-            &params, &rows, &columns, &weights, &totals, &values, &indices,
+            &params,
+            &launched.rows,
+            &launched.columns,
+            &launched.weights,
+            &totals,
+            &values,
+            &indices,
         ];
         let [
             params,

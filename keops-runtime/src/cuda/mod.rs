@@ -23,11 +23,13 @@ mod absent;
 mod reduce;
 
 #[cfg(not(feature = "cuda"))]
-pub(crate) use absent::Device;
+pub(crate) use absent::{Device, Uploads};
 #[cfg(feature = "cuda")]
-pub use device::Device;
+pub use device::{Buffer, Device};
 #[cfg(feature = "cuda")]
 pub use launch::Launch;
+#[cfg(feature = "cuda")]
+pub(crate) use reduce::Uploads;
 
 use crate::Error;
 

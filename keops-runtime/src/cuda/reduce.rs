@@ -1,16 +1,38 @@
 //! Reductions on a device, from arrays to arrays.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use ndarray::{Array3, ArrayViewMut2};
 
-use super::device::Device;
+use super::device::{Buffer, Device};
 use super::launch::Launch;
 use super::source::{Formula, Reduction, Type};
 use crate::Error;
-use crate::cpu::{Pairing, Problem, hoist_params};
+use crate::cpu::{Pairing, Points, Problem, hoist_params};
 use crate::input::Element;
 use crate::simd::Real;
 
+/// Copies of points on devices, made when they are first needed.
+#[derive(Debug, Default)]
+pub(crate) struct Uploads(Mutex<Vec<(usize, Type, Arc<Buffer>)>>);
+
 impl Device {
+    /// The raw components of points, in the type `C`.
+    fn points<C: Real>(&self, points: &Points<'_>) -> Result<Arc<Buffer>, Error> {
+        let upload = || self.upload(&points.by_point::<C>()).map(Arc::new);
+        let Some(Uploads(copies)) = points.uploads() else {
+            return upload();
+        };
+        let (ordinal, t) = (self.ordinal(), Type::of::<C>());
+        let mut copies = copies.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((.., copy)) = copies.iter().find(|copy| (copy.0, copy.1) == (ordinal, t)) {
+            return Ok(Arc::clone(copy));
+        }
+        let copy = upload()?;
+        copies.push((ordinal, t, Arc::clone(&copy)));
+        Ok(copy)
+    }
+
     /// Computes `count` results of every row and component of a reduction of the terms of `P`, evaluating in `C`; of the elements of a batch
     /// one after the other.
     fn reduce<P: Pairing, C: Real>(
@@ -61,9 +83,9 @@ impl Device {
             out,
             count,
             params: params.iter().map(|value| value.to_f64()).collect(),
-            rows: problem.rows.by_point(),
-            columns: columns.by_point(),
-            weights: weights.by_point(),
+            rows: self.points::<C>(&problem.rows)?,
+            columns: self.points::<C>(&columns)?,
+            weights: self.points::<C>(&weights)?,
             row_count: problem.rows.count(),
             column_count: problem.columns.count(),
         };

@@ -5,19 +5,22 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use keops_solve::__private::cuda::source::{Reduction, Type};
-use keops_solve::__private::cuda::{Device, Launch};
+use keops_solve::__private::cuda::{Buffer, Device, Launch};
 use keops_solve::ndarray::Array2;
 use keops_solve::prelude::*;
+use keops_solve::solve::Precision;
 use keops_tests::compiled::{Compiled, arrays, blocks, check, of_case, reduction};
 use keops_tests::conformance::cases;
 use keops_tests::data::points;
 
 kernel_solve!(Inverse: "Exp(-g*SqDist(x,y))*b", x = Vi(2), y = Vj(2), b = Vj(1), g = Pm(1));
 genred!(Gaussian: "Exp(-g*SqDist(x,y))*b", x = Vi(3), y = Vj(3), b = Vj(1), g = Pm(1), axis = 1);
-genred!(Distances: "Exp(-SqDist(x,y))*b", x = Vi(100), y = Vj(100), b = Vj(1), axis = 1);
+lazy!(GaussianMatrix: "Exp(-g*SqDist(x,y))", x = Vi(3), y = Vj(3), g = Pm(1));
+lazy!(WideMatrix: "Exp(-g*SqDist(x,y))", x = Vi(100), y = Vj(100), g = Pm(1));
 
 type Outcome = Result<String, Box<dyn std::error::Error>>;
 
@@ -72,6 +75,18 @@ fn lasting(compiled: Compiled) -> &'static Compiled {
     Box::leak(Box::new(compiled))
 }
 
+/// Numbers as a kernel of type `t` reads them.
+fn upload(device: &Device, t: Type, values: &[f64]) -> Result<Arc<Buffer>, Error> {
+    let buffer = match t {
+        Type::Single => {
+            let rounded: Vec<f32> = values.iter().map(|&x| x as f32).collect();
+            device.upload(&rounded)
+        }
+        Type::Double => device.upload(values),
+    };
+    buffer.map(Arc::new)
+}
+
 fn conformance(device: &Device) -> Outcome {
     let mut failures = Vec::new();
     for case in cases() {
@@ -84,9 +99,9 @@ fn conformance(device: &Device) -> Outcome {
                 out: t,
                 count: case.k.unwrap_or(1),
                 params: compiled.params(&arrays.params),
-                rows: arrays.rows,
-                columns: arrays.columns,
-                weights: Vec::new(),
+                rows: upload(device, t, &arrays.rows)?,
+                columns: upload(device, t, &arrays.columns)?,
+                weights: upload(device, t, &[])?,
                 row_count: arrays.row_count,
                 column_count: arrays.column_count,
             };
@@ -177,7 +192,7 @@ fn solve(cuda: Backend) -> Outcome {
 fn memory(device: &Device) -> Outcome {
     let compiled = lasting(of_case(&cases()[0]));
     let (rows, columns) = (1_000_000, 1_000_000);
-    let side = |count: usize, raw: usize| vec![0.0; count * raw];
+    let side = |count: usize, raw: usize| upload(device, Type::Single, &vec![0.0; count * raw]);
     let formula = compiled.formula();
     let launch = Launch {
         reduction: Reduction::Smallest,
@@ -186,9 +201,9 @@ fn memory(device: &Device) -> Outcome {
         // 16 bytes for each of as many values of every row: more than any device has.
         count: columns,
         params: Vec::new(),
-        rows: side(rows, formula.row.raw),
-        columns: side(columns, formula.column.raw),
-        weights: Vec::new(),
+        rows: side(rows, formula.row.raw)?,
+        columns: side(columns, formula.column.raw)?,
+        weights: side(0, 0)?,
         row_count: rows,
         column_count: columns,
     };
@@ -199,38 +214,76 @@ fn memory(device: &Device) -> Outcome {
     }
 }
 
-fn speed(cuda: Backend) -> Result<(), Error> {
-    println!("\nbest of five calls, arrays to the device and back included");
-    for n in [10_000, 100_000, 1_000_000] {
-        let (x, b) = (typed(n, 3, 1, |x| x as f32), typed(n, 1, 2, |x| x as f32));
-        report("Gaussian, D = 3, f32", n, || {
-            Gaussian.bind(&x, &x, &b, 3.0).backend(cuda).run()
-        })?;
+fn speed(cuda: Backend) -> Result<(), Box<dyn std::error::Error>> {
+    println!(
+        "\nbest of five products: arrays to the device and back, and with points that stay there"
+    );
+    for n in [1000, 10_000, 100_000, 1_000_000] {
+        let (x, b) = (single(n, 3, 1), single(n, 1, 2));
+        let matrix = GaussianMatrix.bind(&x, &x, 3.0).backend(cuda);
+        product("D = 3, f32", &matrix, &b)?;
     }
     for n in [10_000, 100_000] {
         let (x, b) = (points(n, 3, 1), points(n, 1, 2));
-        report("Gaussian, D = 3, f64", n, || {
-            Gaussian.bind(&x, &x, &b, 3.0).backend(cuda).run()
-        })?;
-        let (x, b) = (typed(n, 100, 1, |x| x as f32), typed(n, 1, 2, |x| x as f32));
-        report("Gaussian, D = 100, f32", n, || {
-            Distances.bind(&x, &x, &b).backend(cuda).run()
-        })?;
+        let matrix = GaussianMatrix.bind(&x, &x, 3.0).backend(cuda);
+        product("D = 3, f64", &matrix, &b)?;
+        let (x, b) = (single(n, 100, 1), single(n, 1, 2));
+        let matrix = WideMatrix.bind(&x, &x, 0.06).backend(cuda);
+        product("D = 100, f32", &matrix, &b)?;
+    }
+    println!("\nbest of three solves: gamma = 0.5 / 0.01^2, alpha = 0.8, eps = 1e-6, D = 3, f32");
+    for n in [100, 1000, 10_000, 100_000, 1_000_000] {
+        let (x, b) = (single(n, 3, 1), single(n, 1, 2));
+        let matrix = GaussianMatrix.bind(&x, &x, 0.5 / 0.01f32.powi(2));
+        let solve = || matrix.rhs(&b).alpha(0.8).solve();
+        let solution = solve()?;
+        let rank = solution.preconditioner.as_ref().map_or(0, |made| made.rank);
+        let best = best_of(3, || solve().map(drop))?;
+        println!(
+            "N = {n}: {:.3} ms, {} iterations, rank {rank}, residual {:.1e}",
+            1e3 * best,
+            solution.iterations,
+            solution.columns[0].rms
+        );
     }
     Ok(())
 }
 
-fn report<T>(what: &str, n: usize, run: impl Fn() -> Result<T, Error>) -> Result<(), Error> {
+fn single(rows: usize, columns: usize, seed: u64) -> Array2<f32> {
+    typed(rows, columns, seed, |x| x as f32)
+}
+
+/// The least duration of so many calls, in seconds.
+fn best_of<E>(times: usize, mut run: impl FnMut() -> Result<(), E>) -> Result<f64, E> {
     let mut best = f64::INFINITY;
-    for _ in 0..5 {
+    for _ in 0..times {
         let start = Instant::now();
         run()?;
         best = best.min(start.elapsed().as_secs_f64());
     }
-    let pairs = (n as f64).powi(2) / best * 1e-9;
+    Ok(best)
+}
+
+fn product<T: Element>(
+    what: &str,
+    matrix: &impl SymbolicMatrix<T>,
+    b: &Array2<T>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let n = b.nrows();
+    matrix.dot(b)?;
+    let whole = best_of(5, || matrix.dot(b).map(drop))?;
+    let operator = matrix.operator()?;
+    let (b, mut out) = (b.map(|&b| b.to_f64()), Array2::zeros(b.dim()));
+    let mut kept = || operator.apply(Precision::Working, b.view(), out.view_mut());
+    kept().map_err(|error| error.to_string())?;
+    let kept = best_of(5, kept).map_err(|error| error.to_string())?;
+    let rate = |seconds: f64| (n as f64).powi(2) / seconds * 1e-9;
     println!(
-        "{what}, N = M = {n}: {:.3} ms, {pairs:.1} pairs per nanosecond",
-        1e3 * best
+        "{what}, N = {n}: {:.3} ms, {:.1} Gpair/s; kept {:.3} ms, {:.1} Gpair/s",
+        1e3 * whole,
+        rate(whole),
+        1e3 * kept,
+        rate(kept)
     );
     Ok(())
 }
