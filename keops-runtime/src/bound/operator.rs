@@ -210,6 +210,14 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> Entries
         entry_cost::<T, K>()
     }
 
+    fn speedup(&self) -> f64 {
+        if self.hardware.has_device::<O::Pairing<K>>(&self.problem) {
+            DEVICE_SPEEDUP
+        } else {
+            1.0
+        }
+    }
+
     fn density(&self) -> f64 {
         match &self.problem.pattern {
             None => 1.0,
@@ -217,6 +225,10 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> Entries
         }
     }
 }
+
+/// How many times as fast as the processor beside it a device is taken to be: an H100 has been seen to compute 2400 pairs of a Gaussian kernel
+/// in a nanosecond, 16 cores some 50.
+const DEVICE_SPEEDUP: f64 = 50.0;
 
 /// What an entry costs in working precision, as [`Entries::cost`] counts.
 pub(super) fn entry_cost<T: Element, K: Kernel>() -> f64 {

@@ -103,6 +103,12 @@ pub trait Entries: Sync {
         1.0
     }
 
+    /// How many times as fast as [`Entries::compute_rows`] a product computes its entries: 1 (the default) where both run on the same
+    /// processor, more where products run on a device. The faster they are, the less a preconditioner may cost.
+    fn speedup(&self) -> f64 {
+        1.0
+    }
+
     /// The part of the entries that are computed: 1 (the default) for a dense matrix, less for a block-sparse one.
     fn density(&self) -> f64 {
         1.0

@@ -26,6 +26,8 @@ pub(super) struct Model {
     pub(super) columns: usize,
     /// [`Entries::cost`](super::super::operator::Entries::cost).
     pub(super) entry: f64,
+    /// [`Entries::speedup`](super::super::operator::Entries::speedup).
+    pub(super) speedup: f64,
     /// [`Entries::density`](super::super::operator::Entries::density).
     pub(super) density: f64,
     /// The multiple of the identity.
@@ -78,7 +80,7 @@ impl Model {
     pub(super) fn remaining(&self, residual: &Residual) -> f64 {
         let (n, rank) = (self.n as f64, residual.rank as f64);
         let columns = self.columns as f64;
-        let product = START + self.density * n * n * (self.entry + columns);
+        let product = START + self.density * n * n * (self.entry + columns) / self.speedup;
         let application = 2.0 * n * rank * READ.max(2.0 * columns);
         let inverse = MULTIPLY * rank * rank * (n / 2.0 + rank / 6.0);
         inverse + self.iterations(residual.norm()) * (product + application)
@@ -115,6 +117,7 @@ mod tests {
         n: 5000,
         columns: 1,
         entry: 8.0,
+        speedup: 1.0,
         density: 1.0,
         alpha: 0.01,
         reduction: 1e6,
@@ -128,6 +131,23 @@ mod tests {
             let predicted = MODEL.iterations(0.01 * (ratio - 1.0));
             assert!((predicted / seen).ln().abs() < 0.5, "{predicted} {seen}");
         }
+    }
+
+    /// What pays where products are slow does not where a device has them done in no time.
+    #[test]
+    fn fast_products_need_no_preconditioner() {
+        let residual = Residual {
+            rank: 10,
+            trace: 5000.0,
+            largest: 1.0,
+            concentration: 0.05,
+        };
+        assert!(MODEL.pays(&residual, 0.98, 10, 5000));
+        let fast = Model {
+            speedup: 1e6,
+            ..MODEL
+        };
+        assert!(!fast.pays(&residual, 0.98, 10, 5000));
     }
 
     #[test]

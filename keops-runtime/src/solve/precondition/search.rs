@@ -70,6 +70,7 @@ fn auto(
         n,
         columns: request.columns,
         entry: entries.cost(),
+        speedup: entries.speedup().max(1.0),
         density: entries.density(),
         alpha: request.alpha.max(LEAST_ALPHA * trace),
         reduction: request.reduction,
