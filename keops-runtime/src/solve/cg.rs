@@ -23,7 +23,7 @@
 //!
 //! - when the recursion believes that the column has converged: nothing else makes a column converged;
 //! - when the recursion has gained a factor of `4 sqrt(u)` (1e-3 in single precision, 4e-8 in double) since the last
-//!   check, half of the digits that it can gain before drift has eaten them;
+//!   check, half of the digits that it can gain before drift has eaten them, unless `4 u |A| |a|` is far below the tolerance;
 //! - in working precision, when the recursion has not halved its residual in 128 iterations;
 //! - when the recursion breaks down because a product `p'Ap` is lost in rounding errors.
 //!
@@ -57,12 +57,10 @@ use super::error_bound::ErrorBound;
 use super::operator::{LinearOperator, OperatorError, Precision};
 use super::options::{IterationState, Precondition, Preconditioner, SolveOptions};
 use super::precondition::{Found, Jacobi, LowRank, Request};
-use super::product::{Matrix, norms};
+use super::product::{DOUBLE_ROUNDOFF, Matrix, norms};
 use super::report::{Failure, Part, PreconditionerReport, Products};
 use super::system::{Distance, Outcome, State, System};
 use directions::Directions;
-
-const DOUBLE_ROUNDOFF: f64 = f64::EPSILON / 2.0;
 
 /// The state of a solve. All blocks have one column for each system in `systems`, in that order.
 pub(super) struct Cg<'a> {
@@ -88,6 +86,8 @@ pub(super) struct Cg<'a> {
     best: Block,
     /// The iterates of smallest true distance.
     proven: Block,
+    /// Their residuals.
+    proven_residual: Block,
     /// The largest `|Ap| / |p|` so far, for what rounding errors are proportional to.
     scale: f64,
     iteration: usize,
@@ -137,6 +137,7 @@ impl<'a> Cg<'a> {
             error_bound: ErrorBound::default(),
             best: zeros(),
             proven: zeros(),
+            proven_residual: b.clone(),
             scale: 0.0,
             iteration: 0,
             started,
@@ -188,6 +189,9 @@ impl<'a> Cg<'a> {
             system.begin(Distance::plain(residual, self.matrix.alpha));
         }
         self.proven.data_mut().copy_from_slice(self.x.data());
+        self.proven_residual
+            .data_mut()
+            .copy_from_slice(self.r.data());
         self.best.data_mut().copy_from_slice(self.x.data());
         Ok(())
     }

@@ -160,7 +160,7 @@ fn solve_in_double<'a>(
     let outcomes: Vec<Outcome> = cg.outcomes.into_iter().flatten().collect();
     let values_f64 = scales.to_user((n, columns), &outcomes)?;
     let values = values_f64.mapv(round);
-    let rounded = rounded_norms(&mut cg.matrix, &b, &scales, &values, &values_f64, &outcomes);
+    let rounded = rounded_norms(&mut cg.matrix, &scales, &values, &values_f64, &outcomes);
     let rms = |norm: f64, unit: f64| norm / (rows.max(1) as f64).sqrt() * unit;
     let reports = (0..width).map(|c| ColumnReport {
         iterations: outcomes[c].iterations,
@@ -293,10 +293,10 @@ impl Scales {
     }
 }
 
-/// The norms of the residuals of the solution as rounded to the element type.
+/// The norms of the residuals of the solution as rounded to the element type: rounding by `d` makes `r` of them `r - A d`, of which the product
+/// is small, so that working precision is enough for it.
 fn rounded_norms(
     matrix: &mut Matrix<'_>,
-    b: &Block,
     scales: &Scales,
     values: &Array2<f64>,
     values_f64: &Array2<f64>,
@@ -308,9 +308,14 @@ fn rounded_norms(
             .map(|outcome| outcome.distance.residual)
             .collect();
     }
-    let all: Vec<_> = (0..outcomes.len()).collect();
-    match matrix.residuals(b, &scales.to_units(values.view()), &all) {
-        Ok(residuals) => norms(&residuals),
-        Err(_) => vec![f64::NAN; outcomes.len()],
+    let width = outcomes.len();
+    let rounding = scales.to_units((values - values_f64).view());
+    let mut residual = rounding.clone();
+    if matrix.apply_working(&rounding, &mut residual).is_err() {
+        return vec![f64::NAN; width];
     }
+    for (k, entry) in residual.data_mut().iter_mut().enumerate() {
+        *entry = outcomes[k % width].residual[k / width] - *entry;
+    }
+    norms(&residual)
 }

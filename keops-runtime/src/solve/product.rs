@@ -6,6 +6,9 @@ use super::block::{Block, column_sums};
 use super::operator::{LinearOperator, OperatorError, Precision};
 use super::report::Products;
 
+/// The unit roundoff of double precision.
+pub(super) const DOUBLE_ROUNDOFF: f64 = f64::EPSILON / 2.0;
+
 /// The matrix `alpha Id + K`, which counts its uses.
 pub(super) struct Matrix<'a> {
     pub(super) operator: &'a dyn LinearOperator,
@@ -35,6 +38,21 @@ impl Matrix<'_> {
             alpha * v + kv
         });
         Ok(())
+    }
+
+    /// [`Matrix::apply`] in the working precision, which is double precision for some operators.
+    pub(super) fn apply_working(
+        &mut self,
+        v: &Block,
+        out: &mut Block,
+    ) -> Result<(), OperatorError> {
+        let double = self.operator.working_roundoff() <= DOUBLE_ROUNDOFF;
+        let precision = if double {
+            Precision::Double
+        } else {
+            Precision::Working
+        };
+        self.apply(precision, v, out)
     }
 
     /// `b - A x` in double precision, for the columns of `b` and `x` that `columns` names.

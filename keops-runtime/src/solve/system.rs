@@ -56,6 +56,9 @@ pub(super) enum Criterion {
     Error,
 }
 
+/// The part of the tolerance below which a drift is not looked at before the end.
+const NEGLIGIBLE: f64 = 0.1;
+
 /// One linear system, in units in which its right-hand side is of size 1.
 #[derive(Debug)]
 pub(super) struct System {
@@ -163,12 +166,19 @@ impl System {
         best
     }
 
-    /// Whether it is time for a check, at the latest when the distance has been reduced to `gain` times that of the
-    /// last one, or, in working precision, has not been halved for long.
-    pub(super) fn is_due(&self, gain: f64, precision: Precision) -> bool {
+    /// Whether it is time for a check: when the recursion believes to be done, when in working precision the distance has not been halved
+    /// for long, or when it has been reduced to `gain` times that of the last check and the `drift` to be expected until the end matters.
+    pub(super) fn is_due(
+        &self,
+        gain: f64,
+        precision: Precision,
+        drift: impl FnOnce() -> Distance,
+    ) -> bool {
         let stalled = precision == Precision::Working && self.idle >= PATIENCE;
         let measure = self.measure(self.now);
-        stalled || measure <= self.target || measure <= gain * self.checked
+        stalled
+            || measure <= self.target
+            || measure <= gain * self.checked && self.measure(drift()) > NEGLIGIBLE * self.tolerance
     }
 
     /// Whether a true distance is the smallest so far.
@@ -232,6 +242,8 @@ pub(super) struct Outcome {
     pub(super) values: Vec<f64>,
     /// Its true distance from the solution.
     pub(super) distance: Distance,
+    /// Its true residual.
+    pub(super) residual: Vec<f64>,
     pub(super) iterations: usize,
     pub(super) converged: bool,
 }

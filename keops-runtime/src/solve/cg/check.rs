@@ -2,7 +2,7 @@
 
 use ndarray::Axis;
 
-use super::super::block::column_sums;
+use super::super::block::{Block, column_sums};
 use super::super::operator::Precision;
 use super::super::report::{Failure, Part};
 use super::super::system::{Distance, Outcome, State};
@@ -21,7 +21,10 @@ impl Cg<'_> {
         let gain = (4.0 * roundoff.sqrt()).min(0.1);
         let active = |&c: &usize| self.systems[c].state == State::Active;
         let active: Vec<_> = (0..self.systems.len()).filter(active).collect();
-        let due = |&c: &usize| broken || self.systems[c].is_due(gain, self.precision);
+        let due = |&c: &usize| {
+            let drift = || self.expected_drift(c, roundoff);
+            broken || self.systems[c].is_due(gain, self.precision, drift)
+        };
         let due: Vec<_> = active.into_iter().filter(due).collect();
         if due.is_empty() {
             return Ok(());
@@ -35,7 +38,8 @@ impl Cg<'_> {
         }
         let distances = self.true_distances(&truth)?;
         let (precision, alpha) = (self.precision, self.matrix.alpha);
-        for (&c, (mut distance, [drift])) in due.iter().zip(distances.into_iter().zip(drifts)) {
+        let distances = distances.into_iter().zip(drifts);
+        for (k, (&c, (mut distance, [drift]))) in due.iter().zip(distances).enumerate() {
             let system = &mut self.systems[c];
             let drift = Distance::plain(drift.sqrt(), alpha);
             // The error is that of the recursion, but for what the residuals differ in.
@@ -44,23 +48,37 @@ impl Cg<'_> {
             }
             if system.improves(distance) {
                 self.proven.copy_column(c, &self.x, c);
+                self.proven_residual.copy_column(c, &truth, k);
             }
             if system.conclude(distance, drift, broken, precision) {
                 self.precision = Precision::Double;
             }
         }
         if self.systems.iter().any(|system| system.restart) {
-            self.restart()?;
+            self.restart(&due, &truth)?;
         }
         Ok(())
     }
 
-    /// Starts the recursion afresh from the true residuals of all systems in work.
-    fn restart(&mut self) -> Result<(), Failure> {
+    /// How far the residual of the recursion may be from the true one of the present iterate: by a few times `u |A| |x|`.
+    fn expected_drift(&self, c: usize, roundoff: f64) -> Distance {
+        let square: f64 = self.x.column(c).map(|x| x * x).sum();
+        let drift = 4.0 * roundoff * self.scale * square.sqrt();
+        Distance::plain(drift, self.matrix.alpha)
+    }
+
+    /// Starts the recursion afresh from the true residuals of all systems in work, of which those of `known` have just been computed.
+    fn restart(&mut self, known: &[usize], residuals: &Block) -> Result<(), Failure> {
         let active = |&c: &usize| self.systems[c].state == State::Active;
         let active: Vec<_> = (0..self.systems.len()).filter(active).collect();
-        let truth = self.matrix.residuals(&self.b, &self.x, &active);
-        let truth = truth.map_err(|error| self.failed(Part::Operator, error))?;
+        let places = active.iter().map(|c| known.iter().position(|k| k == c));
+        let truth = match places.collect::<Option<Vec<_>>>() {
+            Some(places) => residuals.select_columns(&places),
+            None => {
+                let truth = self.matrix.residuals(&self.b, &self.x, &active);
+                truth.map_err(|error| self.failed(Part::Operator, error))?
+            }
+        };
         let distances = self.true_distances(&truth)?;
         for (k, (&c, distance)) in active.iter().zip(distances).enumerate() {
             if !distance.residual.is_finite() {
@@ -69,6 +87,7 @@ impl Cg<'_> {
             let system = &mut self.systems[c];
             if system.improves(distance) {
                 self.proven.copy_column(c, &self.x, c);
+                self.proven_residual.copy_column(c, &truth, k);
             }
             system.resume(distance);
             self.r.copy_column(c, &truth, k);
@@ -89,6 +108,7 @@ impl Cg<'_> {
                 *outcome = Some(Outcome {
                     values: self.proven.column(c).collect(),
                     distance: system.proven,
+                    residual: self.proven_residual.column(c).collect(),
                     iterations: self.history[system.index].len().saturating_sub(1),
                     converged: system.state == State::Converged,
                 });
@@ -121,9 +141,10 @@ impl Cg<'_> {
             z,
             best,
             proven,
+            proven_residual,
             ..
         } = self;
-        for block in [b, x, r, best, proven] {
+        for block in [b, x, r, best, proven, proven_residual] {
             block.retain_columns(&keep);
         }
         if z.width() == keep.len() {
@@ -144,11 +165,14 @@ impl Cg<'_> {
         let active: Vec<_> = (0..self.systems.len()).filter(active).collect();
         // An operator that has failed may fail again; then the iterates of the last check stand.
         let truth = self.matrix.residuals(&self.b, &self.best, &active);
-        let distances = truth.map(|truth| self.true_distances(&truth).unwrap_or_default());
-        for (&c, distance) in active.iter().zip(distances.unwrap_or_default()) {
-            if self.systems[c].improves(distance) {
-                self.systems[c].proven = distance;
-                self.proven.copy_column(c, &self.best, c);
+        if let Ok(truth) = truth {
+            let distances = self.true_distances(&truth).unwrap_or_default();
+            for (k, (&c, distance)) in active.iter().zip(distances).enumerate() {
+                if self.systems[c].improves(distance) {
+                    self.systems[c].proven = distance;
+                    self.proven.copy_column(c, &self.best, c);
+                    self.proven_residual.copy_column(c, &truth, k);
+                }
             }
         }
         for c in active {
