@@ -23,7 +23,7 @@
 //!
 //! - when the recursion believes that the column has converged: nothing else makes a column converged;
 //! - when the recursion has gained a factor of `4 sqrt(u)` (1e-3 in single precision, 4e-8 in double) since the last
-//!   check, half of the digits that it can gain before drift has eaten them, unless `4 u |A| |a|` is far below the tolerance;
+//!   check, half of the digits that it can gain before drift has eaten them, unless `u |A| |a|` is far below the tolerance;
 //! - in working precision, when the recursion has not halved its residual in 128 iterations;
 //! - when the recursion breaks down because a product `p'Ap` is lost in rounding errors.
 //!

@@ -60,10 +60,10 @@ impl Cg<'_> {
         Ok(())
     }
 
-    /// How far the residual of the recursion may be from the true one of the present iterate: by a few times `u |A| |x|`.
+    /// How far the residual of the recursion may be from the true one of the present iterate: by `u |A| |x|`, seldom more.
     fn expected_drift(&self, c: usize, roundoff: f64) -> Distance {
         let square: f64 = self.x.column(c).map(|x| x * x).sum();
-        let drift = 4.0 * roundoff * self.scale * square.sqrt();
+        let drift = roundoff * self.scale * square.sqrt();
         Distance::plain(drift, self.matrix.alpha)
     }
 
