@@ -183,3 +183,74 @@ fn large_reductions_agree_with_the_interpreter() {
         }
     }
 }
+
+/// 2^x of kernels in double precision, which is their own, to two units in the last place, and at its ends.
+#[test]
+fn powers_of_two_are_those_of_the_mathematical_library() {
+    let Some(compiler) = compiler() else {
+        return;
+    };
+    let alias = |name: &str, category| Alias {
+        name: name.into(),
+        category,
+        dim: 1,
+    };
+    let aliases = [alias("x", Category::I), alias("y", Category::J)];
+    let mut x: Vec<f64> = points(5000, 1, 7)
+        .iter()
+        .map(|x| 2100.0 * x - 1060.0)
+        .collect();
+    x.extend(points(5000, 1, 8).iter().map(|x| 2.0 * x - 1.0));
+    let ends = [
+        0.0,
+        -0.0,
+        1e-300,
+        0.5,
+        -0.5,
+        1.0 / 32.0,
+        -1022.0,
+        -1021.99,
+        -1022.01,
+        -1500.0,
+        -1e300,
+        1023.0,
+        1023.999,
+        1024.0,
+        1e300,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::NAN,
+        -f64::NAN,
+    ];
+    x.extend(ends);
+    let job = Job {
+        name: "powers".into(),
+        compiled: Compiled::new("Exp2(x + y)", None, &aliases, 1),
+        reduction: Reduction::Sum(blocks(Type::Double)),
+        t: Type::Double,
+        launches: vec![Launch {
+            arrays: Arrays {
+                params: Vec::new(),
+                row_count: x.len(),
+                rows: x.clone(),
+                columns: vec![0.0],
+                column_count: 1,
+            },
+            weights: Vec::new(),
+            part: 1 << 40,
+            wanted: 1,
+        }],
+    };
+    let outcomes = run(&compiler, "powers", &[job]);
+    for (x, found) in x.iter().zip(&outcomes[0][0].values) {
+        let expected = x.exp2();
+        // Subnormal numbers are flushed to zero.
+        let right = if expected < f64::MIN_POSITIVE {
+            *found == 0.0 || (found / f64::MIN_POSITIVE - 1.0).abs() < 1e-10
+        } else {
+            (found / expected - 1.0).abs() <= 2.0 * f64::EPSILON
+        };
+        let same = expected.is_nan() && found.is_nan() || expected == *found;
+        assert!(right || same, "2^{x:?} is {expected:e}, not {found:e}");
+    }
+}

@@ -33,6 +33,22 @@ inline double __longlong_as_double(long long bits) {
     memcpy(&x, &bits, sizeof x);
     return x;
 }
+inline uint64_t bits_of(double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof x);
+    return bits;
+}
+inline int __double2loint(double x) { return (int)(uint32_t)bits_of(x); }
+inline int __double2hiint(double x) { return (int)(uint32_t)(bits_of(x) >> 32); }
+inline double __hiloint2double(int high, int low) {
+    return __longlong_as_double((long long)((uint64_t)(uint32_t)high << 32 | (uint32_t)low));
+}
+// a + b, rounded down.
+inline double __dadd_rd(double a, double b) {
+    double sum = a + b, other = sum - a;
+    double error = (a - (sum - other)) + (b - other);
+    return error < 0.0 ? nextafter(sum, -INFINITY) : sum;
+}
 inline float rsqrt(float x) { return 1.0f / sqrtf(x); }
 inline double rsqrt(double x) { return 1.0 / sqrt(x); }
 

@@ -55,6 +55,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) keops_reduce(
     Slot* totals, Out* values, Size* indices
 ) {
     __shared__ __align__(16) T tile[TILE * STRIDE];
+    if (sizeof(T) == sizeof(double)) copy_powers();
     const T* p = params.values;
     const Size first_row = (Size)blockIdx.x * (THREADS * ROWS) + threadIdx.x;
     Slot* part = totals + blockIdx.y * row_count * State::SLOTS * kept;
