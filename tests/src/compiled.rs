@@ -91,6 +91,7 @@ impl Compiled {
             components: self.program.dim,
             weights: self.weights,
             live: emit::live(&self.program.pair),
+            cost: self.program.pair.cost() + self.weights,
         }
     }
 

@@ -160,6 +160,7 @@ impl<'a> BatchCall<'a> {
                 elements: extents.elements,
                 visit: Arc::new(visit),
             }),
+            symmetric: false,
         })
     }
 }

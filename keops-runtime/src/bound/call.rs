@@ -107,6 +107,7 @@ impl<'a> Call<'a> {
             formula: self.signature.formula,
             pattern,
             batch: None,
+            symmetric: false,
         }
     }
 

@@ -435,7 +435,9 @@ pub(crate) fn symmetric_product<P: Pairing, C: Real, V: Element, T: Element, con
     let summation = Summation::new::<C>(options);
     let pays = problem.rows.count() >= FEWEST_MIRRORED && !hardware.has_device::<P>(problem);
     if !pays || !summation.is_blocks() || problem.pattern.is_some() {
-        return product::<P, C, V, T, W>(hardware, options, problem, weights, out);
+        let mut problem = problem.reborrow();
+        problem.symmetric = problem.pattern.is_none();
+        return product::<P, C, V, T, W>(hardware, options, &problem, weights, out);
     }
     let isa = hardware.isa;
     if const { W > 0 } {

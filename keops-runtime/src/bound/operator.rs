@@ -63,6 +63,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'
     pub(super) fn new(call: &Call<'a>, options: &CallOptions) -> Result<Self, Error> {
         square(call.sizes()?)?;
         let mut problem = call.problem::<O>(options)?;
+        problem.symmetric = const { is_symmetric::<K>() } && problem.pattern.is_none();
         problem.rows.keep_on_devices();
         problem.columns.keep_on_devices();
         Ok(Self {
@@ -155,6 +156,7 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'_, T
         let problem = Problem {
             columns: chosen.points(),
             pattern,
+            symmetric: false,
             ..self.problem.reborrow()
         };
         let unit = Array2::eye(rows.len());

@@ -4,7 +4,8 @@ use super::matrix::FEWEST_MIRRORED;
 use super::operation::filled;
 use super::{Axis, Call, Orientation};
 use crate::Error;
-use crate::cpu::mirrored;
+use crate::cpu::{Weighted, mirrored};
+use crate::cuda::source::{Adding, Reduction, Type};
 use crate::input::{Argument, Element};
 use crate::kernel::Kernel;
 use crate::options::{CallOptions, Hardware};
@@ -43,18 +44,26 @@ impl<T: Element> SymmetricSum<'_, T> {
             && self.options.ranges.is_none()
             && call.has_same_points::<K>();
         // The kernel is symmetric, so that the orientation makes no difference.
-        let problem = call.problem::<Axis<1>>(self.options)?;
+        let mut problem = call.problem::<Axis<1>>(self.options)?;
         type Terms<K> = <Axis<1> as Orientation>::Pairing<K>;
-        if !applies || self.hardware.has_device::<Terms<K>>(&problem) {
-            return Ok(None);
-        }
         let Argument::Points(weights) = &self.call.arguments[unknown] else {
             return Ok(None);
         };
+        if !applies {
+            return Ok(None);
+        }
         let mut out = filled(Ix2(sizes.i, W), T::from_f64(0.0))?;
-        let mut problem = problem;
-        problem.rows.push(weights.view(), W);
+        problem.symmetric = true;
         problem.columns.push(weights.view(), W);
+        let adding = Adding::new(self.options, Type::of::<T::Compute>());
+        let done = self.hardware.on_device::<Terms<K>>(&problem, |device| {
+            let sum = Reduction::Sum(adding);
+            device.rows::<Weighted<Terms<K>, W>, T::Compute, T>(&problem, sum, out.view_mut())
+        })?;
+        if done {
+            return Ok(Some(out));
+        }
+        problem.rows.push(weights.view(), W);
         let totals = mirrored::<Terms<K>, T::Compute, W>(self.hardware.isa, &problem, summation);
         T::round_rows(&totals, W, out.view_mut());
         Ok(Some(out))

@@ -55,6 +55,8 @@ pub struct Problem<'a> {
     pub(crate) pattern: Option<Arc<Pattern>>,
     /// For a batch, its elements; then the points above are only counted.
     pub(crate) batch: Option<Batch<'a>>,
+    /// Whether the kernel is scalar and the same when i and j are exchanged, and both sides have the same points, all of which are paired.
+    pub(crate) symmetric: bool,
 }
 
 /// Problems of the same sizes and pattern, whose rows stand one behind the other in the result.
@@ -95,6 +97,7 @@ impl Problem<'_> {
             formula: self.formula,
             pattern: self.pattern.clone(),
             batch: self.batch.as_ref().map(Batch::reborrow),
+            symmetric: self.symmetric,
         }
     }
 

@@ -29,6 +29,10 @@ impl Device {
         ))
     }
 
+    #[expect(
+        clippy::extra_unused_type_parameters,
+        reason = "the signature of the device that is there"
+    )]
     pub(crate) fn rows<P: Pairing, C: Real, T: Element>(
         &self,
         _: &Problem<'_>,

@@ -176,15 +176,15 @@ impl Device {
         let key = format!("{}\n{source}", compiler.circumstances(architecture));
         let cache = Cache::new();
         let kept = cache.read(&key);
-        if let Some(module) = kept.and_then(|cubin| Self::link(&cubin).ok()) {
+        if let Some(module) = kept.and_then(|cubin| Self::link(&cubin, *reduction).ok()) {
             return Ok(module);
         }
         let binary = compiler.compile(&source, architecture, &[])?;
         cache.write(&key, &binary.cubin);
-        Self::link(&binary.cubin)
+        Self::link(&binary.cubin, *reduction)
     }
 
-    fn link(cubin: &[u8]) -> Result<Module, Error> {
+    fn link(cubin: &[u8], reduction: Reduction) -> Result<Module, Error> {
         // SAFETY: the image is one that the compiler made, whole; the module is never unloaded.
         let module = unsafe { result::module::load_data(cubin.as_ptr().cast::<c_void>()) }
             .map_err(|error| failed("loading a kernel", error))?;
@@ -193,9 +193,10 @@ impl Device {
             unsafe { result::module::get_function(module, name.to_owned()) }
                 .map_err(|error| failed("a kernel's function", error))
         };
+        let [reduce, merge] = reduction.kernels();
         Ok(Module {
-            reduce: function(c"keops_reduce")?,
-            merge: function(c"keops_merge")?,
+            reduce: function(reduce)?,
+            merge: function(merge)?,
         })
     }
 }

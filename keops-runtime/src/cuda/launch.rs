@@ -12,13 +12,13 @@ use super::unavailable;
 use crate::Error;
 
 /// Blocks for each multiprocessor that are enough to keep it busy.
-const BLOCKS: usize = 16;
+pub(super) const BLOCKS: usize = 16;
 /// A part has at least this many columns, so that merging is little work beside it.
 const SHORTEST_PART: usize = 512;
 /// The same for the smallest values, of which every part begins with none.
 const SHORTEST_SEARCH: usize = 8192;
 /// Totals of several parts take at most this many bytes.
-const TOTAL_BYTES: usize = 256 << 20;
+pub(super) const TOTAL_BYTES: usize = 256 << 20;
 /// A grid has at most this many parts.
 const MOST_PARTS: usize = 65_535;
 
@@ -59,7 +59,7 @@ fn encoded(t: Type, values: &[f64]) -> Vec<u8> {
 }
 
 /// Numbers that the device has computed.
-fn decoded(t: Type, bytes: &[u8]) -> Vec<f64> {
+pub(super) fn decoded(t: Type, bytes: &[u8]) -> Vec<f64> {
     let single = |bytes: &[u8; 4]| f64::from(f32::from_ne_bytes(*bytes));
     match t {
         Type::Single => bytes.as_chunks::<4>().0.iter().map(single).collect(),
@@ -70,6 +70,23 @@ fn decoded(t: Type, bytes: &[u8]) -> Vec<f64> {
             .copied()
             .map(f64::from_ne_bytes)
             .collect(),
+    }
+}
+
+/// The features of the parameters as kernels take them: themselves if they are few, or else where they are.
+pub(super) struct Parameters {
+    values: Vec<u8>,
+    /// Where they are, if they are many.
+    memory: Option<(Buffer, u64)>,
+}
+
+impl Parameters {
+    /// What the driver reads.
+    pub(super) fn argument(&self) -> *mut c_void {
+        match &self.memory {
+            None => self.values.as_ptr().cast::<c_void>().cast_mut(),
+            Some((_, address)) => argument(address),
+        }
     }
 }
 
@@ -94,6 +111,21 @@ impl Parts {
 }
 
 impl Device {
+    /// The parameters of a launch.
+    pub(super) fn parameters(&self, launched: &Launch) -> Result<Parameters, Error> {
+        let mut values = encoded(launched.t, &launched.params);
+        if launched.params.len() <= PARAMS_BY_VALUE {
+            // At least one number: so many bytes the driver reads.
+            values.resize(values.len().max(launched.t.size()), 0);
+            let memory = None;
+            return Ok(Parameters { values, memory });
+        }
+        let buffer = self.upload(&values)?;
+        let address = buffer.address();
+        let memory = Some((buffer, address));
+        Ok(Parameters { values, memory })
+    }
+
     /// Computes a reduction: the results by row, then by number, then by component, and their columns if the reduction finds them.
     ///
     /// # Errors
@@ -151,11 +183,7 @@ impl Device {
             0
         };
 
-        // By value, at least one number: so many bytes the driver reads.
-        let mut immediate = encoded(t, &launched.params);
-        immediate.resize(immediate.len().max(t.size()), 0);
-        let by_value = launched.params.len() <= PARAMS_BY_VALUE;
-        let params = self.upload(if by_value { &[] } else { &immediate[..] })?;
+        let params = self.parameters(launched)?;
         let totals = self.buffer(totals)?;
         let values = self.buffer(results.saturating_mul(out.size()))?;
         let indices = self.buffer(if reduction.finds_columns() {
@@ -165,7 +193,6 @@ impl Device {
         })?;
 
         let addresses = [
-            &params,
             &launched.rows,
             &launched.columns,
             &launched.weights,
@@ -173,15 +200,8 @@ impl Device {
             &values,
             &indices,
         ];
-        let [
-            params,
-            rows,
-            columns,
-            weights,
-            totals,
-            value_address,
-            index_address,
-        ] = addresses.map(Buffer::address);
+        let [rows, columns, weights, totals, value_address, index_address] =
+            addresses.map(Buffer::address);
         let merge_blocks = row_count.div_ceil(THREADS);
         let [
             row_count,
@@ -199,16 +219,11 @@ impl Device {
             count,
         ]
         .map(|n| n as u64);
-        let params = if by_value {
-            immediate.as_mut_ptr().cast::<c_void>()
-        } else {
-            argument(&params)
-        };
         launch(
             module.reduce,
             (blocks, parts.count),
             &mut [
-                params,
+                params.argument(),
                 argument(&rows),
                 argument(&columns),
                 argument(&weights),
@@ -250,7 +265,7 @@ impl Device {
 }
 
 /// A vector on the host.
-fn filled<T: Copy>(length: usize, value: T) -> Result<Vec<T>, Error> {
+pub(super) fn filled<T: Copy>(length: usize, value: T) -> Result<Vec<T>, Error> {
     let mut values = Vec::new();
     values.try_reserve_exact(length).map_err(|_| Error::Shape {
         name: "the result".into(),
@@ -262,12 +277,12 @@ fn filled<T: Copy>(length: usize, value: T) -> Result<Vec<T>, Error> {
 }
 
 /// Where the driver reads an argument.
-fn argument<T>(value: &T) -> *mut c_void {
+pub(super) fn argument<T>(value: &T) -> *mut c_void {
     ptr::from_ref(value).cast::<c_void>().cast_mut()
 }
 
 /// Launches a kernel with one-dimensional blocks of [`THREADS`] on the default stream of the current device.
-fn launch(
+pub(super) fn launch(
     function: cudarc::driver::sys::CUfunction,
     (blocks, parts): (usize, usize),
     arguments: &mut [*mut c_void],

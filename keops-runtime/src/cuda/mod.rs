@@ -15,6 +15,8 @@ pub mod compile;
 mod device;
 #[cfg(feature = "cuda")]
 mod launch;
+#[cfg(feature = "cuda")]
+mod mirror;
 pub mod source;
 
 #[cfg(not(feature = "cuda"))]

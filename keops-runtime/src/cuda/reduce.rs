@@ -6,7 +6,7 @@ use ndarray::{Array3, ArrayViewMut2};
 
 use super::device::{Buffer, Device};
 use super::launch::Launch;
-use super::source::{Formula, Reduction, Type};
+use super::source::{Formula, Reduction, Scheme, Type};
 use crate::Error;
 use crate::cpu::{Pairing, Points, Problem, hoist_params};
 use crate::input::Element;
@@ -77,7 +77,7 @@ impl Device {
             problem.rows.components(),
             columns.components(),
         );
-        let launch = Launch {
+        let mut launch = Launch {
             reduction,
             t: Type::of::<C>(),
             out,
@@ -89,6 +89,17 @@ impl Device {
             row_count: problem.rows.count(),
             column_count: problem.columns.count(),
         };
+        if let (true, Reduction::Sum(adding)) = (problem.symmetric, reduction)
+            && adding.scheme == Scheme::Blocks
+        {
+            launch.reduction = Reduction::Mirrored(adding);
+            // Totals are merged in several steps.
+            launch.out = Type::Double;
+            if self.mirrors(&formula, &launch) {
+                return Ok((self.run_mirrored(&formula, &launch)?, Vec::new()));
+            }
+            (launch.reduction, launch.out) = (reduction, out);
+        }
         self.run(&formula, &launch)
     }
 

@@ -4,6 +4,7 @@
 //! The formula comes from the macro as text; everything else stands in `kernels/`. What is known while the source is assembled
 //! is a constant of it, so that the compiler of CUDA unrolls loops and holds arrays in registers.
 
+use core::ffi::CStr;
 use core::fmt::Write as _;
 
 use crate::cpu::Pairing;
@@ -22,6 +23,9 @@ const TILE_BYTES: usize = 16 << 10;
 const SHARED_BYTES: usize = 48 << 10;
 /// Registers of 32 bits that the rows of a thread and its temporaries may take together.
 const REGISTERS: usize = 88;
+
+/// Instructions of the rows of a thread with a column up to which eight columns are unrolled.
+const UNROLLED_COST: usize = 96;
 
 /// A number type of CUDA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,6 +83,8 @@ pub struct Formula<'a> {
     pub weights: usize,
     /// Temporaries that are alive at once while a pair is evaluated.
     pub live: usize,
+    /// Instructions of a pair on a processor.
+    pub cost: usize,
 }
 
 /// The sizes of one side of the pairs.
@@ -109,6 +115,7 @@ impl<'a> Formula<'a> {
             components: P::Out::<f32>::LEN,
             weights: P::WEIGHTS,
             live: P::LIVE,
+            cost: P::COST,
         }
     }
 
@@ -178,6 +185,8 @@ pub enum Outcome {
 pub enum Reduction {
     /// Their sum.
     Sum(Adding),
+    /// The same for a matrix that is the same when i and j are exchanged, of which each entry is computed once.
+    Mirrored(Adding),
     /// Sums of their exponentials.
     LogSumExp(Adding, Outcome),
     /// The smallest or greatest, and where it is.
@@ -194,7 +203,9 @@ pub enum Reduction {
 impl Reduction {
     fn adding(self) -> Option<Adding> {
         match self {
-            Reduction::Sum(adding) | Reduction::LogSumExp(adding, _) => Some(adding),
+            Reduction::Sum(adding)
+            | Reduction::Mirrored(adding)
+            | Reduction::LogSumExp(adding, _) => Some(adding),
             Reduction::Extreme { .. } | Reduction::Smallest => None,
         }
     }
@@ -233,10 +244,18 @@ impl Reduction {
         }
     }
 
+    /// The names of its two kernels: the one for all pairs, and the one that merges totals.
+    pub fn kernels(self) -> [&'static CStr; 2] {
+        match self {
+            Reduction::Mirrored(_) => [c"keops_mirror", c"keops_gather"],
+            _ => [c"keops_reduce", c"keops_merge"],
+        }
+    }
+
     /// Whether it also finds the columns of its results.
     pub fn finds_columns(self) -> bool {
         match self {
-            Reduction::Sum(_) | Reduction::LogSumExp(..) => false,
+            Reduction::Sum(_) | Reduction::Mirrored(_) | Reduction::LogSumExp(..) => false,
             Reduction::Extreme { indexed, .. } => indexed,
             Reduction::Smallest => true,
         }
@@ -250,7 +269,9 @@ impl Reduction {
     /// Registers that the state of a row takes.
     fn registers(self, terms: usize, words: usize) -> usize {
         let state = match self {
-            Reduction::Sum(adding) | Reduction::LogSumExp(adding, _) => {
+            Reduction::Sum(adding)
+            | Reduction::Mirrored(adding)
+            | Reduction::LogSumExp(adding, _) => {
                 let accumulator = adding.accumulator.size() / 4;
                 let sums = match adding.scheme {
                     Scheme::Blocks => words + accumulator,
@@ -291,18 +312,27 @@ impl Layout {
             2 => 2,
             _ => column.next_multiple_of(vector),
         };
-        let fitting = TILE_BYTES / stride.saturating_mul(t.size());
+        let mirrored = matches!(reduction, Reduction::Mirrored(_));
+        let copies = if mirrored { 2 } else { 1 };
+        let fitting = TILE_BYTES / stride.saturating_mul(copies * t.size());
         let tile = match fitting {
             0 => 1,
             1..32 => fitting,
             _ => (fitting / 32 * 32).min(TILE_COLUMNS),
         };
+        // A row of a mirrored product holds weights, and the sums of a column are in registers too.
+        let weights = if mirrored { formula.weights } else { 0 };
         let row = formula
             .row
             .features
+            .saturating_add(weights)
             .saturating_mul(words)
             .saturating_add(reduction.registers(formula.terms(), words));
-        let shared = formula.live.saturating_add(column).saturating_mul(words);
+        let shared = formula
+            .live
+            .saturating_add(column)
+            .saturating_add(weights)
+            .saturating_mul(words);
         let fits = |rows: usize| row.saturating_mul(rows).saturating_add(shared) <= REGISTERS;
         let rows = [4, 2].into_iter().find(|&rows| fits(rows)).unwrap_or(1);
         Self { rows, tile, stride }
@@ -314,13 +344,22 @@ impl Layout {
         numbers.saturating_mul(t.size()) <= SHARED_BYTES
     }
 
+    /// Whether computing each entry of a symmetric matrix once is faster than computing it twice, for terms of type `t`. Lanes then read
+    /// columns of their own, from all banks of shared memory, where otherwise one read of one bank serves a warp; in the time of such a read of
+    /// 32 bits a multiprocessor runs four instructions.
+    pub fn pays_mirrored(self, formula: &Formula<'_>, t: Type) -> bool {
+        let reads = (self.stride + formula.weights).saturating_mul(t.size() / 4);
+        let whole = self.tile >= 32 && self.tile.is_multiple_of(32);
+        whole && 4 * reads <= self.rows.saturating_mul(formula.cost)
+    }
+
     /// Rows of a block.
     pub fn block_rows(self) -> usize {
         THREADS * self.rows
     }
 }
 
-/// The complete source of the kernels `keops_reduce` and `keops_merge`, evaluating in `t`, with results of type `out`.
+/// The complete source of the kernels that [`Reduction::kernels`] names, evaluating in `t`, with results of type `out`.
 pub fn assemble(formula: &Formula<'_>, reduction: Reduction, t: Type, out: Type) -> String {
     let layout = Layout::new(formula, reduction, t);
     let terms = formula.terms();
@@ -388,32 +427,56 @@ pub fn assemble(formula: &Formula<'_>, reduction: Reduction, t: Type, out: Type)
     ] {
         line(format_args!("constexpr int {name} = {value};"));
     }
-    let state: &[&str] = match reduction {
-        Reduction::Sum(_) => &[
-            include_str!("kernels/summation.cu"),
-            include_str!("kernels/sum.cu"),
-        ],
-        Reduction::LogSumExp(..) => &[
-            include_str!("kernels/summation.cu"),
-            include_str!("kernels/log_sum_exp.cu"),
-        ],
-        Reduction::Extreme { .. } => &[
-            include_str!("kernels/candidate.cu"),
-            include_str!("kernels/extreme.cu"),
-        ],
-        Reduction::Smallest => &[
-            include_str!("kernels/candidate.cu"),
-            include_str!("kernels/smallest.cu"),
-        ],
+    // Several columns at once where their code is short: reading them takes fewer instructions then. In double precision these do not count, and
+    // registers are few.
+    let short = formula.cost.saturating_mul(layout.rows) <= UNROLLED_COST;
+    let unrolled = if short && t == Type::Single {
+        "_Pragma(\"unroll 8\")"
+    } else {
+        ""
+    };
+    line(format_args!("#define COLUMNS_UNROLLED {unrolled}"));
+    let kernel = include_str!("kernels/kernel.cu");
+    let (state, kernel): (&[&str], &str) = match reduction {
+        Reduction::Sum(_) => (
+            &[
+                include_str!("kernels/summation.cu"),
+                include_str!("kernels/sum.cu"),
+            ],
+            kernel,
+        ),
+        Reduction::Mirrored(_) => (
+            &[include_str!("kernels/summation.cu")],
+            include_str!("kernels/mirror.cu"),
+        ),
+        Reduction::LogSumExp(..) => (
+            &[
+                include_str!("kernels/summation.cu"),
+                include_str!("kernels/log_sum_exp.cu"),
+            ],
+            kernel,
+        ),
+        Reduction::Extreme { .. } => (
+            &[
+                include_str!("kernels/candidate.cu"),
+                include_str!("kernels/extreme.cu"),
+            ],
+            kernel,
+        ),
+        Reduction::Smallest => (
+            &[
+                include_str!("kernels/candidate.cu"),
+                include_str!("kernels/smallest.cu"),
+            ],
+            kernel,
+        ),
     };
     line(format_args!("\n{}", include_str!("kernels/prelude.cu")));
     for piece in state {
         line(format_args!("{piece}"));
     }
     line(format_args!("// The formula.\n\n{}", formula.code));
-    line(format_args!(
-        "{}",
-        include_str!("kernels/kernel.cu").trim_end()
-    ));
+    line(format_args!("{}", include_str!("kernels/pairs.cu")));
+    line(format_args!("{}", kernel.trim_end()));
     source
 }

@@ -1,5 +1,5 @@
-// A driver of CUDA with one device, which is the processor, and with one module, whose source stands in front of this file in the
-// namespace `k0`: as much of the driver as the runtime calls.
+// A driver of CUDA with one device, which is the processor, and with two modules, whose sources stand in front of this file in the
+// namespaces `k0` and, with a mirrored product, `k1`: as much of the driver as the runtime calls.
 
 #include <map>
 #include <memory>
@@ -26,8 +26,8 @@ int cuDeviceGetCount(int* count) { return *count = 1, SUCCESS; }
 int cuDriverGetVersion(int* version) { return *version = 13000, SUCCESS; }
 int cuDeviceGet(int* device, int ordinal) { return *device = ordinal, SUCCESS; }
 int cuDeviceGetAttribute(int* value, int attribute, int) {
-    // Multiprocessors, and the compute capability 9.0.
-    *value = attribute == 16 ? 132 : attribute == 75 ? 9 : 0;
+    // Multiprocessors, so few that small reductions are worth all that large ones are, and the compute capability 9.0.
+    *value = attribute == 16 ? 1 : attribute == 75 ? 9 : 0;
     return SUCCESS;
 }
 int cuDevicePrimaryCtxRetain(void** context, int) { return *context = CONTEXT, SUCCESS; }
@@ -42,8 +42,11 @@ int cuModuleLoadData(void** module, const void* image) {
     return SUCCESS;
 }
 int cuModuleGetFunction(void** function, void*, const char* name) {
-    *function = name == std::string("keops_reduce") ? (void*)1 : name == std::string("keops_merge") ? (void*)2 : nullptr;
-    return *function ? SUCCESS : NOT_FOUND;
+    const char* const names[] = {"keops_reduce", "keops_merge", "keops_mirror", "keops_gather"};
+    for (uint64_t n = 0; n < 4; ++n) {
+        if (name == std::string(names[n])) return *function = (void*)(n + 1), SUCCESS;
+    }
+    return NOT_FOUND;
 }
 
 int cuMemAlloc_v2(uint64_t* address, size_t bytes) {
@@ -62,17 +65,27 @@ int cuMemcpyDtoH_v2(void* to, uint64_t from, size_t bytes) { return memcpy(to, (
 
 int cuLaunchKernel(void* function, unsigned x, unsigned y, unsigned, unsigned threads, unsigned, unsigned, unsigned, void*,
                    void** a, void**) {
-    using namespace k0;
     if (current_context != CONTEXT) return INVALID_CONTEXT;
-    if (threads != THREADS) return INVALID_VALUE;
+    if (threads != k0::THREADS) return INVALID_VALUE;
     launch(x, y, threads, [=] {
         if (function == (void*)1) {
+            using namespace k0;
             keops_reduce(argument<Params>(a, 0), argument<const T*>(a, 1), argument<const T*>(a, 2), argument<const T*>(a, 3),
                          argument<Size>(a, 4), argument<Size>(a, 5), argument<Size>(a, 6), argument<Size>(a, 7),
                          argument<Size>(a, 8), argument<Slot*>(a, 9), argument<Out*>(a, 10), argument<Size*>(a, 11));
-        } else {
+        } else if (function == (void*)2) {
+            using namespace k0;
             keops_merge(argument<Size>(a, 0), argument<Size>(a, 1), argument<Size>(a, 2), argument<Size>(a, 3),
                         argument<Slot*>(a, 4), argument<Out*>(a, 5), argument<Size*>(a, 6));
+        } else if (function == (void*)3) {
+            using namespace k1;
+            keops_mirror(argument<Params>(a, 0), argument<const T*>(a, 1), argument<const T*>(a, 2), argument<const T*>(a, 3),
+                         argument<Size>(a, 4), argument<Size>(a, 5), argument<Size>(a, 6), argument<Size>(a, 7),
+                         argument<Slot*>(a, 8), argument<T*>(a, 9));
+        } else {
+            using namespace k1;
+            keops_gather(argument<Size>(a, 0), argument<Size>(a, 1), argument<Size>(a, 2), argument<Size>(a, 3),
+                         argument<Size>(a, 4), argument<const Slot*>(a, 5), argument<const T*>(a, 6), argument<Out*>(a, 7));
         }
     });
     return SUCCESS;

@@ -27,7 +27,7 @@ pub(crate) struct Launch {
     pub(crate) arrays: Arrays,
     /// Weights, as many for a column as the formula wants.
     pub(crate) weights: Vec<f64>,
-    /// Columns of a part.
+    /// Columns of a part; of a mirrored product, offsets of a launch.
     pub(crate) part: usize,
     /// How many values are wanted of a row and component; 1 but for the k smallest.
     pub(crate) wanted: usize,
@@ -80,7 +80,11 @@ fn build(compiler: &str, jobs: &[Job], folder: &Path) -> PathBuf {
             // The names of kernels are the same, which C++ allows in different namespaces alone.
             let source = source.replace("extern \"C\" ", "static ");
             let n = number * TOGETHER + n;
-            let _ = writeln!(text, "namespace k{n} {{\n{source}\nKEOPS_LAUNCHERS\n}}");
+            let launchers = match job.reduction {
+                Reduction::Mirrored(_) => "KEOPS_MIRRORED_LAUNCHERS",
+                _ => "KEOPS_LAUNCHERS",
+            };
+            let _ = writeln!(text, "namespace k{n} {{\n{source}\n{launchers}\n}}");
         }
         let path = folder.join(format!("kernels{number}.cpp"));
         fs::write(&path, text).expect("a writable folder");
@@ -163,11 +167,18 @@ pub(crate) fn run(compiler: &str, name: &str, jobs: &[Job]) -> Vec<Vec<Outcome>>
             } else {
                 1
             };
-            let parts = arrays.column_count.div_ceil(launch.part).max(1);
+            let mirrored = matches!(job.reduction, Reduction::Mirrored(_));
+            let parts = if mirrored {
+                2
+            } else {
+                arrays.column_count.div_ceil(launch.part).max(1)
+            };
             let total = arrays.row_count * kept * parts * job.reduction.total_bytes(terms);
             let width = launch.wanted * job.reduction.width(terms);
             let values = arrays.row_count * width * t.size();
-            let indices = arrays.row_count * width * 8;
+            // A mirrored product has the totals of columns there.
+            let indices =
+                arrays.row_count * width * if mirrored { launch.part * t.size() } else { 8 };
             let inputs = [
                 bytes(t, job.compiled.params(&arrays.params)),
                 bytes(t, arrays.rows.iter().copied()),
@@ -190,7 +201,7 @@ pub(crate) fn run(compiler: &str, name: &str, jobs: &[Job]) -> Vec<Vec<Outcome>>
                 .chain([total, values, indices]);
             input.extend(header.flat_map(|n| (n as u64).to_ne_bytes()));
             input.extend(inputs.iter().flatten());
-            results.push((t, values, indices));
+            results.push((t, values, if mirrored { 0 } else { indices }));
         }
     }
     let mut child = Command::new(program)

@@ -1,5 +1,7 @@
 // Reads launches from the standard input, runs them, and writes their results to the standard output.
 
+#include <algorithm>
+
 #include "shim.h"
 
 extern const Kernel* const kernels[];
@@ -91,6 +93,22 @@ void __syncthreads() {
     swapcontext(&threads[self].context, &scheduler);
 }
 
+namespace {
+// What the thread of each number passes.
+std::vector<double> passed;
+}  // namespace
+
+double __shfl_sync(unsigned, double value, int lane) {
+    const unsigned self = current;
+    passed.resize(threads.size());
+    passed[self] = value;
+    __syncthreads();
+    const double found = passed[self / 32 * 32 + lane % 32];
+    __syncthreads();
+    return found;
+}
+float __shfl_sync(unsigned mask, float value, int lane) { return (float)__shfl_sync(mask, (double)value, lane); }
+
 int main() {
     // The kernel, sizes as in Launch, and the bytes of its arrays.
     uint64_t header[14];
@@ -104,15 +122,26 @@ int main() {
         Guarded totals(header[11]), values(header[12]), indices(header[13]);
         const Launch arguments = {params.data, rows.data, columns.data, weights.data, header[1], header[2], header[3],
                                   header[4],   header[5], header[6],    totals.data,  values.data, indices.data};
-        const unsigned block = kernel.threads * kernel.rows;
+        const uint64_t block = kernel.threads * kernel.rows;
         const unsigned blocks = (arguments.row_count + block - 1) / block;
-        launch(blocks, arguments.parts, kernel.threads, [&] { kernel.reduce(arguments); });
-        if (arguments.parts > 1) {
-            const unsigned blocks = (arguments.row_count + kernel.threads - 1) / kernel.threads;
-            launch(blocks, 1, kernel.threads, [&] { kernel.merge(arguments); });
+        const unsigned merging = (arguments.row_count + kernel.threads - 1) / kernel.threads;
+        if (kernel.mirrored) {
+            const uint64_t length = arguments.part_length, offsets = blocks / 2 + 1;
+            for (uint64_t first = 0; first < offsets; first += length) {
+                Launch part = arguments;
+                part.first = first;
+                part.offsets = std::min(length, offsets - first);
+                part.parts = std::min(part.offsets, arguments.parts);
+                part.blocks = blocks;
+                launch(blocks, part.parts, kernel.threads, [&] { kernel.reduce(part); });
+                launch(merging, 1, kernel.threads, [&] { kernel.merge(part); });
+            }
+        } else {
+            launch(blocks, arguments.parts, kernel.threads, [&] { kernel.reduce(arguments); });
+            if (arguments.parts > 1) launch(merging, 1, kernel.threads, [&] { kernel.merge(arguments); });
         }
         fwrite(values.data, 1, header[12], stdout);
-        fwrite(indices.data, 1, header[13], stdout);
+        if (!kernel.mirrored) fwrite(indices.data, 1, header[13], stdout);
     }
     return 0;
 }

@@ -48,7 +48,7 @@ const FORMULAS: [(&str, &str, usize); 12] = [
 ];
 
 /// Every family of reductions.
-fn reductions(t: Type) -> [(&'static str, Reduction); 9] {
+fn reductions(t: Type) -> [(&'static str, Reduction); 10] {
     let adding = |scheme, accumulator| Adding {
         scheme,
         accumulator,
@@ -58,6 +58,10 @@ fn reductions(t: Type) -> [(&'static str, Reduction); 9] {
         (
             "sum in f64",
             Reduction::Sum(adding(Scheme::Blocks, Type::Double)),
+        ),
+        (
+            "mirrored in f64",
+            Reduction::Mirrored(adding(Scheme::Blocks, Type::Double)),
         ),
         (
             "terms in f64",
@@ -146,6 +150,7 @@ fn kernels_compile_for_every_architecture() {
                 // Of the first formula all reductions, but those with weights, which need a component more.
                 let wants = match name {
                     "sum" => true,
+                    "mirrored in f64" => weights > 0,
                     "means" => formula == FORMULAS[3].0,
                     _ => formula == FORMULAS[0].0,
                 };

@@ -3,7 +3,9 @@
 
 use keops_compiler::alias::{Alias, Category};
 use keops_compiler::scalar::Inputs;
-use keops_solve::__private::cuda::source::{Adding, Outcome as Made, Reduction, Scheme, Type};
+use keops_solve::__private::cuda::source::{
+    Adding, Layout, Outcome as Made, Reduction, Scheme, Type,
+};
 use keops_tests::data::points;
 
 use crate::host::{Job, Launch, Outcome, compiler, run};
@@ -94,7 +96,7 @@ fn expected(values: &[f64], weights: &[f64], job: &Job) -> Vec<f64> {
                     .sum()
             })
             .collect(),
-        Reduction::Sum(_) => vec![sum],
+        Reduction::Sum(_) | Reduction::Mirrored(_) => vec![sum],
         Reduction::LogSumExp(..) => vec![values.iter().map(|x| x.exp()).sum::<f64>().ln()],
         Reduction::Extreme { greatest: true, .. } => vec![sorted[COLUMNS - 1]],
         Reduction::Extreme { .. } => vec![sorted[0]],
@@ -180,6 +182,91 @@ fn large_reductions_agree_with_the_interpreter() {
                 outcome,
                 &format!("{}, parts of {}", job.name, launch.part),
             );
+        }
+    }
+}
+
+/// Products with a symmetric matrix: of one block, of an odd and an even number of blocks, the last of them full or not, all offsets in one launch or in
+/// several.
+#[test]
+fn mirrored_products_agree_with_the_interpreter() {
+    let Some(compiler) = compiler() else {
+        return;
+    };
+    let mut jobs = Vec::new();
+    for t in [Type::Single, Type::Double] {
+        for (axis, vectors, accumulator) in [(1, 1, t), (0, 3, Type::Double)] {
+            let adding = Adding {
+                scheme: Scheme::Blocks,
+                accumulator,
+            };
+            let (compiled, reduction) =
+                (gaussian(axis).times(vectors), Reduction::Mirrored(adding));
+            let block = Layout::new(&compiled.formula(), reduction, t).block_rows();
+            let sizes = [
+                1,
+                block - 33,
+                block,
+                block + 1,
+                2 * block,
+                3 * block - 7,
+                4 * block,
+            ];
+            let launch = |rows, part| Launch {
+                arrays: Arrays {
+                    params: vec![G],
+                    rows: points(rows, 3, 1).into_raw_vec_and_offset().0,
+                    columns: points(rows, 3, 1).into_raw_vec_and_offset().0,
+                    row_count: rows,
+                    column_count: rows,
+                },
+                weights: points(rows, vectors, 3).into_raw_vec_and_offset().0,
+                part,
+                wanted: 1,
+            };
+            jobs.push(Job {
+                name: format!("mirrored product with {vectors} in {t:?}"),
+                launches: sizes
+                    .map(|rows| launch(rows, if rows % 2 == 0 { 3 } else { 1 }))
+                    .into(),
+                compiled,
+                reduction,
+                t,
+            });
+        }
+    }
+    for (job, outcomes) in jobs.iter().zip(run(&compiler, "mirrored", &jobs)) {
+        let tolerance = match job.t {
+            Type::Single => 2e-5,
+            Type::Double => 1e-13,
+        };
+        for (outcome, launch) in outcomes.iter().zip(&job.launches) {
+            let held = |x: &f64| match job.t {
+                Type::Single => f64::from(*x as f32),
+                Type::Double => *x,
+            };
+            let (rows, vectors) = (launch.arrays.row_count, job.compiled.weights);
+            let x: Vec<f64> = launch.arrays.rows.iter().map(held).collect();
+            let v: Vec<f64> = launch.weights.iter().map(held).collect();
+            // Every row of a few blocks would take long.
+            for i in (0..rows).step_by(1 + rows / 300).chain([rows - 1]) {
+                let mut expected = vec![0.0; vectors];
+                for j in 0..rows {
+                    let square = |k: usize| (x[3 * i + k] - x[3 * j + k]).powi(2);
+                    let value = (-G * (square(0) + square(1) + square(2))).exp();
+                    for (w, expected) in expected.iter_mut().enumerate() {
+                        *expected += value * v[j * vectors + w];
+                    }
+                }
+                for (found, expected) in outcome.values[i * vectors..].iter().zip(&expected) {
+                    let scale = (rows as f64).sqrt().max(expected.abs());
+                    assert!(
+                        (found - expected).abs() <= tolerance * scale,
+                        "{}: row {i} of {rows}: {found}, expected {expected}",
+                        job.name
+                    );
+                }
+            }
         }
     }
 }

@@ -28,6 +28,10 @@ extern Index3 threadIdx, blockIdx, gridDim;
 
 void __syncthreads();
 
+// What the thread of this lane of the warp passes; all threads of the block take part.
+float __shfl_sync(unsigned mask, float value, int lane);
+double __shfl_sync(unsigned mask, double value, int lane);
+
 inline double __longlong_as_double(long long bits) {
     double x;
     memcpy(&x, &bits, sizeof x);
@@ -52,16 +56,19 @@ inline double __dadd_rd(double a, double b) {
 inline float rsqrt(float x) { return 1.0f / sqrtf(x); }
 inline double rsqrt(double x) { return 1.0 / sqrt(x); }
 
-// The arguments of a launch.
+// The arguments of a launch. The columns of a mirrored product are its rows, cut into offsets instead: `part_length` of them for each
+// launch, of which this one begins with `first`.
 struct Launch {
     const char *params, *rows, *columns, *weights;
     uint64_t row_count, column_count, part_length, parts, kept, wanted;
     char *totals, *values, *indices;
+    uint64_t first, offsets, blocks;
 };
 
 // A kernel with its constants.
 struct Kernel {
     unsigned threads, rows;
+    bool mirrored;
     void (*reduce)(const Launch&);
     void (*merge)(const Launch&);
 };
@@ -87,4 +94,18 @@ void pass(const T*& values, const char* params, size_t) {
     static void launch_merge(const Launch& l) {                                                                       \
         keops_merge(l.row_count, l.parts, l.kept, l.wanted, (Slot*)l.totals, (Out*)l.values, (Size*)l.indices);       \
     }                                                                                                                 \
-    extern const Kernel kernel = {THREADS, ROWS, launch_reduce, launch_merge};
+    extern const Kernel kernel = {THREADS, ROWS, false, launch_reduce, launch_merge};
+
+// The same for a mirrored product, which has the totals of rows in `totals` and those of columns in `indices`.
+#define KEOPS_MIRRORED_LAUNCHERS                                                                                      \
+    static void launch_reduce(const Launch& l) {                                                                      \
+        Params params = {};                                                                                           \
+        pass(params.values, l.params, PARAMS);                                                                        \
+        keops_mirror(params, (const T*)l.rows, (const T*)l.columns, (const T*)l.weights, l.row_count, l.first,        \
+                     l.offsets, (l.offsets + l.parts - 1) / l.parts, (Slot*)l.totals, (T*)l.indices);                 \
+    }                                                                                                                 \
+    static void launch_merge(const Launch& l) {                                                                       \
+        keops_gather(l.row_count, l.blocks, l.first, l.offsets, l.parts, (Slot*)l.totals, (T*)l.indices,              \
+                     (Out*)l.values);                                                                                 \
+    }                                                                                                                 \
+    extern const Kernel kernel = {THREADS, ROWS, true, launch_reduce, launch_merge};

@@ -117,6 +117,7 @@ impl<'a> Pass<'a> {
                 elements: extents.elements,
                 visit: Arc::new(visit),
             }),
+            symmetric: false,
         }
     }
 

@@ -104,6 +104,7 @@ impl GradientFormulas for Selected<'_, '_> {
                     formula: problem.formula,
                     pattern: None,
                     batch: None,
+                    symmetric: false,
                 };
                 pairs.rows.push(Input::F64(e.view()), components);
                 let mut values = Array2::zeros((chosen.len(), width));

@@ -4,39 +4,6 @@
 // for the block, and then run their rows over them. Columns may be cut into parts, one for each blockIdx.y, whose totals the second
 // kernel merges in their order: nothing depends on the order in which blocks run, and results are the same bit for bit.
 
-// Features of the parameters: themselves if they are few, or else where they are.
-template <bool BY_VALUE>
-struct Parameters {
-    T values[PARAMS + !PARAMS];
-};
-template <>
-struct Parameters<false> {
-    const T* values;
-};
-typedef Parameters<PARAMS <= PARAMS_BY_VALUE> Params;
-
-// Features of a row, of a column, and the components of a pair.
-__device__ __forceinline__ void hoist_row(const T* p, const T* raw, T* out) {
-    if (ROWS_ARE_I) hoist_i(p, raw, out);
-    else hoist_j(p, raw, out);
-}
-__device__ __forceinline__ void hoist_column(const T* p, const T* raw, T* out) {
-    if (ROWS_ARE_I) hoist_j(p, raw, out);
-    else hoist_i(p, raw, out);
-}
-template <class Terms>
-__device__ __forceinline__ void evaluate(const T* p, const T* row, const T* column, Terms& terms) {
-    if (ROWS_ARE_I) pair(p, row, column, terms);
-    else pair(p, column, row, terms);
-}
-
-// The value of a scalar formula.
-struct Value {
-    T value;
-    __device__ __forceinline__ void push(int, T x) { value = x; }
-    __device__ __forceinline__ void push_product(int, T a, T b) { value = a * b; }
-};
-
 // The terms of a pair: the components of the formula, or its value times each weight of the column.
 __device__ __forceinline__ void take(const T* p, const T* row, const T* column, State& state) {
     if (WEIGHTS == 0) {
@@ -85,6 +52,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) keops_reduce(
         __syncthreads();
         #pragma unroll
         for (int r = 0; r < ROWS; ++r) state[r].open(first);
+        COLUMNS_UNROLLED
         for (int c = 0; c < count; ++c) {
             #pragma unroll
             for (int r = 0; r < ROWS; ++r) {
