@@ -89,17 +89,13 @@ impl CallOptions {
     /// instruction set that cannot be used.
     pub(crate) fn resolve(&self) -> Result<Hardware, Error> {
         if let Backend::Cuda(device) = self.backend {
-            let refused = |reason| Error::Backend {
-                backend: format!("Cuda({device})"),
-                reason,
-            };
             Device::get(device).map_err(|error| match error {
-                Error::Backend { reason, .. } => refused(reason),
+                Error::Backend { reason, .. } => Error::Backend {
+                    backend: format!("Cuda({device})"),
+                    reason,
+                },
                 other => other,
             })?;
-            if self.ranges.is_some() {
-                return Err(refused("block-sparse ranges run on the processor only; use Backend::Auto or Backend::Cpu".into()));
-            }
         }
         Ok(Hardware {
             isa: self.isa()?,
@@ -153,9 +149,8 @@ impl Hardware {
             Backend::Cpu => false,
             Backend::Cuda(_) => true,
             Backend::Auto => {
-                let pairs = problem.rows.count() as u128 * problem.columns.count() as u128;
-                let worth = pairs.saturating_mul(P::COST as u128) >= DEVICE_WORK;
-                worth && problem.pattern.is_none() && Device::get(0).is_ok()
+                let worth = problem.pairs().saturating_mul(P::COST as u128) >= DEVICE_WORK;
+                worth && Device::get(0).is_ok()
             }
         }
     }

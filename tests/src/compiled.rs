@@ -7,8 +7,8 @@ use keops_compiler::parse::parse;
 use keops_compiler::scalar::{Inputs, interpret_stage};
 use keops_compiler::stages::Program;
 use keops_compiler::{Formula, emit};
-use keops_solve::__private::cuda::source::{
-    self, Adding, Outcome, Reduction, Scheme, Side, Type, assemble,
+use keops_solve::__private::cuda::recipe::{
+    self, Adding, Outcome, Pairs, Recipe, Reduction, Scheme, Side, Type,
 };
 
 /// A formula, compiled.
@@ -75,13 +75,13 @@ impl Compiled {
     }
 
     /// The formula as the runtime takes it.
-    pub fn formula(&self) -> source::Formula<'_> {
+    pub fn formula(&self) -> recipe::Formula<'_> {
         let [params, i, j] = self.program.features;
         let [row, column] = self.sides().map(|category| Side {
             raw: self.raw(category),
             features: if category == Category::I { i } else { j },
         });
-        source::Formula {
+        recipe::Formula {
             text: &self.text,
             code: &self.code,
             rows_are_i: self.axis == 1,
@@ -104,9 +104,15 @@ impl Compiled {
         interpret_stage(&self.program.params, &inputs, [&[], &[], &[]])
     }
 
-    /// The source of a reduction in type `t`.
-    pub fn source(&self, reduction: Reduction, t: Type) -> String {
-        assemble(&self.formula(), reduction, t, t)
+    /// What a kernel is made of, for a reduction in type `t`.
+    pub fn recipe(&self, reduction: Reduction, pairs: Pairs, t: Type) -> Recipe<'_> {
+        Recipe {
+            formula: self.formula(),
+            reduction,
+            pairs,
+            t,
+            out: t,
+        }
     }
 }
 

@@ -384,7 +384,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
 
 /// The number of vectors that are multiplied together where they are several, filled up with zeros: the kernel is
 /// evaluated anew for each time, and the loop compiled anew for each width.
-const SEVERAL: usize = 4;
+pub(super) const SEVERAL: usize = 4;
 
 /// Writes `sum_j k(i, j) v_j` to `out`, of shape `(rows, vectors)`, for the scalar kernel `P`, evaluating in `C`.
 /// `weights` has shape `(columns, vectors)`. `W` vectors are multiplied together; 0 leaves the number open.

@@ -9,7 +9,7 @@
 use super::{Stack, SymmetricSum};
 use crate::Error;
 use crate::cpu::{self, Pairing, Problem};
-use crate::cuda::source::{self as cuda, Adding, Outcome, Type};
+use crate::cuda::recipe::{self as cuda, Adding, Outcome, Type};
 use crate::input::Element;
 use crate::kernel::Kernel;
 use crate::options::{CallOptions, Hardware};

@@ -3,7 +3,7 @@
 use super::Orientation;
 use super::operation::{Operation, Sum};
 use crate::cpu::{Pairing, Weighted};
-use crate::cuda::source::{Formula, Type, assemble};
+use crate::cuda::recipe::{Formula, Pairs, Recipe, Type};
 use crate::input::Element;
 use crate::kernel::Kernel;
 use crate::options::{Accumulate, CallOptions};
@@ -13,7 +13,7 @@ use crate::signature::{Category, Signature};
 fn formula<P: Pairing>(signature: &Signature, unknown: Option<usize>) -> Formula<'_> {
     let [i, j] = [Category::I, Category::J].map(|side| signature.components(side, unknown));
     let (row, column) = if P::ROWS_ARE_I { (i, j) } else { (j, i) };
-    Formula::of::<P>(signature.formula, row, column)
+    Formula::of::<P>(signature.formula, [row, column])
 }
 
 /// The complete CUDA source of a reduction of the kernel `K`.
@@ -24,13 +24,14 @@ pub fn reduction_source<T: Element, K: Kernel, Op: Operation<T>, O: Orientation>
     options: &CallOptions,
 ) -> String {
     let t = Type::of::<T::Compute>();
-    let formula = formula::<O::Pairing<K>>(signature, None);
-    assemble(
-        &formula,
-        operation.on_device(options, t),
+    let recipe = Recipe {
+        formula: formula::<O::Pairing<K>>(signature, None),
+        reduction: operation.on_device(options, t),
+        pairs: Pairs::All,
         t,
-        Type::of::<T::Compute>(),
-    )
+        out: t,
+    };
+    recipe.source()
 }
 
 /// The complete CUDA source of the product of a matrix with `W` vectors, as a solve uses it: in double precision except for the
@@ -51,5 +52,12 @@ pub fn product_source<T: Element, K: Kernel, O: Orientation, const W: usize>(
     } else {
         formula::<Weighted<O::Pairing<K>, W>>(signature, unknown)
     };
-    assemble(&formula, reduction, t, Type::Double)
+    let recipe = Recipe {
+        formula,
+        reduction,
+        pairs: Pairs::All,
+        t,
+        out: Type::Double,
+    };
+    recipe.source()
 }

@@ -5,7 +5,7 @@ use super::operation::filled;
 use super::{Axis, Call, Orientation};
 use crate::Error;
 use crate::cpu::{Weighted, mirrored};
-use crate::cuda::source::{Adding, Reduction, Type};
+use crate::cuda::recipe::{Adding, Reduction, Type};
 use crate::input::{Argument, Element};
 use crate::kernel::Kernel;
 use crate::options::{CallOptions, Hardware};

@@ -64,7 +64,7 @@ pub struct Problem<'a> {
 pub(crate) struct Batch<'a> {
     /// Their number.
     pub(crate) elements: usize,
-    /// Makes an element and shows it.
+    /// Makes an element and shows it. Its arrays are parts of some that live as long as the batch.
     pub(crate) visit: Arc<Visit<'a>>,
 }
 
@@ -106,8 +106,25 @@ impl Problem<'_> {
         self.elements().saturating_mul(self.rows.count())
     }
 
+    /// Shows an element of a batch, or the problem itself where it is none.
+    pub(crate) fn show(&self, element: usize, see: &mut dyn FnMut(&Problem<'_>)) {
+        match &self.batch {
+            None => see(self),
+            Some(batch) => (batch.visit)(element, see),
+        }
+    }
+
     fn elements(&self) -> usize {
         self.batch.as_ref().map_or(1, |batch| batch.elements)
+    }
+
+    /// The number of pairs of all elements.
+    pub(crate) fn pairs(&self) -> u128 {
+        let of_element = match &self.pattern {
+            None => self.rows.count() as u128 * self.columns.count() as u128,
+            Some(pattern) => pattern.pairs() as u128,
+        };
+        of_element.saturating_mul(self.elements() as u128)
     }
 
     /// The number of columns that a row is reduced over at most.

@@ -92,6 +92,20 @@ impl<'a> Points<'a> {
         values
     }
 
+    /// Where all arrays are: points that live at the same time are the same if these are.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn places(&self) -> Vec<[usize; 4]> {
+        let arrays = self.arrays.iter();
+        arrays
+            .map(|(array, components)| {
+                each!(array, array => {
+                    let strides = array.strides();
+                    [array.as_ptr() as usize, strides[0] as usize, strides[1] as usize, *components]
+                })
+            })
+            .collect()
+    }
+
     /// All arrays, or all but the last one and that one.
     #[cfg(feature = "cuda")]
     pub(crate) fn split_last(&self, apart: bool) -> (Points<'_>, Points<'_>) {

@@ -2,7 +2,7 @@
 
 use ndarray::{Array3, ArrayViewMut2};
 
-use super::source::Reduction;
+use super::recipe::Reduction;
 use super::unavailable;
 use crate::Error;
 use crate::cpu::{Pairing, Problem};

@@ -10,12 +10,9 @@ use cudarc::driver::{DriverError, result, sys};
 
 use super::cache::Cache;
 use super::compile::Compiler;
-use super::source::{Formula, Reduction, Type, assemble};
+use super::recipe::{Recipe, Reduction};
 use super::unavailable;
 use crate::Error;
-
-/// What a kernel is made of.
-pub(super) type Recipe = (Formula<'static>, Reduction, Type, Type);
 
 /// A device with its primary context, which lives as long as the process.
 pub struct Device {
@@ -28,7 +25,7 @@ pub struct Device {
     /// Whether memory comes from a pool of the driver's, which takes no synchronisation.
     pools: bool,
     /// Each is compiled once, by the first thread that needs it, while the others that do wait.
-    modules: Mutex<HashMap<Recipe, Arc<OnceLock<Result<Module, Error>>>>>,
+    modules: Mutex<HashMap<Recipe<'static>, Arc<OnceLock<Result<Module, Error>>>>>,
 }
 
 // SAFETY: a context may be current to several threads at once, and the driver serialises what has to be.
@@ -161,7 +158,7 @@ impl Device {
     }
 
     /// The kernels of a recipe, compiled at their first use.
-    pub(super) fn module(&self, recipe: &Recipe) -> Result<Module, Error> {
+    pub(super) fn module(&self, recipe: &Recipe<'static>) -> Result<Module, Error> {
         let entry = {
             let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(modules.entry(*recipe).or_default())
@@ -169,19 +166,19 @@ impl Device {
         entry.get_or_init(|| self.load(recipe)).clone()
     }
 
-    fn load(&self, (formula, reduction, t, out): &Recipe) -> Result<Module, Error> {
-        let source = assemble(formula, *reduction, *t, *out);
+    fn load(&self, recipe: &Recipe<'static>) -> Result<Module, Error> {
+        let source = recipe.source();
         let compiler = Compiler::get()?;
         let architecture = compiler.architecture(self.architecture)?;
         let key = format!("{}\n{source}", compiler.circumstances(architecture));
         let cache = Cache::new();
         let kept = cache.read(&key);
-        if let Some(module) = kept.and_then(|cubin| Self::link(&cubin, *reduction).ok()) {
+        if let Some(module) = kept.and_then(|cubin| Self::link(&cubin, recipe.reduction).ok()) {
             return Ok(module);
         }
         let binary = compiler.compile(&source, architecture, &[])?;
         cache.write(&key, &binary.cubin);
-        Self::link(&binary.cubin, *reduction)
+        Self::link(&binary.cubin, recipe.reduction)
     }
 
     fn link(cubin: &[u8], reduction: Reduction) -> Result<Module, Error> {

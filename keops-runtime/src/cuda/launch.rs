@@ -7,7 +7,10 @@ use std::sync::Arc;
 use cudarc::driver::result;
 
 use super::device::{Buffer, Device, failed};
-use super::source::{Formula, Layout, PARAMS_BY_VALUE, Reduction, THREADS, Type};
+use super::layout::THREADS;
+use super::recipe::{Formula, Pairs, Recipe, Reduction, Type};
+use super::source::PARAMS_BY_VALUE;
+use super::spans::Spans;
 use super::unavailable;
 use crate::Error;
 
@@ -41,10 +44,12 @@ pub struct Launch {
     pub columns: Arc<Buffer>,
     /// Weights, by column, of the type of the terms.
     pub weights: Arc<Buffer>,
-    /// Number of rows.
+    /// Number of rows of the result.
     pub row_count: usize,
-    /// Number of columns.
+    /// Number of columns that a row is reduced over, at most.
     pub column_count: usize,
+    /// The rows and columns of blocks, if these do not have all pairs of rows and columns.
+    pub spans: Option<Spans>,
 }
 
 /// Numbers as the device has them.
@@ -114,7 +119,7 @@ impl Device {
     /// The parameters of a launch.
     pub(super) fn parameters(&self, launched: &Launch) -> Result<Parameters, Error> {
         let mut values = encoded(launched.t, &launched.params);
-        if launched.params.len() <= PARAMS_BY_VALUE {
+        if launched.spans.is_none() && launched.params.len() <= PARAMS_BY_VALUE {
             // At least one number: so many bytes the driver reads.
             values.resize(values.len().max(launched.t.size()), 0);
             let memory = None;
@@ -150,7 +155,19 @@ impl Device {
         if results == 0 {
             return Ok((Vec::new(), Vec::new()));
         }
-        let layout = Layout::new(formula, reduction, t);
+        let recipe = Recipe {
+            formula: *formula,
+            reduction,
+            pairs: match &launched.spans {
+                None => Pairs::All,
+                Some(spans) => Pairs::Spans {
+                    narrow: spans.narrow,
+                },
+            },
+            t,
+            out,
+        };
+        let layout = recipe.layout();
         if !layout.fits(t) {
             return Err(unavailable(format!(
                 "{} features of a point do not fit into the device's shared memory; use Backend::Cpu",
@@ -159,7 +176,7 @@ impl Device {
         }
         // Loading a kernel needs the context too.
         self.enter()?;
-        let module = self.module(&(*formula, reduction, t, out))?;
+        let module = self.module(&recipe)?;
 
         let kept = if reduction.keeps_totals_in_memory() {
             count.min(column_count)
@@ -169,7 +186,16 @@ impl Device {
         let total = row_count
             .saturating_mul(kept)
             .saturating_mul(reduction.total_bytes(terms));
-        let blocks = row_count.div_ceil(layout.block_rows());
+        let (blocks, spans, intervals) = match &launched.spans {
+            None => (row_count.div_ceil(layout.block_rows()), None, None),
+            Some(Spans {
+                blocks, intervals, ..
+            }) => (
+                blocks.len(),
+                Some(self.upload(blocks)?),
+                Some(self.upload(intervals)?),
+            ),
+        };
         let shortest = if reduction.keeps_totals_in_memory() {
             SHORTEST_SEARCH.max(kept.saturating_mul(64))
         } else {
@@ -202,6 +228,8 @@ impl Device {
         ];
         let [rows, columns, weights, totals, value_address, index_address] =
             addresses.map(Buffer::address);
+        let [spans_address, intervals_address] =
+            [&spans, &intervals].map(|buffer| buffer.as_ref().map_or(0, Buffer::address));
         let merge_blocks = row_count.div_ceil(THREADS);
         let [
             row_count,
@@ -227,6 +255,8 @@ impl Device {
                 argument(&rows),
                 argument(&columns),
                 argument(&weights),
+                argument(&spans_address),
+                argument(&intervals_address),
                 argument(&row_count),
                 argument(&column_count),
                 argument(&part_length),

@@ -2,7 +2,8 @@
 
 use super::device::{Buffer, Device};
 use super::launch::{BLOCKS, Launch, TOTAL_BYTES, argument, decoded, filled, launch};
-use super::source::{Formula, Layout, THREADS};
+use super::layout::{Layout, THREADS};
+use super::recipe::{Formula, Pairs, Recipe};
 use crate::Error;
 
 /// How the offsets of a circle of blocks are shared out.
@@ -59,7 +60,7 @@ impl Device {
     }
 
     /// Computes the products with a matrix that is the same when i and j are exchanged, whose rows and columns are the same points, by row, then by
-    /// vector. The reduction of the launch is [`Reduction::Mirrored`](super::source::Reduction::Mirrored).
+    /// vector. The reduction of the launch is [`Reduction::Mirrored`](super::recipe::Reduction::Mirrored).
     ///
     /// # Errors
     /// As for [`Device::run`].
@@ -84,7 +85,13 @@ impl Device {
             self.processors,
         );
         self.enter()?;
-        let module = self.module(&(*formula, reduction, t, out))?;
+        let module = self.module(&Recipe {
+            formula: *formula,
+            reduction,
+            pairs: Pairs::All,
+            t,
+            out,
+        })?;
         let params = self.parameters(launched)?;
         let most_parts = circle.together.div_ceil(circle.part);
         let row_totals = self.buffer(results.saturating_mul(size_of::<f64>() * most_parts))?;

@@ -1,7 +1,7 @@
 //! The driver for CUDA devices.
 //!
 //! A reduction is two kernels in one source, assembled from the text that the macro made of the formula and from the files in
-//! `kernels/` ([`source`]). NVIDIA's compiler library, loaded when it is first needed, makes a binary of it for the device at hand
+//! `kernels/` (`source.rs`). NVIDIA's compiler library, loaded when it is first needed, makes a binary of it for the device at hand
 //! ([`compile`]), which is kept in the process and on disk. Nothing here is generic over the formula.
 //!
 //! The features of parameters are computed on the host, those of rows and columns on the device: rows by the thread that owns them,
@@ -15,9 +15,13 @@ pub mod compile;
 mod device;
 #[cfg(feature = "cuda")]
 mod launch;
+pub mod layout;
 #[cfg(feature = "cuda")]
 mod mirror;
-pub mod source;
+pub mod recipe;
+mod source;
+#[cfg(feature = "cuda")]
+mod spans;
 
 #[cfg(not(feature = "cuda"))]
 mod absent;

@@ -6,15 +6,36 @@ use ndarray::{Array3, ArrayViewMut2};
 
 use super::device::{Buffer, Device};
 use super::launch::Launch;
-use super::source::{Formula, Reduction, Scheme, Type};
+use super::layout::Layout;
+use super::recipe::{Formula, Reduction, Scheme, Type};
+use super::spans::{Gathered, Place, Spans};
 use crate::Error;
-use crate::cpu::{Pairing, Points, Problem, hoist_params};
+use crate::cpu::{Batch, Pairing, Points, Problem, hoist_params};
 use crate::input::Element;
 use crate::simd::Real;
 
 /// Copies of points on devices, made when they are first needed.
 #[derive(Debug, Default)]
 pub(crate) struct Uploads(Mutex<Vec<(usize, Type, Arc<Buffer>)>>);
+
+/// The arrays of a reduction, on a device.
+struct Arrays {
+    /// Raw components of rows and of columns.
+    components: [usize; 2],
+    /// Features of the parameters.
+    params: Vec<f64>,
+    rows: Arc<Buffer>,
+    columns: Arc<Buffer>,
+    weights: Arc<Buffer>,
+    /// Where those of each element begin.
+    places: Vec<Place>,
+}
+
+/// The features of parameters.
+fn features<P: Pairing, C: Real>(params: &[f64]) -> impl Iterator<Item = f64> {
+    let features = hoist_params::<P, C>(params);
+    (0..features.len()).map(move |k| features[k].to_f64())
+}
 
 impl Device {
     /// The raw components of points, in the type `C`.
@@ -33,32 +54,8 @@ impl Device {
         Ok(copy)
     }
 
-    /// Computes `count` results of every row and component of a reduction of the terms of `P`, evaluating in `C`; of the elements of a batch
-    /// one after the other.
+    /// Computes `count` results of every row and component of a reduction of the terms of `P`, evaluating in `C`.
     fn reduce<P: Pairing, C: Real>(
-        &self,
-        problem: &Problem<'_>,
-        reduction: Reduction,
-        count: usize,
-        out: Type,
-    ) -> Result<(Vec<f64>, Vec<u64>), Error> {
-        let Some(batch) = &problem.batch else {
-            return self.reduce_element::<P, C>(problem, reduction, count, out);
-        };
-        let (mut values, mut indices) = (Vec::new(), Vec::new());
-        for element in 0..batch.elements {
-            let mut found = Ok((Vec::new(), Vec::new()));
-            (batch.visit)(element, &mut |problem| {
-                found = self.reduce_element::<P, C>(problem, reduction, count, out);
-            });
-            let (element_values, element_indices) = found?;
-            values.extend(element_values);
-            indices.extend(element_indices);
-        }
-        Ok((values, indices))
-    }
-
-    fn reduce_element<P: Pairing, C: Real>(
         &self,
         problem: &Problem<'_>,
         reduction: Reduction,
@@ -70,24 +67,34 @@ impl Device {
                 "this kernel was written for processors only".into(),
             ));
         }
-        let params = hoist_params::<P, C>(&problem.params);
-        let (columns, weights) = problem.columns.split_last(P::WEIGHTS > 0);
-        let formula = Formula::of::<P>(
-            problem.formula,
-            problem.rows.components(),
-            columns.components(),
+        if problem.result_rows() == 0 {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let arrays = match &problem.batch {
+            None => self.of_one::<P, C>(problem)?,
+            Some(batch) => self.of_all::<P, C>(batch)?,
+        };
+        let formula = Formula::of::<P>(problem.formula, arrays.components);
+        let (t, sizes) = (
+            Type::of::<C>(),
+            [&problem.rows, &problem.columns].map(Points::count),
         );
+        let spans = (problem.batch.is_some() || problem.pattern.is_some()).then(|| {
+            let layout = Layout::new(&formula, reduction, t);
+            Spans::new(layout, &arrays.places, sizes, problem.pattern.as_deref())
+        });
         let mut launch = Launch {
             reduction,
-            t: Type::of::<C>(),
+            t,
             out,
             count,
-            params: params.iter().map(|value| value.to_f64()).collect(),
-            rows: self.points::<C>(&problem.rows)?,
-            columns: self.points::<C>(&columns)?,
-            weights: self.points::<C>(&weights)?,
-            row_count: problem.rows.count(),
-            column_count: problem.columns.count(),
+            params: arrays.params,
+            rows: arrays.rows,
+            columns: arrays.columns,
+            weights: arrays.weights,
+            row_count: problem.result_rows(),
+            column_count: spans.as_ref().map_or(sizes[1], |spans| spans.columns),
+            spans,
         };
         if let (true, Reduction::Sum(adding)) = (problem.symmetric, reduction)
             && adding.scheme == Scheme::Blocks
@@ -101,6 +108,48 @@ impl Device {
             (launch.reduction, launch.out) = (reduction, out);
         }
         self.run(&formula, &launch)
+    }
+
+    /// The arrays of a problem that is no batch.
+    fn of_one<P: Pairing, C: Real>(&self, problem: &Problem<'_>) -> Result<Arrays, Error> {
+        let (columns, weights) = problem.columns.split_last(P::WEIGHTS > 0);
+        Ok(Arrays {
+            components: [problem.rows.components(), columns.components()],
+            params: features::<P, C>(&problem.params).collect(),
+            rows: self.points::<C>(&problem.rows)?,
+            columns: self.points::<C>(&columns)?,
+            weights: self.points::<C>(&weights)?,
+            places: vec![Place::default()],
+        })
+    }
+
+    /// The arrays of all elements of a batch.
+    fn of_all<P: Pairing, C: Real>(&self, batch: &Batch<'_>) -> Result<Arrays, Error> {
+        let [mut rows, mut columns, mut weights] = [(); 3].map(|()| Gathered::<C>::default());
+        let (mut params, mut places) = (Vec::new(), Vec::new());
+        let mut components = [0; 2];
+        for element in 0..batch.elements {
+            (batch.visit)(element, &mut |problem| {
+                let (of_columns, of_weights) = problem.columns.split_last(P::WEIGHTS > 0);
+                components = [problem.rows.components(), of_columns.components()];
+                places.push(Place {
+                    row: rows.place(&problem.rows),
+                    column: columns.place(&of_columns),
+                    weight: weights.place(&of_weights),
+                    param: params.len(),
+                });
+                params.extend(features::<P, C>(&problem.params));
+            });
+        }
+        let upload = |side: Gathered<C>| self.upload(&side.values).map(Arc::new);
+        Ok(Arrays {
+            components,
+            params,
+            rows: upload(rows)?,
+            columns: upload(columns)?,
+            weights: upload(weights)?,
+            places,
+        })
     }
 
     /// Writes the results of a reduction of the terms of `P` to `out`, evaluating in `C`. Components beyond the columns of `out` are

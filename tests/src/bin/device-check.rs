@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use keops_solve::__private::cuda::source::{Reduction, Type};
+use keops_solve::__private::cuda::recipe::{Reduction, Type};
 use keops_solve::__private::cuda::{Buffer, Device, Launch};
-use keops_solve::ndarray::Array2;
+use keops_solve::ndarray::{Array2, s};
 use keops_solve::prelude::*;
 use keops_solve::solve::Precision;
 use keops_tests::compiled::{Compiled, arrays, blocks, check, of_case, reduction};
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     };
     println!("{device:?}");
     let cuda = Backend::Cuda(ordinal);
-    let checks: [(&str, &dyn Fn() -> Outcome); 6] = [
+    let checks: [(&str, &dyn Fn() -> Outcome); 7] = [
         ("reference cases", &|| conformance(device)),
         ("agreement with the processor, f32", &|| {
             agreement(cuda, 1e-5, |x| x as f32)
@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         ("agreement with the processor, f64", &|| {
             agreement(cuda, 1e-13, |x| x)
         }),
+        ("block-sparse reductions and batches", &|| spans(cuda)),
         ("repeatability", &|| repeatability(cuda)),
         ("a solve", &|| solve(cuda)),
         ("too little memory", &|| memory(device)),
@@ -104,6 +105,7 @@ fn conformance(device: &Device) -> Outcome {
                 weights: upload(device, t, &[])?,
                 row_count: arrays.row_count,
                 column_count: arrays.column_count,
+                spans: None,
             };
             let what = format!("{} in {t:?}", case.name);
             let (values, indices) = device.run(&compiled.formula(), &launch)?;
@@ -160,6 +162,58 @@ fn agreement<T: Element + Into<f64>>(
     Err(format!("a relative difference of {largest:.1e}, above {tolerance:.0e}").into())
 }
 
+/// The largest difference of values, relative to the expected ones.
+fn difference<'a>(
+    found: impl IntoIterator<Item = &'a f64>,
+    expected: impl IntoIterator<Item = &'a f64>,
+) -> f64 {
+    let pairs = found.into_iter().zip(expected);
+    pairs.fold(0.0, |largest: f64, (found, expected)| {
+        largest.max((found - expected).abs() / expected.abs())
+    })
+}
+
+fn spans(cuda: Backend) -> Outcome {
+    let mut largest = 0.0f64;
+    let (n, g) = (20_000, 3.0);
+    let (x, b) = (points(n, 3, 1), points(n, 1, 2));
+    // Clusters of fewer points than a block has threads, and of more than it has rows.
+    for length in [40, 900] {
+        let clusters: Vec<_> = (0..n / length)
+            .map(|k| [k * length, (k + 1) * length])
+            .collect();
+        let near = |(k, l): (usize, usize)| k.abs_diff(l) < 3;
+        let ranges = Ranges::from_matrix(
+            &clusters,
+            &clusters,
+            &Array2::from_shape_fn([clusters.len(); 2], near),
+        )?;
+        let bound = Gaussian.bind(&x, &x, &b, g).ranges(&ranges);
+        let expected = bound.clone().backend(Backend::Cpu).run()?;
+        // Rows without columns are 0 on both.
+        let covered = s![..clusters.len() * length, ..];
+        let found = bound.backend(cuda).run()?;
+        largest = largest.max(difference(found.slice(covered), expected.slice(covered)));
+    }
+    let batch = |points: Array2<f64>, elements: usize| {
+        let (rows, columns) = points.dim();
+        points.into_shape_with_order((elements, rows / elements, columns))
+    };
+    let (x, b) = (batch(x, 1000)?, batch(b, 1000)?);
+    let bound = Gaussian.bind_batch(&x, &x, &b, g);
+    let expected = bound.clone().backend(Backend::Cpu).run()?;
+    let start = Instant::now();
+    let found = bound.backend(cuda).run()?;
+    let time = start.elapsed();
+    largest = largest.max(difference(&found, &expected));
+    if largest <= 1e-13 {
+        return Ok(format!(
+            "largest relative difference {largest:.1e}; 1000 elements of 20 points took {time:.1?} with compilation"
+        ));
+    }
+    Err(format!("a relative difference of {largest:.1e}").into())
+}
+
 fn repeatability(cuda: Backend) -> Outcome {
     let (x, b) = (
         typed(50_000, 3, 1, |x| x as f32),
@@ -206,6 +260,7 @@ fn memory(device: &Device) -> Outcome {
         weights: side(0, 0)?,
         row_count: rows,
         column_count: columns,
+        spans: None,
     };
     match device.run(&formula, &launch) {
         Err(error @ Error::DeviceMemory { .. }) => Ok(error.to_string()),

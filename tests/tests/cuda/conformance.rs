@@ -1,6 +1,6 @@
 //! All reference cases.
 
-use keops_solve::__private::cuda::source::Type;
+use keops_solve::__private::cuda::recipe::Type;
 use keops_tests::case::Case;
 use keops_tests::compiled::{arrays, blocks, check, of_case, reduction};
 use keops_tests::conformance::cases;

@@ -1,5 +1,5 @@
-// A driver of CUDA with one device, which is the processor, and with two modules, whose sources stand in front of this file in the
-// namespaces `k0` and, with a mirrored product, `k1`: as much of the driver as the runtime calls.
+// A driver of CUDA with one device, which is the processor, and with the modules of the array `modules`, which stands in front of this file,
+// in the order in which they are loaded: as much of the driver as the runtime calls.
 
 #include <map>
 #include <memory>
@@ -12,10 +12,7 @@ void* const CONTEXT = (void*)1;
 void* current_context;
 enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_CONTEXT = 201, NOT_FOUND = 500 };
 
-template <class Value>
-Value argument(void** arguments, int n) {
-    return *(Value*)arguments[n];
-}
+size_t loaded;
 
 }  // namespace
 
@@ -38,13 +35,13 @@ int cuGetErrorString(int, const char** text) { return *text = "an error of the d
 int cuModuleLoadData(void** module, const void* image) {
     if (current_context != CONTEXT) return INVALID_CONTEXT;
     if (memcmp(image, "\x7f" "ELF", 4) != 0) return INVALID_VALUE;
-    *module = (void*)1;
+    if (loaded == sizeof modules / sizeof *modules) return NOT_FOUND;
+    *module = (void*)&modules[loaded++];
     return SUCCESS;
 }
-int cuModuleGetFunction(void** function, void*, const char* name) {
-    const char* const names[] = {"keops_reduce", "keops_merge", "keops_mirror", "keops_gather"};
-    for (uint64_t n = 0; n < 4; ++n) {
-        if (name == std::string(names[n])) return *function = (void*)(n + 1), SUCCESS;
+int cuModuleGetFunction(void** function, void* module, const char* name) {
+    for (const Function& each : ((const Module*)module)->functions) {
+        if (name == std::string(each.name)) return *function = (void*)&each, SUCCESS;
     }
     return NOT_FOUND;
 }
@@ -66,28 +63,9 @@ int cuMemcpyDtoH_v2(void* to, uint64_t from, size_t bytes) { return memcpy(to, (
 int cuLaunchKernel(void* function, unsigned x, unsigned y, unsigned, unsigned threads, unsigned, unsigned, unsigned, void*,
                    void** a, void**) {
     if (current_context != CONTEXT) return INVALID_CONTEXT;
-    if (threads != k0::THREADS) return INVALID_VALUE;
-    launch(x, y, threads, [=] {
-        if (function == (void*)1) {
-            using namespace k0;
-            keops_reduce(argument<Params>(a, 0), argument<const T*>(a, 1), argument<const T*>(a, 2), argument<const T*>(a, 3),
-                         argument<Size>(a, 4), argument<Size>(a, 5), argument<Size>(a, 6), argument<Size>(a, 7),
-                         argument<Size>(a, 8), argument<Slot*>(a, 9), argument<Out*>(a, 10), argument<Size*>(a, 11));
-        } else if (function == (void*)2) {
-            using namespace k0;
-            keops_merge(argument<Size>(a, 0), argument<Size>(a, 1), argument<Size>(a, 2), argument<Size>(a, 3),
-                        argument<Slot*>(a, 4), argument<Out*>(a, 5), argument<Size*>(a, 6));
-        } else if (function == (void*)3) {
-            using namespace k1;
-            keops_mirror(argument<Params>(a, 0), argument<const T*>(a, 1), argument<const T*>(a, 2), argument<const T*>(a, 3),
-                         argument<Size>(a, 4), argument<Size>(a, 5), argument<Size>(a, 6), argument<Size>(a, 7),
-                         argument<Slot*>(a, 8), argument<T*>(a, 9));
-        } else {
-            using namespace k1;
-            keops_gather(argument<Size>(a, 0), argument<Size>(a, 1), argument<Size>(a, 2), argument<Size>(a, 3),
-                         argument<Size>(a, 4), argument<const Slot*>(a, 5), argument<const T*>(a, 6), argument<Out*>(a, 7));
-        }
-    });
+    const Function& called = *(const Function*)function;
+    if (threads != called.threads) return INVALID_VALUE;
+    launch(x, y, threads, [&] { called.call(a); });
     return SUCCESS;
 }
 

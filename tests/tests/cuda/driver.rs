@@ -2,13 +2,15 @@
 //! takes a process of its own; of the other name that the driver is looked for by, as NVRTC would call functions of a `libcuda.so.1`
 //! that this one lacks.
 
+use std::ffi::CStr;
 use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
 use keops_compiler::alias::{Alias, Category};
 use keops_solve::__private::cuda::compile::Compiler;
-use keops_solve::__private::cuda::source::{Reduction, Type, assemble};
+use keops_solve::__private::cuda::recipe::{Pairs, Recipe, Reduction, Type};
+use keops_solve::ndarray::{Array2, ArrayD};
 use keops_solve::prelude::*;
 use keops_tests::compiled::{Compiled, blocks};
 use keops_tests::data::points;
@@ -16,6 +18,8 @@ use keops_tests::data::points;
 use crate::host;
 
 genred!(Nearest: "SqDist(x,y)*b + g", x = Vi(2), y = Vj(2), b = Vj(1), g = Pm(1), reduction = KMinArgKMin(3), axis = 1);
+genred!(Likelihood: "-g*SqDist(x,y)+b", x = Vi(2), y = Vj(2), b = Vj(1), g = Pm(1), reduction = LogSumExp, axis = 0);
+lazy!(Matrix: "Exp(-g*SqDist(x,y))", x = Vi(2), y = Vj(2), g = Pm(1));
 genred!(Smooth: "Exp(-g*SqDist(x,y))*b", x = Vi(3), y = Vj(3), b = Vj(2), g = Pm(1), reduction = Sum, axis = 1);
 
 /// Set in the process that has the driver.
@@ -37,14 +41,19 @@ fn a_reduction_finds_its_way_to_a_device_and_back() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("driver");
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).expect("a writable folder");
-    let of_functions = |source: String| source.replace("extern \"C\" ", "static ");
-    let (nearest, smooth) = (
-        of_functions(Nearest.cuda_source::<f32>()),
-        of_functions(mirrored_source()),
-    );
-    let source = format!(
-        "#define main unused\n#include \"main.cpp\"\nconst Kernel* const kernels[1] = {{}};\n\
-         namespace k0 {{\n{nearest}\n}}\nnamespace k1 {{\n{smooth}\n}}\n#include \"driver.cpp\"\n"
+    let mut source = "#define main unused\n#include \"main.cpp\"\n#include \"driver.h\"\nconst Kernel* const kernels[1] = {};\n".to_owned();
+    let modules = modules();
+    for (n, (reduction, module)) in modules.iter().enumerate() {
+        let module = module.replace("extern \"C\" ", "static ");
+        let [reduce, merge] = reduction.map(|name| name.to_string_lossy());
+        source += &format!("namespace k{n} {{\n{module}\nKEOPS_MODULE({reduce}, {merge})\n}}\n");
+    }
+    let names: Vec<_> = (0..modules.len())
+        .map(|n| format!("k{n}::module"))
+        .collect();
+    source += &format!(
+        "static const Module modules[] = {{{}}};\n#include \"driver.cpp\"\n",
+        names.join(", ")
     );
     fs::write(folder.join("driver-and-kernel.cpp"), source).expect("a writable folder");
     let built = Command::new(compiler)
@@ -87,15 +96,49 @@ fn a_reduction_finds_its_way_to_a_device_and_back() {
         .iter()
         .map(|path| fs::read(path).expect("an entry"))
         .collect();
-    assert_eq!(kept.len(), 2);
+    assert_eq!(kept.len(), modules.len());
     assert_eq!(run(), kept);
     fs::write(&kept[0], &sound[0][..sound[0].len() / 2]).expect("a writable entry");
     assert_eq!(run(), kept);
     assert_eq!(fs::read(&kept[0]).expect("an entry"), sound[0]);
 }
 
+/// The kernels of all modules in the order in which they are needed, with their names.
+fn modules() -> Vec<([&'static CStr; 2], String)> {
+    let nearest = Nearest.cuda_source::<f32>();
+    let with_spans = [
+        spans(&nearest, false),
+        spans(&nearest, true),
+        spans(&Likelihood.cuda_source::<f64>(), true),
+        spans(&Matrix.cuda_source::<f64>(), true),
+    ];
+    let mirrored = Reduction::Mirrored(blocks(Type::Single));
+    let plain = Reduction::Smallest.kernels();
+    let mut modules = vec![
+        (plain, nearest),
+        (mirrored.kernels(), mirrored_source(mirrored)),
+    ];
+    modules.extend(with_spans.map(|source| (plain, source)));
+    modules
+}
+
+/// The source of a reduction of spans.
+fn spans(source: &str, narrow: bool) -> String {
+    let set = |source: &str, name: &str, value: &str| {
+        let (before, rest) = source.split_once(name).expect("a constant");
+        let (_, after) = rest.split_once(';').expect("the end of a constant");
+        format!("{before}{name}{value};{after}")
+    };
+    let source = set(source, "bool SPANS = ", "true");
+    if narrow {
+        set(&source, "int ROWS = ", "1")
+    } else {
+        source
+    }
+}
+
 /// The source of [`Smooth`] with the same points on both sides.
-fn mirrored_source() -> String {
+fn mirrored_source(reduction: Reduction) -> String {
     let alias = |name: &str, category, dim| Alias {
         name: name.into(),
         category,
@@ -107,8 +150,11 @@ fn mirrored_source() -> String {
         alias("g", Category::Param, 1),
     ];
     let kernel = Compiled::new("Exp(-g*SqDist(x,y))", None, &aliases, 1).times(2);
-    let reduction = Reduction::Mirrored(blocks(Type::Single));
-    assemble(&kernel.formula(), reduction, Type::Single, Type::Double)
+    let recipe = Recipe {
+        out: Type::Double,
+        ..kernel.recipe(reduction, Pairs::All, Type::Single)
+    };
+    recipe.source()
 }
 
 /// What runs with the driver.
@@ -142,6 +188,9 @@ fn inside() {
         "{found}\n{expected}"
     );
 
+    block_sparse();
+    batches();
+
     let (x, b) = (single(10, 2, 1), single(10, 1, 2));
     let error = Nearest
         .bind(&x, &x, &b, 1.5)
@@ -149,4 +198,67 @@ fn inside() {
         .run()
         .unwrap_err();
     assert!(error.to_string().contains("1 CUDA devices"), "{error}");
+}
+
+/// Clusters of points of which each meets itself and the next one.
+fn ranges(clusters: &[[usize; 2]]) -> Ranges {
+    let neighbors = Array2::from_shape_fn([clusters.len(); 2], |(k, l)| l == k || l == k + 1);
+    Ranges::from_matrix(clusters, clusters, &neighbors).expect("ranges")
+}
+
+/// Spans of several rows for each thread and of one, with rows that have no columns, and with columns in parts.
+fn block_sparse() {
+    let single = |rows, columns, seed| points(rows, columns, seed).mapv(|x| x as f32);
+    let short: Vec<_> = (0..90).map(|k| [33 * k, 33 * k + 33]).collect();
+    let few_rows = Ranges::from_rows(&[[0, 2]], &[2], &[[0, 7], [9, 20_001]]);
+    for (n, ranges) in [
+        (3105, ranges(&[[3, 1500], [1500, 3100], [3101, 3102]])),
+        (3000, ranges(&short)),
+        (20_001, few_rows.expect("ranges")),
+    ] {
+        let (x, b) = (single(n, 2, 1), single(n, 1, 3));
+        let bound = Nearest.bind(&x, &x, &b, 1.5).ranges(&ranges);
+        let expected = bound.clone().backend(Backend::Cpu).run().expect("a result");
+        let found = bound.backend(Backend::Cuda(0)).run().expect("a result");
+        assert_eq!(found.1, expected.1, "{n}");
+        let close = |(a, b): (&f32, &f32)| a == b || (a - b).abs() <= 1e-6 * b.abs();
+        assert!(found.0.iter().zip(&expected.0).all(close), "{n}");
+    }
+}
+
+/// Broadcast points, weights and parameters, with and without ranges, so few that a thread has one row.
+fn batches() {
+    let batch = |elements: &[usize], rows: usize, columns, seed| {
+        let shape = [elements, &[rows, columns]].concat();
+        let count = elements.iter().product::<usize>() * rows;
+        let points = points(count, columns, seed).into_shape_with_order(shape);
+        points.expect("as many points")
+    };
+    let close = |found: &ArrayD<f64>, expected: &ArrayD<f64>| {
+        assert_eq!(found.shape(), expected.shape());
+        let mut pairs = found.iter().zip(expected);
+        let wrong = pairs.find(|&(a, b)| a != b && (a - b).abs() > 1e-12 * b.abs().max(1.0));
+        assert_eq!(wrong, None);
+    };
+    let (x, y, b) = (
+        batch(&[], 70, 2, 1),
+        batch(&[3], 90, 2, 2),
+        batch(&[4, 1], 90, 1, 3),
+    );
+    let g = Array2::from_shape_fn((3, 1), |(k, _)| k as f64 + 0.5);
+    let ranges = Ranges::from_rows(&[[0, 30], [31, 70]], &[1, 3], &[[5, 89], [0, 1], [40, 90]]);
+    let ranges = ranges.expect("ranges");
+    let bound = Likelihood.bind_batch(&x, &y, &b, &g);
+    for bound in [bound.clone(), bound.ranges(&ranges)] {
+        let expected = bound.clone().backend(Backend::Cpu).run();
+        let found = bound.backend(Backend::Cuda(0)).run();
+        close(&found.expect("a result"), &expected.expect("a result"));
+    }
+    let v = batch(&[4, 1], 90, 1, 4);
+    let bound = Matrix.bind_batch(&x, &y, &g);
+    for bound in [bound.clone(), bound.ranges(&ranges)] {
+        let expected = bound.clone().backend(Backend::Cpu).dot(&v);
+        let found = bound.backend(Backend::Cuda(0)).dot(&v);
+        close(&found.expect("a result"), &expected.expect("a result"));
+    }
 }

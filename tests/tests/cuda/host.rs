@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs, thread};
 
-use keops_solve::__private::cuda::source::{Reduction, Type};
+use keops_solve::__private::cuda::recipe::{Pairs, Reduction, Type};
 
 use keops_tests::compiled::{Arrays, Compiled};
 
@@ -76,7 +76,8 @@ fn build(compiler: &str, jobs: &[Job], folder: &Path) -> PathBuf {
     for (number, chunk) in jobs.chunks(TOGETHER).enumerate() {
         let mut text = "#include \"shim.h\"\n".to_owned();
         for (n, job) in chunk.iter().enumerate() {
-            let source = job.compiled.source(job.reduction, job.t);
+            let recipe = job.compiled.recipe(job.reduction, Pairs::All, job.t);
+            let source = recipe.source();
             // The names of kernels are the same, which C++ allows in different namespaces alone.
             let source = source.replace("extern \"C\" ", "static ");
             let n = number * TOGETHER + n;

@@ -5,7 +5,7 @@ use std::{env, fs, thread};
 
 use keops_compiler::alias::{Alias, Category};
 use keops_solve::__private::cuda::compile::Compiler;
-use keops_solve::__private::cuda::source::{Adding, Outcome, Reduction, Scheme, Type};
+use keops_solve::__private::cuda::recipe::{Adding, Outcome, Pairs, Reduction, Scheme, Type};
 
 use keops_tests::compiled::{Compiled, blocks};
 
@@ -157,10 +157,17 @@ fn kernels_compile_for_every_architecture() {
                 if !wants {
                     continue;
                 }
-                let source = compiled(formula, variables)
-                    .times(weights)
-                    .source(reduction, t);
+                let compiled = compiled(formula, variables).times(weights);
+                let source = compiled.recipe(reduction, Pairs::All, t).source();
                 wanted.push((format!("{formula} {weights} {name} {t:?}"), source));
+            }
+            if formula == FORMULAS[0].0 {
+                for (name, narrow) in [("spans", false), ("narrow spans", true)] {
+                    let compiled = compiled(formula, variables);
+                    let (sum, pairs) = (Reduction::Sum(blocks(t)), Pairs::Spans { narrow });
+                    let source = compiled.recipe(sum, pairs, t).source();
+                    wanted.push((format!("{formula} {weights} sum of {name} {t:?}"), source));
+                }
             }
         }
     }

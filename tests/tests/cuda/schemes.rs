@@ -3,9 +3,8 @@
 
 use keops_compiler::alias::{Alias, Category};
 use keops_compiler::scalar::Inputs;
-use keops_solve::__private::cuda::source::{
-    Adding, Layout, Outcome as Made, Reduction, Scheme, Type,
-};
+use keops_solve::__private::cuda::layout::Layout;
+use keops_solve::__private::cuda::recipe::{Adding, Outcome as Made, Reduction, Scheme, Type};
 use keops_tests::data::points;
 
 use crate::host::{Job, Launch, Outcome, compiler, run};

@@ -88,8 +88,9 @@ void pass(const T*& values, const char* params, size_t) {
     static void launch_reduce(const Launch& l) {                                                                      \
         Params params = {};                                                                                           \
         pass(params.values, l.params, PARAMS);                                                                        \
-        keops_reduce(params, (const T*)l.rows, (const T*)l.columns, (const T*)l.weights, l.row_count, l.column_count, \
-                     l.part_length, l.kept, l.wanted, (Slot*)l.totals, (Out*)l.values, (Size*)l.indices);             \
+        keops_reduce(params, (const T*)l.rows, (const T*)l.columns, (const T*)l.weights, nullptr, nullptr,            \
+                     l.row_count, l.column_count, l.part_length, l.kept, l.wanted, (Slot*)l.totals, (Out*)l.values,   \
+                     (Size*)l.indices);                                                                               \
     }                                                                                                                 \
     static void launch_merge(const Launch& l) {                                                                       \
         keops_merge(l.row_count, l.parts, l.kept, l.wanted, (Slot*)l.totals, (Out*)l.values, (Size*)l.indices);       \

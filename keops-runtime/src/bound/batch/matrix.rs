@@ -2,16 +2,21 @@
 
 use super::{BatchCall, Extents, Stack, reduce};
 use crate::Error;
-use crate::bound::matrix::assert_scalar;
+use crate::bound::matrix::{SEVERAL, assert_scalar};
+use crate::bound::operation::{filled, sum};
 use crate::bound::{Axis, BoundMatrix, Operation, Orientation, SymbolicMatrix, operation};
+use crate::cpu::{Batch, Problem, Weighted};
 use crate::error::shape;
 use crate::input::{BatchArgument, Element, element_view};
 use crate::kernel::Kernel;
 use crate::options::{CallOptions, option_methods};
 use crate::signature::Signature;
 use core::marker::PhantomData;
-use ndarray::{Array2, ArrayBase, ArrayD, Data, Dimension, Ix2, IxDyn};
+use ndarray::{
+    Array2, ArrayBase, ArrayD, ArrayViewD, ArrayViewMut2, Data, Dimension, Ix2, IxDyn, s,
+};
 use rayon::prelude::*;
+use std::sync::Arc;
 
 /// Symbolic matrices of a batch of arrays: what the `bind_batch` of `lazy!` returns.
 ///
@@ -113,10 +118,59 @@ impl<'a, T: Element, K: Kernel, O: Orientation> MatrixBatch<'a, T, K, O> {
         };
         let batch = broadcast_lengths(&extents.batch, leading).filter(|_| *height == columns);
         let extents = Extents::new(batch.ok_or_else(refused)?, extents.sizes)?;
-        self.each(&extents, [rows, *vectors], |matrix, position| {
-            let vectors = element_view(&v, position, 2).into_dimensionality::<Ix2>();
-            matrix.dot(vectors.map_err(|_| refused())?)
-        })
+        let mut out = filled(
+            Ix2(extents.elements.saturating_mul(rows), *vectors),
+            T::from_f64(0.0),
+        )?;
+        // As for one matrix, of which products with one vector and with several are compiled.
+        if *vectors == 1 {
+            self.products::<1>(&extents, &v, out.view_mut())?;
+        } else {
+            self.products::<SEVERAL>(&extents, &v, out.view_mut())?;
+        }
+        out.stack(&extents.batch, rows)
+    }
+
+    /// Writes the products with the vectors of `v`, `W` of them at a time, to `out`, the rows of all elements one behind the other.
+    fn products<const W: usize>(
+        &self,
+        extents: &Extents,
+        v: &ArrayViewD<'_, T>,
+        mut out: ArrayViewMut2<'_, T>,
+    ) -> Result<(), Error> {
+        let hardware = self.options.resolve()?;
+        let matrices = self.call.problem::<O>(extents, &self.options)?;
+        let vectors = out.ncols();
+        for from in (0..vectors).step_by(W) {
+            let chosen = from..vectors.min(from + W);
+            let visit = |element, see: &mut dyn FnMut(&Problem<'_>)| {
+                let weights = element_view(v, &extents.position(element), 2);
+                let Ok(weights) = weights.into_dimensionality::<Ix2>() else {
+                    return;
+                };
+                let weights = weights.slice_move(s![.., chosen.clone()]);
+                matrices.show(element, &mut |matrix| {
+                    let mut product = matrix.reborrow();
+                    product.columns.push(T::erase(weights.reborrow()), W);
+                    see(&product);
+                });
+            };
+            let products = Problem {
+                batch: Some(Batch {
+                    elements: extents.elements,
+                    visit: Arc::new(visit),
+                }),
+                ..matrices.reborrow()
+            };
+            let out = out.slice_mut(s![.., chosen.clone()]);
+            sum::<Weighted<O::Pairing<K>, W>, T::Compute, T>(
+                hardware,
+                &self.options,
+                &products,
+                out,
+            )?;
+        }
+        Ok(())
     }
 
     /// All entries, in an array of shape `(batch.., nrows, ncols)`. For scalar formulas only.
@@ -127,23 +181,12 @@ impl<'a, T: Element, K: Kernel, O: Orientation> MatrixBatch<'a, T, K, O> {
         const { assert_scalar::<K>() }
         let extents = self.call.extents()?;
         let (rows, columns) = extents.rows_and_columns::<O>();
-        self.each(&extents, [rows, columns], |matrix, _| matrix.to_dense())
-    }
-
-    /// What `compute` makes of each matrix, arrays of this shape, in one.
-    fn each(
-        &self,
-        extents: &Extents,
-        [rows, columns]: [usize; 2],
-        compute: impl Fn(BoundMatrix<'a, T, K, O>, &[usize]) -> Result<Array2<T>, Error> + Sync,
-    ) -> Result<ArrayD<T>, Error> {
         let parts: Vec<Array2<T>> = (0..extents.elements)
             .into_par_iter()
             .map(|element| {
-                let position = extents.position(element);
-                let matrix =
-                    BoundMatrix::of_call(self.call.element(&position), self.options.clone());
-                compute(matrix, &position)
+                let call = self.call.element(&extents.position(element));
+                let matrix = BoundMatrix::<T, K, O>::of_call(call, self.options.clone());
+                matrix.to_dense()
             })
             .collect::<Result<_, Error>>()?;
         let full = [extents.batch.as_slice(), &[rows, columns]].concat();

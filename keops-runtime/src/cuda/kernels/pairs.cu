@@ -1,6 +1,6 @@
 // Features and pairs, seen from the kernels: rows and columns are points i and j, or the reverse.
 
-// Features of the parameters: themselves if they are few, or else where they are.
+// Features of the parameters: themselves if they are few and the same for all rows, or else where they are.
 template <bool BY_VALUE>
 struct Parameters {
     T values[PARAMS + !PARAMS];
@@ -9,7 +9,17 @@ template <>
 struct Parameters<false> {
     const T* values;
 };
-typedef Parameters<PARAMS <= PARAMS_BY_VALUE> Params;
+constexpr bool FEW_PARAMS = PARAMS <= PARAMS_BY_VALUE;
+typedef Parameters<FEW_PARAMS && !SPANS> Params;
+
+// The parameters of a block of threads, in shared memory if they are few.
+__device__ __forceinline__ const T* share_params(const T* p) {
+    __shared__ T own[FEW_PARAMS ? PARAMS + !PARAMS : 1];
+    if (!FEW_PARAMS) return p;
+    for (int k = threadIdx.x; k < PARAMS; k += THREADS) own[k] = p[k];
+    __syncthreads();
+    return own;
+}
 
 // Features of a row, of a column, and the components of a pair.
 __device__ __forceinline__ void hoist_row(const T* p, const T* raw, T* out) {
