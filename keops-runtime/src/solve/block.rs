@@ -116,6 +116,13 @@ impl Block {
                 general_mat_mul(1.0, &other, c, 1.0, &mut own);
                 return;
             }
+            if let Some([c]) = c.as_slice() {
+                // One column, the usual case, is one loop over all rows.
+                own.iter_mut()
+                    .zip(other)
+                    .for_each(|(own, other)| *own += other * c);
+                return;
+            }
             for (own, other) in own.chunks_exact_mut(width).zip(other.chunks_exact(inner)) {
                 for (other, c) in other.iter().zip(c.rows()) {
                     for (own, c) in own.iter_mut().zip(c) {
@@ -146,6 +153,12 @@ impl Block {
         }
         let width = self.width;
         let leaf = |own: &mut [f64], other: &[f64]| {
+            if let [c] = *coefficients {
+                own.iter_mut()
+                    .zip(other)
+                    .for_each(|(own, other)| *own = f(*own, *other, c));
+                return;
+            }
             for (own, other) in own.chunks_exact_mut(width).zip(other.chunks_exact(width)) {
                 for ((own, other), c) in own.iter_mut().zip(other).zip(coefficients) {
                     *own = f(*own, *other, *c);
@@ -176,6 +189,32 @@ pub(super) fn column_sums<const K: usize>(
     sums
 }
 
+/// Sums over the rows of one column, added up in several lanes, so that no addition waits for the one before.
+fn sum_entries<const K: usize>(
+    a: &[f64],
+    b: &[f64],
+    terms: impl Fn(f64, f64) -> [f64; K],
+) -> [f64; K] {
+    const LANES: usize = 8;
+    let mut lanes = [[0.0; LANES]; K];
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    for (a, b) in a.iter().zip(b) {
+        for l in 0..LANES {
+            let terms = terms(a[l], b[l]);
+            for k in 0..K {
+                lanes[k][l] += terms[k];
+            }
+        }
+    }
+    for (l, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
+        let terms = terms(*a, *b);
+        for k in 0..K {
+            lanes[k][l] += terms[k];
+        }
+    }
+    lanes.map(|lanes| lanes.iter().sum())
+}
+
 fn sum_rows<const K: usize>(
     a: &[f64],
     b: &[f64],
@@ -185,6 +224,10 @@ fn sum_rows<const K: usize>(
 ) {
     let rows = a.len() / width;
     if rows <= LEAF {
+        if let [sum] = sums {
+            *sum = sum_entries(a, b, terms);
+            return;
+        }
         for (a, b) in a.chunks_exact(width).zip(b.chunks_exact(width)) {
             for ((a, b), sum) in a.iter().zip(b).zip(sums.iter_mut()) {
                 let terms = terms(*a, *b);
@@ -235,6 +278,10 @@ fn add_products(a: &[f64], b: &[f64], sums: &mut Array2<f64>) {
             )
         {
             general_mat_mul(1.0, &a.t(), &b, 1.0, sums);
+            return;
+        }
+        if let Some([sum]) = sums.as_slice_mut() {
+            [*sum] = sum_entries(a, b, |a, b| [a * b]);
             return;
         }
         for (a, b) in a.chunks_exact(wa).zip(b.chunks_exact(wb)) {

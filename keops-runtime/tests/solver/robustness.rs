@@ -90,9 +90,13 @@ fn scaling_changes_nothing() {
         let scaled = scaled.expect("it converges").values / scale;
         assert!((scaled - &plain.values).iter().all(|e| e.abs() < 1e-6));
     }
-    // And of the operator: A -> cA.
+    // And of the operator: A -> cA, exactly for a power of two; otherwise roundings differ, and the iterations by a few in a hundred.
+    let c = 2.0_f64.powi(600);
+    let scaled = solve(&(&k * c), b.view(), None, options(0.01 * c, 1e-9)).expect("it converges");
+    assert_eq!(scaled.values, &plain.values / c);
+    assert_eq!(scaled.iterations, plain.iterations);
     let scaled = solve(&(&k * 1e200), b.view(), None, options(1e198, 1e-9)).expect("it converges");
-    assert!(scaled.iterations.abs_diff(plain.iterations) <= 1);
+    assert!(scaled.iterations.abs_diff(plain.iterations) <= 1 + plain.iterations / 20);
 }
 
 #[test]
@@ -166,10 +170,9 @@ fn coupled_columns_are_one_system() {
             .zip(&expected.values)
             .all(|(x, y)| (x - y).abs() < 1e-8)
     );
-    assert_eq!(
-        (found.columns.len(), found.iterations),
-        (1, expected.iterations)
-    );
+    assert_eq!(found.columns.len(), 1);
+    // The sums of three columns are rounded in another order than those of one.
+    assert!(found.iterations.abs_diff(expected.iterations) <= 1 + expected.iterations / 20);
     let guess = found.values.view();
     let again = solve(&coupled, b.view(), Some(guess), options(0.01, 1.1e-9)).expect("converges");
     assert_eq!(again.iterations, 0);
