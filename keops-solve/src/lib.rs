@@ -138,8 +138,8 @@
 //!
 //! All [reductions](operation) that give values have them, minima and maxima through the indices that they select ([`Forward`]). A
 //! system has them too, by its right-hand side, points, parameters and always by `alpha` ([`ForwardSolve`]). Its points are bound twice,
-//! for i and for j, and each of the two gets the gradient of its own role: their sum is the gradient by the points. Batches have
-//! gradients ([`ForwardBatch`]), summed where an array was broadcast. A symbolic matrix has none: what is to be differentiated is
+//! for i and for j, and each of the two gets the gradient of its own role: their sum is the gradient by the points. Batches of both have
+//! gradients ([`ForwardBatch`], [`ForwardSolveBatch`]), summed where an array was broadcast. A symbolic matrix has none: what is to be differentiated is
 //! written as [`genred!`] or [`kernel_solve!`].
 //!
 //! ```
@@ -164,6 +164,27 @@
 //! };
 //! let difference = (norm(0.1001)? - norm(0.0999)?) / 2e-4;
 //! assert!((by_alpha - difference).abs() < 1e-4 * by_alpha.abs());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Of a batch of systems:
+//!
+//! ```
+//! use keops_solve::ndarray::{Array2, Array3};
+//! use keops_solve::prelude::*;
+//!
+//! kernel_solve!(Ridge: "Exp(-g*SqDist(x,y))*b", x = Vi(1), y = Vj(1), b = Vj(1), g = Pm(1), grad = [b, g]);
+//!
+//! // Four sets of 20 points with the same values at them, and with a parameter for each set.
+//! let x = Array3::from_shape_fn((4, 20, 1), |(k, i, _)| (k + 1) as f64 * i as f64 / 20.0);
+//! let b = Array2::from_shape_fn((20, 1), |(i, _)| (i as f64).sin());
+//! let g = Array2::from_shape_fn((4, 1), |(k, _)| 5.0 + k as f64);
+//! let forward = Ridge.bind_batch(&x, &x, &b, &g).alpha(0.1).eps(1e-10).forward()?;
+//! assert_eq!(forward.solution.values.shape(), [4, 20, 1]);
+//!
+//! let gradients = forward.pullback(&forward.solution.values)?;
+//! let [by_b, by_g] = &gradients.aliases;
+//! assert_eq!((by_b.shape(), by_g.shape()), (&[20, 1][..], &[4, 1][..]));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -279,9 +300,10 @@ pub use keops_runtime::solve::{
 pub use keops_runtime::{
     Accumulate, Adjoint, Axis, Backend, BatchSolution, BatchSolveError, BoundBatch, BoundMatrix,
     BoundReduction, CallOptions, Differentiable, DifferentiableOperation, Element, Error, Forward,
-    ForwardBatch, ForwardSolve, IntoBatch, IntoIntervals, IntoParams, IntoPoints, MatrixBatch,
-    Ranges, Rectangular, SumScheme, SymbolicMatrix, System, SystemBatch, SystemGradients,
-    UnconvergedBatch, gp, operation, ranges, simd::InstructionSet,
+    ForwardBatch, ForwardSolve, ForwardSolveBatch, IntoBatch, IntoIntervals, IntoParams,
+    IntoPoints, MatrixBatch, Ranges, Rectangular, SumScheme, SymbolicMatrix, System, SystemBatch,
+    SystemBatchGradients, SystemGradients, UnconvergedBatch, gp, operation, ranges,
+    simd::InstructionSet,
 };
 pub use ndarray;
 

@@ -39,12 +39,36 @@ impl Definition<'_> {
                 matrix,
             } => {
                 let axis = Literal::usize_unsuffixed(axis);
-                let make = self.make_system(&quote!(#runtime::Axis<#axis>), unknown, matrix);
+                let axis = quote!(#runtime::Axis<#axis>);
+                let make = self.make_system(&axis, unknown, matrix);
                 let unknown = Literal::usize_unsuffixed(unknown);
-                (
-                    quote!(SystemBatch<'a, T>),
-                    quote!(#runtime::SystemBatch::new(#arguments #unknown, #runtime::System::#make)),
-                )
+                match &self.gradients {
+                    None => (
+                        quote!(SystemBatch<'a, T>),
+                        quote!(#runtime::SystemBatch::new(#arguments #unknown, #runtime::System::#make)),
+                    ),
+                    Some(gradients) => {
+                        let count = gradients.count();
+                        (
+                            quote!(SystemBatch<'a, T, #runtime::Adjoint<'a, T, #count>>),
+                            quote! {
+                                let make = |signature, arguments, captured, unknown| {
+                                    #runtime::System::#make(
+                                        signature,
+                                        #runtime::Vec::clone(&arguments),
+                                        #runtime::Vec::clone(&captured),
+                                        unknown,
+                                    )
+                                    .with_gradients::<Self, #axis, #count>(
+                                        signature, arguments, captured, unknown,
+                                    )
+                                };
+                                #runtime::SystemBatch::new(#arguments #unknown, make)
+                                    .with_gradients::<Self>()
+                            },
+                        )
+                    }
+                }
             }
             Bind::Matrix => (
                 quote!(MatrixBatch<'a, T, Self>),

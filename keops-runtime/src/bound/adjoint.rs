@@ -8,16 +8,20 @@ use crate::Error;
 use crate::input::{Argument, Element, Input};
 use crate::options::CallOptions;
 use crate::signature::Signature;
-use crate::solve::{Preconditioner, Solution, SolveError, SolveOptions, solve};
+use crate::solve::{LinearOperator, Preconditioner, Solution, SolveError, SolveOptions, solve};
 use core::fmt;
+use core::marker::PhantomData;
 use ndarray::{Array2, ArrayView2};
 
 /// The gradients of `sum(lambda * K a)` by `N` variables, times -1, for vectors `lambda` and `a`.
-type Kernels<'a, T, const N: usize> =
-    dyn Fn(&CallOptions, [ArrayView2<'_, f64>; 2]) -> Result<[Array2<T>; N], Error> + 'a;
+type Kernels<'a, const N: usize> =
+    dyn Fn(&CallOptions, [ArrayView2<'_, f64>; 2]) -> Result<[Array2<f64>; N], Error> + 'a;
 
 /// The gradients of a [`System`] whose macro has the option `grad = [..]` with `N` variables.
-pub struct Adjoint<'a, T, const N: usize>(Box<Kernels<'a, T, N>>);
+pub struct Adjoint<'a, T, const N: usize> {
+    kernels: Box<Kernels<'a, N>>,
+    element: PhantomData<T>,
+}
 
 impl<T, const N: usize> fmt::Debug for Adjoint<'_, T, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,9 +65,12 @@ impl<'a, T: Element> System<'a, T> {
                     *gradient = lambda.to_owned();
                 }
             }
-            Ok(rounded(gradients))
+            Ok(gradients)
         };
-        self.map_gradients(Adjoint(Box::new(kernels)))
+        self.map_gradients(Adjoint {
+            kernels: Box::new(kernels),
+            element: PhantomData,
+        })
     }
 }
 
@@ -112,6 +119,45 @@ impl<'a, T: Element, const N: usize> System<'a, T, Adjoint<'a, T, N>> {
     }
 }
 
+impl<'a, T: Element, const N: usize> System<'a, T, Adjoint<'a, T, N>> {
+    /// The solution of the adjoint system, and the gradients by the variables in double precision, for a system that has been solved.
+    pub(super) fn pullback(
+        self,
+        solution: &Solution<T>,
+        e: ArrayView2<'_, T>,
+    ) -> Result<(Solution<T>, [Array2<f64>; N]), SolveError<T>> {
+        let solver = self.solver.without_callback();
+        let (operator, options, adjoint) = self.into_operator()?;
+        adjoint.pullback(&*operator, &options, solver, solution, e)
+    }
+}
+
+impl<T: Element, const N: usize> Adjoint<'_, T, N> {
+    fn pullback<'s>(
+        &self,
+        operator: &dyn LinearOperator,
+        options: &CallOptions,
+        mut solver: SolveOptions<'s>,
+        solution: &'s Solution<T>,
+        e: ArrayView2<'_, T>,
+    ) -> Result<(Solution<T>, [Array2<f64>; N]), SolveError<T>> {
+        let values = &solution.values_f64;
+        check(e, values)?;
+        if let Some(built) = &solution.low_rank {
+            solver.preconditioner = Preconditioner::Built(built);
+        }
+        let adjoint = solve(operator, e, None, solver)?;
+        let lambda = &adjoint.values_f64;
+        let gradients = (self.kernels)(options, [lambda.view(), values.view()])?;
+        Ok((adjoint, gradients))
+    }
+}
+
+/// The gradient by `alpha`, of a solution and that of the adjoint system.
+pub(super) fn by_alpha<T>(adjoint: &Solution<T>, solution: &Solution<T>) -> f64 {
+    -(&adjoint.values_f64 * &solution.values_f64).sum()
+}
+
 impl<T: Element, const N: usize> ForwardSolve<'_, T, N> {
     /// The gradients of `sum(e * a)`, the product being elementwise, where `a` is the solution; `e` has its shape.
     ///
@@ -135,18 +181,16 @@ impl<T: Element, const N: usize> ForwardSolve<'_, T, N> {
         &self,
         e: impl Into<ArrayView2<'e, T>>,
     ) -> Result<SystemGradients<T, N>, SolveError<T>> {
-        let (e, values) = (e.into(), &self.solution.values_f64);
-        check(e, values)?;
-        let mut solver = self.solver.without_callback();
-        if let Some(built) = &self.solution.low_rank {
-            solver.preconditioner = Preconditioner::Built(built);
-        }
-        let adjoint = solve(&*self.operator, e, None, solver)?;
-        let lambda = &adjoint.values_f64;
-        let aliases = self.adjoint.0(&self.options, [lambda.view(), values.view()])?;
+        let (adjoint, gradients) = self.adjoint.pullback(
+            &*self.operator,
+            &self.options,
+            self.solver.without_callback(),
+            &self.solution,
+            e.into(),
+        )?;
         Ok(SystemGradients {
-            aliases,
-            alpha: -(lambda * values).sum(),
+            aliases: rounded(gradients),
+            alpha: by_alpha(&adjoint, &self.solution),
             adjoint,
         })
     }

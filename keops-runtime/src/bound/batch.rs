@@ -1,8 +1,10 @@
 //! Batches: the same formula for many sets of arrays of the same sizes.
 
+mod adjoint;
 mod matrix;
 mod system;
 
+pub use adjoint::{ForwardSolveBatch, SystemBatchGradients};
 pub use matrix::MatrixBatch;
 pub use system::{BatchSolution, BatchSolveError, SystemBatch, UnconvergedBatch};
 

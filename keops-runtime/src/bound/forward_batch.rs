@@ -119,7 +119,7 @@ impl<T: Element, K, Op: DifferentiableOperation<T>, const N: usize> fmt::Debug
 }
 
 /// The gradient by the array of a variable, from those by its share in each element, one behind the other.
-fn of_array(
+pub(super) fn of_array(
     call: &BatchCall<'_>,
     extents: &Extents,
     variable: usize,

@@ -21,7 +21,8 @@ mod system;
 pub use adjoint::{Adjoint, ForwardSolve, SystemGradients};
 pub use axis::{Axis, Orientation};
 pub use batch::{
-    BatchSolution, BatchSolveError, BoundBatch, MatrixBatch, Stack, SystemBatch, UnconvergedBatch,
+    BatchSolution, BatchSolveError, BoundBatch, ForwardSolveBatch, MatrixBatch, Stack, SystemBatch,
+    SystemBatchGradients, UnconvergedBatch,
 };
 pub use forward::Forward;
 pub use forward_batch::ForwardBatch;

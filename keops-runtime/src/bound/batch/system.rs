@@ -14,31 +14,36 @@ use rayon::prelude::*;
 use std::time::Duration;
 
 /// Makes the system of one element.
-type Make<'a, T> = fn(&'static Signature, Vec<Argument<'a>>, Vec<f64>, usize) -> System<'a, T>;
+type Make<'a, T, G> =
+    fn(&'static Signature, Vec<Argument<'a>>, Vec<f64>, usize) -> System<'a, T, G>;
 
 /// Systems `(alpha Id + K) a = b` of a batch of arrays: what the `bind_batch` of `kernel_solve!` returns.
 ///
 /// Batch dimensions are those of [`BoundBatch`](super::BoundBatch). The elements are systems of their own: each is solved to the
-/// tolerance by itself, with its own preconditioner, and the threads share them.
+/// tolerance by itself, with its own preconditioner, and the threads share them. `G` is [`Adjoint`](crate::Adjoint) where the macro has the option
+/// `grad = [..]`; such a batch has a method `forward` too.
 #[must_use = "systems are solved by `solve`"]
-pub struct SystemBatch<'a, T> {
-    call: BatchCall<'a>,
+pub struct SystemBatch<'a, T, G = ()> {
+    pub(super) call: BatchCall<'a>,
     /// The position of the unknown.
     unknown: usize,
-    make: Make<'a, T>,
+    /// Those of the variables that there are gradients by.
+    pub(super) variables: &'static [usize],
+    make: Make<'a, T, G>,
     guess: Option<BatchArgument<'a>>,
     options: CallOptions,
-    solver: Settings<'a>,
+    pub(super) solver: Settings<'a>,
 }
 
 /// The options of a solve that do for any number of them.
 #[derive(Clone, Copy, Debug)]
-struct Settings<'a> {
+pub(super) struct Settings<'a> {
     alpha: f64,
     tolerance: Tolerance,
     max_iterations: Option<usize>,
     time_limit: Option<Duration>,
     preconditioner: Preconditioner<'a>,
+    pub(super) keep_preconditioner: bool,
 }
 
 impl<'a> Settings<'a> {
@@ -49,6 +54,7 @@ impl<'a> Settings<'a> {
             max_iterations: self.max_iterations,
             time_limit: self.time_limit,
             preconditioner: self.preconditioner,
+            keep_preconditioner: self.keep_preconditioner,
             ..SolveOptions::default()
         }
     }
@@ -116,7 +122,7 @@ impl<T> fmt::Debug for UnconvergedBatch<T> {
     }
 }
 
-impl<'a, T: Element> SystemBatch<'a, T> {
+impl<'a, T: Element, G> SystemBatch<'a, T, G> {
     /// For expansions: `make` makes the system of an element, whose unknown is at the position `unknown`.
     #[doc(hidden)]
     pub fn new(
@@ -124,7 +130,7 @@ impl<'a, T: Element> SystemBatch<'a, T> {
         arguments: Vec<BatchArgument<'a>>,
         captured: Vec<f64>,
         unknown: usize,
-        make: Make<'a, T>,
+        make: Make<'a, T, G>,
     ) -> Self {
         let SolveOptions {
             alpha,
@@ -141,6 +147,7 @@ impl<'a, T: Element> SystemBatch<'a, T> {
                 captured,
             },
             unknown,
+            variables: &[],
             make,
             guess: None,
             options: CallOptions::default(),
@@ -150,6 +157,7 @@ impl<'a, T: Element> SystemBatch<'a, T> {
                 max_iterations,
                 time_limit,
                 preconditioner,
+                keep_preconditioner: false,
             },
         }
     }
@@ -208,20 +216,47 @@ impl<'a, T: Element> SystemBatch<'a, T> {
     /// [`BatchSolveError::Input`] if arrays or options do not fit, [`BatchSolveError::Element`] if those of an element do not make up a system,
     /// [`BatchSolveError::Unconverged`], after all elements were tried, if some do not meet the tolerance.
     pub fn solve(self) -> Result<BatchSolution<T>, BatchSolveError<T>> {
+        let (solution, _) = self.solve_and_keep()?;
+        Ok(solution)
+    }
+
+    pub(super) fn solve_and_keep(&self) -> Result<(BatchSolution<T>, Extents), BatchSolveError<T>> {
         let extents = self.call.extents()?;
         if let Some(guess) = &self.guess {
             check_guess(guess, &extents)?;
         }
-        let outcomes: Vec<_> = (0..extents.elements)
-            .into_par_iter()
-            .map(|element| self.solve_element(&extents.position(element)))
-            .collect();
+        let solve = |element| Ok((self.system(&extents.position(element), true).solve()?, ()));
+        let (solutions, _) = self.each(&extents, solve)?;
+        Ok((solutions, extents))
+    }
 
-        let (mut elements, mut failures) = (Vec::with_capacity(outcomes.len()), Vec::new());
+    /// The system of an element, with its guess if it is wanted.
+    pub(super) fn system(&self, position: &[usize], guessed: bool) -> System<'a, T, G> {
+        let call = self.call.element(position);
+        let mut system = (self.make)(call.signature, call.arguments, call.captured, self.unknown);
+        system.options = self.options.clone();
+        system.solver = self.solver.options();
+        let guess = self.guess.as_ref().filter(|_| guessed);
+        system.guess = guess.map(|guess| guess.element(position, false));
+        system
+    }
+
+    /// What `solve` finds for each element, in parallel.
+    pub(super) fn each<R: Send>(
+        &self,
+        extents: &Extents,
+        solve: impl Fn(usize) -> Result<(Solution<T>, R), SolveError<T>> + Send + Sync,
+    ) -> Result<(BatchSolution<T>, Vec<R>), BatchSolveError<T>> {
+        let outcomes: Vec<_> = (0..extents.elements).into_par_iter().map(solve).collect();
+        let (mut elements, mut others) = (Vec::with_capacity(outcomes.len()), Vec::new());
+        let mut failures = Vec::new();
         for (element, outcome) in outcomes.into_iter().enumerate() {
             let index = extents.position(element);
             match outcome {
-                Ok(solution) => elements.push(solution),
+                Ok((solution, other)) => {
+                    elements.push(solution);
+                    others.push(other);
+                }
                 Err(SolveError::Unconverged(unconverged)) => {
                     failures.push((index, unconverged.reason));
                     elements.push(unconverged.best);
@@ -231,24 +266,12 @@ impl<'a, T: Element> SystemBatch<'a, T> {
                 }
             }
         }
-        let best = self.gather(&extents, elements)?;
+        let best = self.gather(extents, elements)?;
         if failures.is_empty() {
-            return Ok(best);
+            return Ok((best, others));
         }
         let unconverged = UnconvergedBatch { failures, best };
         Err(BatchSolveError::Unconverged(Box::new(unconverged)))
-    }
-
-    fn solve_element(&self, position: &[usize]) -> Result<Solution<T>, SolveError<T>> {
-        let call = self.call.element(position);
-        let mut system = (self.make)(call.signature, call.arguments, call.captured, self.unknown);
-        system.options = self.options.clone();
-        system.solver = self.solver.options();
-        system.guess = self
-            .guess
-            .as_ref()
-            .map(|guess| guess.element(position, false));
-        system.solve()
     }
 
     /// The solutions of all elements in one array.
@@ -300,7 +323,7 @@ fn check_guess(guess: &BatchArgument<'_>, extents: &Extents) -> Result<(), Error
     })
 }
 
-impl<T> fmt::Debug for SystemBatch<'_, T> {
+impl<T, G> fmt::Debug for SystemBatch<'_, T, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SystemBatch")
             .field("formula", &self.call.signature.formula)
