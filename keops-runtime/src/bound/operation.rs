@@ -9,7 +9,7 @@
 use super::{Stack, SymmetricSum};
 use crate::Error;
 use crate::cpu::{self, Pairing, Problem};
-use crate::cuda::recipe::{self as cuda, Adding, Outcome, Type};
+use crate::cuda::recipe::{self as cuda, Adding, Evaluation, Outcome, Type};
 use crate::input::Element;
 use crate::kernel::Kernel;
 use crate::options::{CallOptions, Hardware};
@@ -67,7 +67,12 @@ fn rows<P: Pairing, T: Element, R: Reduction<Total = f64>>(
 ) -> Result<Array2<T>, Error> {
     let mut out = filled(Ix2(problem.result_rows(), width), T::from_f64(0.0))?;
     let done = hardware.on_device::<P>(problem, |device| {
-        device.rows::<P, T::Compute, T>(problem, kernel, out.view_mut())
+        device.rows(
+            &Evaluation::of::<P, T::Compute>(),
+            problem,
+            kernel,
+            out.view_mut(),
+        )
     })?;
     if !done {
         cpu::reduce::<P, T::Compute, _>(hardware.isa, problem, reduction, |job| {
@@ -90,7 +95,8 @@ fn candidates<P: Pairing, T: Element, R: Reduction<Total = Candidate>>(
     let mut values = filled(shape, T::from_f64(0.0))?;
     let mut indices = filled(shape, 0)?;
     let done = hardware.on_device::<P>(problem, |device| {
-        device.candidates::<P, T>(problem, kernel, &mut values, &mut indices)
+        let terms = Evaluation::of::<P, T::Compute>();
+        device.candidates(&terms, problem, kernel, &mut values, &mut indices)
     })?;
     if !done {
         cpu::reduce::<P, T::Compute, _>(hardware.isa, problem, reduction, |job| {
@@ -109,7 +115,7 @@ pub(crate) fn sum<P: Pairing, C: Real, T: Element>(
 ) -> Result<(), Error> {
     let kernel = cuda::Reduction::Sum(Adding::new(options, Type::of::<C>()));
     let done = hardware.on_device::<P>(problem, |device| {
-        device.rows::<P, C, T>(problem, kernel, out.view_mut())
+        device.rows(&Evaluation::of::<P, C>(), problem, kernel, out.view_mut())
     })?;
     if !done {
         let reduction = reduce::Sum(Summation::new::<C>(options));

@@ -5,7 +5,7 @@ use super::operation::filled;
 use super::{Axis, Call, Orientation};
 use crate::Error;
 use crate::cpu::{Weighted, mirrored};
-use crate::cuda::recipe::{Adding, Reduction, Type};
+use crate::cuda::recipe::{Adding, Evaluation, Reduction, Type};
 use crate::input::{Argument, Element};
 use crate::kernel::Kernel;
 use crate::options::{CallOptions, Hardware};
@@ -58,7 +58,8 @@ impl<T: Element> SymmetricSum<'_, T> {
         let adding = Adding::new(self.options, Type::of::<T::Compute>());
         let done = self.hardware.on_device::<Terms<K>>(&problem, |device| {
             let sum = Reduction::Sum(adding);
-            device.rows::<Weighted<Terms<K>, W>, T::Compute, T>(&problem, sum, out.view_mut())
+            let terms = Evaluation::of::<Weighted<Terms<K>, W>, T::Compute>();
+            device.rows(&terms, &problem, sum, out.view_mut())
         })?;
         if done {
             return Ok(Some(out));

@@ -18,7 +18,6 @@ mod plan;
 mod task;
 mod tile;
 
-#[cfg(feature = "cuda")]
 pub(crate) use code::hoist_params;
 pub(crate) use dense::dense;
 pub(crate) use diagonal::diagonal;

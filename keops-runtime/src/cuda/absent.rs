@@ -2,12 +2,11 @@
 
 use ndarray::{Array3, ArrayViewMut2};
 
-use super::recipe::Reduction;
+use super::recipe::{Evaluation, Reduction};
 use super::unavailable;
 use crate::Error;
-use crate::cpu::{Pairing, Problem};
+use crate::cpu::Problem;
 use crate::input::Element;
-use crate::simd::Real;
 
 /// A device; there is none.
 #[derive(Debug)]
@@ -29,12 +28,9 @@ impl Device {
         ))
     }
 
-    #[expect(
-        clippy::extra_unused_type_parameters,
-        reason = "the signature of the device that is there"
-    )]
-    pub(crate) fn rows<P: Pairing, C: Real, T: Element>(
+    pub(crate) fn rows<T: Element>(
         &self,
+        _: &Evaluation,
         _: &Problem<'_>,
         _: Reduction,
         _: ArrayViewMut2<'_, T>,
@@ -42,8 +38,9 @@ impl Device {
         match *self {}
     }
 
-    pub(crate) fn candidates<P: Pairing, T: Element>(
+    pub(crate) fn candidates<T: Element>(
         &self,
+        _: &Evaluation,
         _: &Problem<'_>,
         _: Reduction,
         _: &mut Array3<T>,

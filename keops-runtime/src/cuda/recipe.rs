@@ -3,9 +3,10 @@
 use core::ffi::CStr;
 
 use super::layout::Layout;
-use crate::cpu::Pairing;
+use crate::cpu::{Pairing, hoist_params};
 use crate::kernel::Features;
 use crate::options::{Accumulate, CallOptions, SumScheme};
+use crate::simd::Real;
 
 /// A number type of CUDA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,18 +79,27 @@ pub struct Side {
 
 impl<'a> Formula<'a> {
     /// The formula `P`, whose rows and columns have so many raw components.
-    pub(crate) fn of<P: Pairing>(text: &'a str, [row, column]: [usize; 2]) -> Self {
+    pub(crate) fn of<P: Pairing>(text: &'a str, raw: [usize; 2]) -> Self {
         Formula {
             text,
+            ..const { Self::anonymous::<P>() }
+        }
+        .with_raw(raw)
+    }
+
+    /// The formula `P` without text and raw components.
+    const fn anonymous<P: Pairing>() -> Self {
+        Formula {
+            text: "",
             code: P::CUDA,
             rows_are_i: P::ROWS_ARE_I,
             params: P::Params::<f32>::LEN,
             row: Side {
-                raw: row,
+                raw: 0,
                 features: P::Row::<f32>::LEN,
             },
             column: Side {
-                raw: column,
+                raw: 0,
                 features: P::Column::<f32>::LEN - P::WEIGHTS,
             },
             components: P::Out::<f32>::LEN,
@@ -99,12 +109,55 @@ impl<'a> Formula<'a> {
         }
     }
 
+    /// The same with so many raw components of a row and of a column.
+    pub(super) fn with_raw(mut self, [row, column]: [usize; 2]) -> Self {
+        (self.row.raw, self.column.raw) = (row, column);
+        self
+    }
+
     /// Components of a term.
     pub fn terms(&self) -> usize {
         if self.weights == 0 {
             self.components
         } else {
             self.weights
+        }
+    }
+}
+
+/// The terms of a reduction on a device, for code that is compiled with this crate and not with each formula.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Evaluation {
+    /// The formula, without text and raw components.
+    #[cfg_attr(
+        not(feature = "cuda"),
+        expect(dead_code, reason = "there are no devices")
+    )]
+    pub(super) formula: Formula<'static>,
+    /// The type in which it is evaluated.
+    #[cfg_attr(
+        not(feature = "cuda"),
+        expect(dead_code, reason = "there are no devices")
+    )]
+    pub(super) t: Type,
+    /// The features of raw parameters.
+    #[cfg_attr(
+        not(feature = "cuda"),
+        expect(dead_code, reason = "there are no devices")
+    )]
+    pub(super) params: fn(&[f64]) -> Vec<f64>,
+}
+
+impl Evaluation {
+    /// The terms of `P`, evaluated in `C`.
+    pub(crate) fn of<P: Pairing, C: Real>() -> Self {
+        Self {
+            formula: const { Formula::anonymous::<P>() },
+            t: Type::of::<C>(),
+            params: |raw| {
+                let features = hoist_params::<P, C>(raw);
+                features.iter().map(|value| value.to_f64()).collect()
+            },
         }
     }
 }

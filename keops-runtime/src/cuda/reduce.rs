@@ -7,10 +7,10 @@ use ndarray::{Array3, ArrayViewMut2};
 use super::device::{Buffer, Device};
 use super::launch::Launch;
 use super::layout::Layout;
-use super::recipe::{Formula, Reduction, Scheme, Type};
+use super::recipe::{Evaluation, Formula, Reduction, Scheme, Type};
 use super::spans::{Gathered, Place, Spans};
 use crate::Error;
-use crate::cpu::{Batch, Pairing, Points, Problem, hoist_params};
+use crate::cpu::{Batch, Points, Problem};
 use crate::input::Element;
 use crate::simd::Real;
 
@@ -31,20 +31,20 @@ struct Arrays {
     places: Vec<Place>,
 }
 
-/// The features of parameters.
-fn features<P: Pairing, C: Real>(params: &[f64]) -> impl Iterator<Item = f64> {
-    let features = hoist_params::<P, C>(params);
-    (0..features.len()).map(move |k| features[k].to_f64())
-}
-
 impl Device {
-    /// The raw components of points, in the type `C`.
-    fn points<C: Real>(&self, points: &Points<'_>) -> Result<Arc<Buffer>, Error> {
-        let upload = || self.upload(&points.by_point::<C>()).map(Arc::new);
+    /// The raw components of points, in the type `t`.
+    fn points(&self, points: &Points<'_>, t: Type) -> Result<Arc<Buffer>, Error> {
+        let upload = || {
+            let buffer = match t {
+                Type::Single => self.upload(&points.by_point::<f32>()),
+                Type::Double => self.upload(&points.by_point::<f64>()),
+            };
+            buffer.map(Arc::new)
+        };
         let Some(Uploads(copies)) = points.uploads() else {
             return upload();
         };
-        let (ordinal, t) = (self.ordinal(), Type::of::<C>());
+        let ordinal = self.ordinal();
         let mut copies = copies.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((.., copy)) = copies.iter().find(|copy| (copy.0, copy.1) == (ordinal, t)) {
             return Ok(Arc::clone(copy));
@@ -54,15 +54,16 @@ impl Device {
         Ok(copy)
     }
 
-    /// Computes `count` results of every row and component of a reduction of the terms of `P`, evaluating in `C`.
-    fn reduce<P: Pairing, C: Real>(
+    /// Computes `count` results of every row and component of a reduction.
+    fn reduce(
         &self,
+        evaluation: &Evaluation,
         problem: &Problem<'_>,
         reduction: Reduction,
         count: usize,
         out: Type,
     ) -> Result<(Vec<f64>, Vec<u64>), Error> {
-        if P::CUDA.is_empty() {
+        if evaluation.formula.code.is_empty() {
             return Err(super::unavailable(
                 "this kernel was written for processors only".into(),
             ));
@@ -70,15 +71,17 @@ impl Device {
         if problem.result_rows() == 0 {
             return Ok((Vec::new(), Vec::new()));
         }
-        let arrays = match &problem.batch {
-            None => self.of_one::<P, C>(problem)?,
-            Some(batch) => self.of_all::<P, C>(batch)?,
+        let t = evaluation.t;
+        let arrays = match (&problem.batch, t) {
+            (None, _) => self.of_one(evaluation, problem)?,
+            (Some(batch), Type::Single) => self.of_all::<f32>(evaluation, batch)?,
+            (Some(batch), Type::Double) => self.of_all::<f64>(evaluation, batch)?,
         };
-        let formula = Formula::of::<P>(problem.formula, arrays.components);
-        let (t, sizes) = (
-            Type::of::<C>(),
-            [&problem.rows, &problem.columns].map(Points::count),
-        );
+        let formula = Formula {
+            text: problem.formula,
+            ..evaluation.formula.with_raw(arrays.components)
+        };
+        let sizes = [&problem.rows, &problem.columns].map(Points::count);
         let spans = (problem.batch.is_some() || problem.pattern.is_some()).then(|| {
             let layout = Layout::new(&formula, reduction, t);
             Spans::new(layout, &arrays.places, sizes, problem.pattern.as_deref())
@@ -111,26 +114,28 @@ impl Device {
     }
 
     /// The arrays of a problem that is no batch.
-    fn of_one<P: Pairing, C: Real>(&self, problem: &Problem<'_>) -> Result<Arrays, Error> {
-        let (columns, weights) = problem.columns.split_last(P::WEIGHTS > 0);
+    fn of_one(&self, evaluation: &Evaluation, problem: &Problem<'_>) -> Result<Arrays, Error> {
+        let Evaluation { formula, t, params } = *evaluation;
+        let (columns, weights) = problem.columns.split_last(formula.weights > 0);
         Ok(Arrays {
             components: [problem.rows.components(), columns.components()],
-            params: features::<P, C>(&problem.params).collect(),
-            rows: self.points::<C>(&problem.rows)?,
-            columns: self.points::<C>(&columns)?,
-            weights: self.points::<C>(&weights)?,
+            params: params(&problem.params),
+            rows: self.points(&problem.rows, t)?,
+            columns: self.points(&columns, t)?,
+            weights: self.points(&weights, t)?,
             places: vec![Place::default()],
         })
     }
 
     /// The arrays of all elements of a batch.
-    fn of_all<P: Pairing, C: Real>(&self, batch: &Batch<'_>) -> Result<Arrays, Error> {
+    fn of_all<C: Real>(&self, evaluation: &Evaluation, batch: &Batch<'_>) -> Result<Arrays, Error> {
         let [mut rows, mut columns, mut weights] = [(); 3].map(|()| Gathered::<C>::default());
         let (mut params, mut places) = (Vec::new(), Vec::new());
         let mut components = [0; 2];
         for element in 0..batch.elements {
             (batch.visit)(element, &mut |problem| {
-                let (of_columns, of_weights) = problem.columns.split_last(P::WEIGHTS > 0);
+                let (of_columns, of_weights) =
+                    problem.columns.split_last(evaluation.formula.weights > 0);
                 components = [problem.rows.components(), of_columns.components()];
                 places.push(Place {
                     row: rows.place(&problem.rows),
@@ -138,7 +143,7 @@ impl Device {
                     weight: weights.place(&of_weights),
                     param: params.len(),
                 });
-                params.extend(features::<P, C>(&problem.params));
+                params.extend((evaluation.params)(&problem.params));
             });
         }
         let upload = |side: Gathered<C>| self.upload(&side.values).map(Arc::new);
@@ -152,38 +157,32 @@ impl Device {
         })
     }
 
-    /// Writes the results of a reduction of the terms of `P` to `out`, evaluating in `C`. Components beyond the columns of `out` are
-    /// dropped.
-    pub(crate) fn rows<P: Pairing, C: Real, T: Element>(
+    /// Writes the results of a reduction to `out`. Components beyond its columns are dropped.
+    pub(crate) fn rows<T: Element>(
         &self,
+        evaluation: &Evaluation,
         problem: &Problem<'_>,
         reduction: Reduction,
-        mut out: ArrayViewMut2<'_, T>,
+        out: ArrayViewMut2<'_, T>,
     ) -> Result<(), Error> {
-        let (values, _) = self.reduce::<P, C>(problem, reduction, 1, Type::of::<T::Compute>())?;
+        let t = Type::of::<T::Compute>();
+        let (values, _) = self.reduce(evaluation, problem, reduction, 1, t)?;
         let width = values.len() / problem.result_rows().max(1);
-        for (mut out, row) in out
-            .rows_mut()
-            .into_iter()
-            .zip(values.chunks_exact(width.max(1)))
-        {
-            for (out, &value) in out.iter_mut().zip(row) {
-                *out = T::from_f64(value);
-            }
-        }
+        T::round_rows(&values, width.max(1), out);
         Ok(())
     }
 
     /// Writes the first values of every row and component to arrays of shape `(rows, k, components)`, and their columns.
-    pub(crate) fn candidates<P: Pairing, T: Element>(
+    pub(crate) fn candidates<T: Element>(
         &self,
+        evaluation: &Evaluation,
         problem: &Problem<'_>,
         reduction: Reduction,
         values: &mut Array3<T>,
         indices: &mut Array3<usize>,
     ) -> Result<(), Error> {
         let (count, t) = (values.dim().1, Type::of::<T::Compute>());
-        let (found, at) = self.reduce::<P, T::Compute>(problem, reduction, count, t)?;
+        let (found, at) = self.reduce(evaluation, problem, reduction, count, t)?;
         for (out, value) in values.iter_mut().zip(found) {
             *out = T::from_f64(value);
         }
