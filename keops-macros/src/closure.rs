@@ -11,7 +11,7 @@ mod refusal;
 pub(crate) mod tests;
 
 use keops_compiler::{
-    ast::{BinaryOp, Expr, ExprKind, MAX_HEIGHT, Span},
+    ast::{BinaryOp, Expr, ExprKind, MAX_HEIGHT, MAX_TERMS, Span},
     error::Error,
     suggest::closest,
 };
@@ -108,6 +108,9 @@ impl Reader<'_> {
                 let Some(op) = binary_op(&binary.op) else {
                     return Err(refusal(expr));
                 };
+                if op.is_sum() {
+                    return self.sum(binary);
+                }
                 let op_span = self.places.add(binary.op);
                 let left = Box::new(self.expr(&binary.left)?);
                 let right = Box::new(self.expr(&binary.right)?);
@@ -129,6 +132,34 @@ impl Reader<'_> {
             _ => return Err(refusal(expr)),
         };
         Ok(Expr::new(kind, span))
+    }
+
+    /// A sum, whose terms all stand on one level.
+    fn sum(&mut self, sum: &syn::ExprBinary) -> syn::Result<Expr> {
+        let mut sums = vec![sum];
+        while let Some(syn::Expr::Binary(left)) = sums.last().map(|sum| &*sum.left)
+            && binary_op(&left.op).is_some_and(BinaryOp::is_sum)
+        {
+            if sums.len() == MAX_TERMS - 1 {
+                let message = format!("a sum of more than {MAX_TERMS} terms");
+                return Err(refuse(sum, &message, ""));
+            }
+            sums.push(left);
+        }
+        let mut total = self.expr(&sums[sums.len() - 1].left)?;
+        for sum in sums.into_iter().rev() {
+            let Some(op) = binary_op(&sum.op) else {
+                continue;
+            };
+            let kind = ExprKind::Binary {
+                op,
+                op_span: self.places.add(sum.op),
+                left: Box::new(total),
+                right: Box::new(self.expr(&sum.right)?),
+            };
+            total = Expr::new(kind, self.places.add(sum));
+        }
+        Ok(total)
     }
 
     fn exprs<'e>(

@@ -8,6 +8,9 @@ pub use crate::source::Span;
 /// The greatest height of a syntax tree, so that recursion over one is safe on any thread's stack.
 pub const MAX_HEIGHT: usize = 256;
 
+/// The greatest number of terms of a sum. They stand on one level, whatever their number.
+pub const MAX_TERMS: usize = 4096;
+
 /// An expression and the place where it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expr {
@@ -154,6 +157,11 @@ impl BinaryOp {
         matches!(self.precedence(), Precedence::Comparison)
     }
 
+    /// Whether it is `+` or `-`.
+    pub const fn is_sum(self) -> bool {
+        matches!(self.precedence(), Precedence::Sum)
+    }
+
     pub(crate) const fn precedence(self) -> Precedence {
         match self {
             Self::Lt | Self::Le | Self::Gt | Self::Ge | Self::Eq | Self::Ne => {
@@ -167,7 +175,39 @@ impl BinaryOp {
     }
 }
 
+/// A term of a sum, behind the first one.
+pub(crate) struct Term<'a> {
+    /// `+` or `-`.
+    pub(crate) op: BinaryOp,
+    /// Where the operator stands.
+    pub(crate) op_span: Span,
+    pub(crate) expr: &'a Expr,
+}
+
 impl Expr {
+    /// The terms of a sum, `a - b + c`: the first one and the others; there are no others if this is no sum. A tree leans to the left as far as there are
+    /// terms, so that nothing may recurse over them.
+    pub(crate) fn terms(&self) -> (&Expr, Vec<Term<'_>>) {
+        let (mut first, mut others) = (self, Vec::new());
+        while let ExprKind::Binary {
+            op,
+            op_span,
+            left,
+            right,
+        } = &first.kind
+            && op.is_sum()
+        {
+            others.push(Term {
+                op: *op,
+                op_span: *op_span,
+                expr: right,
+            });
+            first = left;
+        }
+        others.reverse();
+        (first, others)
+    }
+
     /// An expression of the form `kind` at `span`.
     pub const fn new(kind: ExprKind, span: Span) -> Self {
         Self { kind, span }

@@ -81,6 +81,12 @@ fn declarations(expr: &Expr, found: &mut Vec<Declaration>) -> Result<(), Error> 
             args.iter().try_for_each(|arg| declarations(arg, found))
         }
         ExprKind::Neg(inner) => declarations(inner, found),
+        ExprKind::Binary { op, .. } if op.is_sum() => {
+            let (first, others) = expr.terms();
+            declarations(first, found)?;
+            let mut others = others.iter();
+            others.try_for_each(|term| declarations(term.expr, found))
+        }
         ExprKind::Binary { left, right, .. } => {
             declarations(left, found)?;
             declarations(right, found)
@@ -142,6 +148,17 @@ pub fn check(dag: &mut Dag, expr: &Expr, captures: usize) -> Result<Node, Error>
     .node(expr)
 }
 
+/// From so many terms on, a sum is added up by halves.
+const MANY_TERMS: usize = 64;
+
+/// The operation of `+` or `-`.
+fn added(op: BinaryOp) -> &'static Op {
+    match op {
+        BinaryOp::Sub => &ops::SUBTRACT,
+        _ => &ops::ADD,
+    }
+}
+
 /// A formula that is being checked.
 pub(crate) struct Checker<'a> {
     pub(crate) dag: &'a mut Dag,
@@ -161,6 +178,7 @@ impl Checker<'_> {
                 let inner = self.node(inner)?;
                 self.apply(&ops::MINUS, &[inner], &[], expr.span)
             }
+            ExprKind::Binary { op, .. } if op.is_sum() => self.sum(expr),
             ExprKind::Binary {
                 op,
                 left,
@@ -234,8 +252,6 @@ impl Checker<'_> {
         let args = [self.node(left)?, self.node(right)?];
         let swapped = [args[1], args[0]];
         let (op, args) = match op {
-            BinaryOp::Add => (&ops::ADD, args),
-            BinaryOp::Sub => (&ops::SUBTRACT, args),
             BinaryOp::Mul => (&ops::MULT, args),
             BinaryOp::Div => (&ops::DIVIDE, args),
             BinaryOp::Scalprod => (&ops::SCALPROD, args),
@@ -245,12 +261,57 @@ impl Checker<'_> {
             BinaryOp::Ge => (&ops::LESS_OR_EQUAL, swapped),
             BinaryOp::Eq => (&ops::EQUAL, args),
             BinaryOp::Ne => (&ops::NOT_EQUAL, args),
-            BinaryOp::Pow => unreachable!("returned above"),
+            BinaryOp::Pow | BinaryOp::Add | BinaryOp::Sub => {
+                unreachable!("powers and sums are taken elsewhere")
+            }
         };
         if *op == ops::DIVIDE && self.dag.is_zero(args[1]) {
             return Err(Error::new(right.span, "division by zero"));
         }
         self.apply(op, &args, &[], span)
+    }
+
+    /// A sum from the left to the right, or of many terms by halves, which keeps the formula flat and adds fewer roundings.
+    fn sum(&mut self, expr: &Expr) -> Result<Node, Error> {
+        let (first, others) = expr.terms();
+        let first = self.node(first)?;
+        let mut terms = Vec::with_capacity(others.len());
+        for term in &others {
+            terms.push((term.op, self.node(term.expr)?, term.op_span));
+        }
+        let dim = |node: &Node| self.dag.dim(*node);
+        let dims = terms.iter().map(|(_, node, _)| dim(node));
+        let largest = dims.clone().fold(dim(&first), usize::max);
+        let fit = dims
+            .chain([dim(&first)])
+            .all(|dim| dim == 1 || dim == largest);
+        // Terms that do not fit together are an error where the first of them is added.
+        if terms.len() >= MANY_TERMS && fit {
+            return self.halves(first, &terms);
+        }
+        terms.iter().try_fold(first, |sum, &(op, term, span)| {
+            self.apply(added(op), &[sum, term], &[], span)
+        })
+    }
+
+    /// The sum of a term and others, with which it is added up by halves.
+    fn halves(&mut self, first: Node, others: &[(BinaryOp, Node, Span)]) -> Result<Node, Error> {
+        let middle = others.len() / 2;
+        let (low, Some((&(op, middle, span), high))) =
+            (&others[..middle], others[middle..].split_first())
+        else {
+            return Ok(first);
+        };
+        let low = self.halves(first, low)?;
+        // a - (b + c) is a - b - c.
+        let turned = |&(inner, node, span): &(BinaryOp, Node, Span)| match op {
+            BinaryOp::Sub if inner == BinaryOp::Sub => (BinaryOp::Add, node, span),
+            BinaryOp::Sub => (BinaryOp::Sub, node, span),
+            _ => (inner, node, span),
+        };
+        let high: Vec<_> = high.iter().map(turned).collect();
+        let high = self.halves(middle, &high)?;
+        self.apply(added(op), &[low, high], &[], span)
     }
 
     /// `f ** n` for an integer n is a product, any other power is C's pow.

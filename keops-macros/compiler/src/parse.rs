@@ -25,7 +25,7 @@ use nom::{
 };
 
 use crate::{
-    ast::{BinaryOp, Expr, ExprKind, MAX_HEIGHT, Precedence, Span},
+    ast::{BinaryOp, Expr, ExprKind, MAX_HEIGHT, MAX_TERMS, Precedence, Span},
     error::Error,
 };
 use foreign::{BOTH, FOREIGN, TIMES};
@@ -49,6 +49,8 @@ type Token<'a> = IResult<&'a str, &'a str, ()>;
 struct Node {
     expr: Expr,
     height: usize,
+    /// If it is a sum, the number of its terms; otherwise 1.
+    terms: usize,
 }
 
 /// What stands between two brackets.
@@ -56,6 +58,8 @@ struct Items {
     exprs: Vec<Expr>,
     trailing_comma: bool,
     height: usize,
+    /// Of the last expression.
+    terms: usize,
     /// The closing bracket.
     close: Span,
 }
@@ -114,7 +118,19 @@ impl<'a> Grammar<'a> {
                 self.expression(rest, Some(op.precedence()), nesting)?
             };
             let span = left.expr.span.to(right.expr.span);
-            let height = left.height.max(right.height) + 1;
+            // All terms of a sum stand on one level.
+            let continued = op.is_sum() && left.terms > 1;
+            let height = if continued {
+                left.height.max(right.height + 1)
+            } else {
+                left.height.max(right.height) + 1
+            };
+            let terms = if op.is_sum() { left.terms + 1 } else { 1 };
+            if terms > MAX_TERMS {
+                let message = format!("a sum of more than {MAX_TERMS} terms");
+                let help = "make vectors of them and sum up these, as in (a|b) or Sum(f)";
+                return Err(Error::new(op_span, message).help(help));
+            }
             let (left_expr, right_expr) = (Box::new(left.expr), Box::new(right.expr));
             let kind = ExprKind::Binary {
                 op,
@@ -122,7 +138,10 @@ impl<'a> Grammar<'a> {
                 left: left_expr,
                 right: right_expr,
             };
-            left = node(kind, span, height)?;
+            left = Node {
+                terms,
+                ..node(kind, span, height)?
+            };
             input = rest;
         }
     }
@@ -166,6 +185,7 @@ impl<'a> Grammar<'a> {
                         Node {
                             expr: Expr { span, ..expr },
                             height: items.height,
+                            terms: items.terms,
                         },
                     ));
                 }
@@ -221,6 +241,7 @@ impl<'a> Grammar<'a> {
             exprs: Vec::new(),
             trailing_comma: false,
             height: 0,
+            terms: 1,
             close: Span::default(),
         };
         loop {
@@ -239,6 +260,7 @@ impl<'a> Grammar<'a> {
             let (rest, item) = self.expression(input, None, nesting)?;
             items.exprs.push(item.expr);
             items.height = items.height.max(item.height);
+            items.terms = item.terms;
             let after_comma = rest.strip_prefix(',');
             items.trailing_comma = after_comma.is_some();
             input = after_comma.unwrap_or(rest).trim_start();
@@ -338,6 +360,7 @@ fn node(kind: ExprKind, span: Span, height: usize) -> Result<Node, Error> {
     Ok(Node {
         expr: Expr::new(kind, span),
         height,
+        terms: 1,
     })
 }
 

@@ -24,6 +24,15 @@ impl fmt::Display for Expr {
                 f.write_str("-")?;
                 write_operand(f, body, Precedence::Negation)
             }
+            ExprKind::Binary { op, .. } if op.is_sum() => {
+                let (first, others) = self.terms();
+                let (left_level, right_level) = operand_levels(*op);
+                write_operand(f, first, left_level)?;
+                others.iter().try_for_each(|term| {
+                    write!(f, " {} ", term.op.symbol())?;
+                    write_operand(f, term.expr, right_level)
+                })
+            }
             ExprKind::Binary {
                 op, left, right, ..
             } => {

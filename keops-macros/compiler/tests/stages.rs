@@ -176,3 +176,47 @@ fn loops_compute_what_they_stand_for() {
         }
     }
 }
+
+#[test]
+fn sums_of_thousands_of_terms_compile() {
+    let aliases = [
+        alias("x", Category::I, 2),
+        alias("y", Category::J, 2),
+        alias("g", Category::Param, 1),
+    ];
+    // Signs and coefficients of no pattern, so that nothing but adding them up gives the sum.
+    let coefficient = |k: usize| (k * 7919 % 1000) as f64 / 100.0;
+    let signs = |k: usize| if k % 3 == 1 { ('-', -1.0) } else { ('+', 1.0) };
+    let (n, inputs) = (
+        2000,
+        Inputs {
+            params: vec![0.3],
+            i: vec![0.5, -0.25],
+            j: vec![1.0, 0.75],
+        },
+    );
+    let mut text = "g".to_owned();
+    let mut expected = 0.3;
+    for k in 1..n {
+        let (symbol, sign) = signs(k);
+        text += &format!(" {symbol} {}*Exp(-{k}*g*SqDist(x, y))", coefficient(k));
+        expected += sign * coefficient(k) * (-(k as f64) * 0.3 * 1.25).exp();
+    }
+    let formula = Formula::new(&parse(&text).unwrap(), &aliases, &[]).unwrap();
+    let found = formula.program().interpret(&inputs)[0];
+    assert!(
+        (found - expected).abs() < 1e-12 * expected.abs(),
+        "{found}, expected {expected}"
+    );
+
+    // A term that does not fit is where the error is.
+    let wrong = format!(
+        "x{} + Concat(x, y){}",
+        " + y".repeat(100),
+        " + y".repeat(100)
+    );
+    let error = Formula::new(&parse(&wrong).unwrap(), &aliases, &[])
+        .err()
+        .unwrap();
+    assert_eq!(error.span().start, wrong.find(" + Concat").unwrap() + 1);
+}

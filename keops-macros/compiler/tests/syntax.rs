@@ -1,7 +1,7 @@
 //! Formulas as text: what they parse to, how they print, and what is said about mistakes.
 
 use keops_compiler::{
-    ast::{BinaryOp, Expr, ExprKind, MAX_HEIGHT, Span},
+    ast::{BinaryOp, Expr, ExprKind, MAX_HEIGHT, MAX_TERMS, Span},
     parse::parse,
 };
 use proptest::prelude::*;
@@ -295,7 +295,7 @@ fn depth_is_limited_and_breadth_is_not() {
         |n| format!("{}x{}", "(".repeat(n), ")".repeat(n)),
         |n| format!("{}x{}", "f(".repeat(n), ")".repeat(n)),
         |n| format!("{}x", "-".repeat(n)),
-        |n| format!("x{}", "+x".repeat(n)),
+        |n| format!("x{}", "*x".repeat(n)),
         |n| format!("x{}", "**x".repeat(n)),
         |n| format!("{}x{}", "[a|b+c*-x**(".repeat(n / 6), ")]".repeat(n / 6)),
     ];
@@ -310,6 +310,21 @@ fn depth_is_limited_and_breadth_is_not() {
         }
     }
     assert!(parse(&format!("f(x{})", ",x".repeat(100_000))).is_ok());
+    // The terms of a sum stand on one level.
+    for term in ["+x*x", "-x"] {
+        let sum = |n: usize| format!("x{}", term.repeat(n - 1));
+        let tree = parse(&sum(MAX_TERMS)).unwrap().to_string();
+        assert_eq!(parse(&tree).unwrap().to_string(), tree);
+        // Parentheses around the first terms do not make it less of a sum.
+        let around = |n: usize| format!("({}){}", sum(n), term.repeat(n));
+        assert!(parse(&around(MAX_TERMS / 2)).is_ok());
+        for n in [MAX_TERMS + 1, 100_000] {
+            for sum in [sum(n), around(n / 2 + 1)] {
+                let error = parse(&sum).unwrap_err();
+                assert_eq!(error.message(), "a sum of more than 4096 terms");
+            }
+        }
+    }
     // Unclosed, and of one kind: no diagnosis may cost more than one pass.
     assert!(parse(&"(".repeat(200)).is_err());
     assert!(parse(&"f(a,".repeat(200)).is_err());

@@ -191,12 +191,12 @@ fn mistakes() {
 
 #[test]
 fn depth_is_limited() {
-    let sum = |n: usize| format!("x{}", " + x".repeat(n));
+    let product = |n: usize| format!("x{}", " * x".repeat(n));
     let lets = |n: usize| format!("{{ {} x }}", "let x = x + 1;".repeat(n));
-    assert!(read_body(&sum(MAX_HEIGHT - 1)).is_ok());
+    assert!(read_body(&product(MAX_HEIGHT - 1)).is_ok());
     assert!(read_body(&lets(MAX_HEIGHT - 3)).is_ok());
     for body in [
-        sum(MAX_HEIGHT),
+        product(MAX_HEIGHT),
         lets(MAX_HEIGHT),
         format!("{}x", "-".repeat(MAX_HEIGHT)),
     ] {
@@ -206,4 +206,9 @@ fn depth_is_limited() {
             "the formula is nested more than 256 levels deep"
         );
     }
+    // The terms of a sum stand on one level.
+    let sum = |n: usize| format!("x{}", " - x * x".repeat(n - 1));
+    assert!(read_body(&sum(MAX_TERMS)).is_ok());
+    let error = read_body(&sum(MAX_TERMS + 1)).err().unwrap();
+    assert_eq!(error.to_string(), "a sum of more than 4096 terms");
 }
