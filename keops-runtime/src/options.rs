@@ -25,7 +25,8 @@ pub enum Backend {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Accumulate {
-    /// The type in which the formula is evaluated.
+    /// The type in which the formula is evaluated, except where blocks are added, whose accumulators are `f64`: with one addition for 256 terms
+    /// that costs nothing.
     #[default]
     Same,
     /// `f32`.
@@ -37,7 +38,7 @@ pub enum Accumulate {
 /// The order and care with which the terms of a sum are added (KeOps' `sum_scheme`).
 ///
 /// With unit roundoff `u` and `n` terms, the worst case relative error of a sum of positive terms is about `n u` for
-/// [`Direct`](SumScheme::Direct), `(256 + n / 256) u` for [`Block`](SumScheme::Block) and `2 u` for
+/// [`Direct`](SumScheme::Direct), `256 u` for [`Block`](SumScheme::Block) (`(256 + n / 256) u` with accumulators of the type of the terms) and `2 u` for
 /// [`Kahan`](SumScheme::Kahan) (Higham, *Accuracy and Stability of Numerical Algorithms*, chapter 4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

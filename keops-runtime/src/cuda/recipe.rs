@@ -185,13 +185,15 @@ pub struct Adding {
 impl Adding {
     /// Sums of terms of type `t`, as the options want them.
     pub(crate) fn new(options: &CallOptions, t: Type) -> Self {
+        let scheme = match options.sum_scheme {
+            SumScheme::Auto | SumScheme::Block => Scheme::Blocks,
+            SumScheme::Direct => Scheme::Terms,
+            SumScheme::Kahan => Scheme::Compensated,
+        };
         Adding {
-            scheme: match options.sum_scheme {
-                SumScheme::Auto | SumScheme::Block => Scheme::Blocks,
-                SumScheme::Direct => Scheme::Terms,
-                SumScheme::Kahan => Scheme::Compensated,
-            },
+            scheme,
             accumulator: match options.accumulate {
+                Accumulate::Same if scheme == Scheme::Blocks => Type::Double,
                 Accumulate::Same => t,
                 Accumulate::F32 => Type::Single,
                 Accumulate::F64 => Type::Double,

@@ -34,8 +34,9 @@ impl Summation {
     /// Sums of terms of type `T`, as the options want them.
     pub(crate) fn new<T: Real>(options: &CallOptions) -> Self {
         let terms_single = size_of::<T>() == size_of::<f32>();
+        let blocks = matches!(options.sum_scheme, SumScheme::Auto | SumScheme::Block);
         let single = match options.accumulate {
-            Accumulate::Same => terms_single,
+            Accumulate::Same => terms_single && !blocks,
             Accumulate::F32 => true,
             Accumulate::F64 => false,
         };

@@ -112,7 +112,7 @@ fn modules() -> Vec<([&'static CStr; 2], String)> {
         spans(&Likelihood.cuda_source::<f64>(), true),
         spans(&Matrix.cuda_source::<f64>(), true),
     ];
-    let mirrored = Reduction::Mirrored(blocks(Type::Single));
+    let mirrored = Reduction::Mirrored(blocks(Type::Double));
     let plain = Reduction::Smallest.kernels();
     let mut modules = vec![
         (plain, nearest),
