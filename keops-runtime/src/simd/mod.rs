@@ -8,7 +8,8 @@
 //! |---|---|---|---|
 //! | [`Avx512`] | 16 | 8 | x86-64 with AVX-512 F, DQ, BW, VL and FMA |
 //! | [`Avx2`] | 8 | 4 | x86-64 with AVX2 and FMA |
-//! | [`Portable`] | 8 | 4 | nothing; the compiler maps it to SSE2, NEON, ... |
+//! | [`Portable`] on x86-64 | 4 | 2 | SSE2, which every x86-64 processor has |
+//! | [`Portable`] elsewhere | 8 | 4 | nothing; the compiler maps it to NEON, ... |
 //! | [`Scalar`] | 1 | 1 | nothing |
 //!
 //! Stable Rust refuses `#[inline(always)]` together with `#[target_feature]`, hence the rule of this module: no helper
@@ -23,6 +24,10 @@ mod lanes;
 mod math;
 mod portable;
 mod real;
+#[cfg(target_arch = "x86_64")]
+mod registers;
+#[cfg(target_arch = "x86_64")]
+mod sse2;
 #[cfg(test)]
 mod tests;
 
@@ -34,3 +39,5 @@ pub use dispatch::{InstructionSet, InstructionSetError, WithSimd, dispatch};
 pub use lanes::Simd;
 pub use portable::{LaneArray, Portable, Scalar};
 pub use real::Real;
+#[cfg(target_arch = "x86_64")]
+pub use sse2::Sse2;

@@ -69,6 +69,9 @@ macro_rules! real {
             type Avx512 = super::Avx512<$t>;
             #[cfg(target_arch = "x86_64")]
             type Avx2 = super::Avx2<$t>;
+            #[cfg(target_arch = "x86_64")]
+            type Portable = super::Sse2<$t>;
+            #[cfg(not(target_arch = "x86_64"))]
             type Portable = super::LaneArray<$t, $portable_lanes>;
             type Scalar = super::LaneArray<$t, 1>;
             type Bits = $bits;

@@ -1,6 +1,6 @@
 //! The arithmetic of every instruction set against the language's own, lane by lane.
 
-use super::{InstructionSet, Real, Scalar, Simd, WithSimd, dispatch};
+use super::{InstructionSet, LaneArray, Real, Scalar, Simd, WithSimd, dispatch};
 
 macro_rules! operations {
     ($($name:ident($($operand:literal),*);)*) => {
@@ -138,34 +138,27 @@ impl<T: Expected> WithSimd<T> for Check<T> {
     }
 }
 
+/// Runs the same for every instruction set of the machine, and for arrays of lanes, which other processors than x86-64 have in their place.
+macro_rules! everywhere {
+    ($t:ty, $lanes:literal, $work:expr) => {
+        for isa in InstructionSet::available() {
+            dispatch::<$t, _>(isa, $work(isa.to_string()));
+        }
+        $work("array".to_owned()).with(LaneArray::<$t, $lanes>::new());
+        $work("scalar".to_owned()).with(Scalar::<$t>::new());
+    };
+}
+
 #[test]
 fn arithmetic_agrees_with_the_language() {
-    for isa in InstructionSet::available() {
-        dispatch(
-            isa,
-            Check::<f32> {
-                isa: isa.to_string(),
-                values: values(),
-            },
-        );
-        dispatch(
-            isa,
-            Check::<f64> {
-                isa: isa.to_string(),
-                values: values(),
-            },
-        );
-    }
-    Check::<f32> {
-        isa: "scalar".into(),
+    everywhere!(f32, 8, |isa| Check::<f32> {
+        isa,
         values: values(),
-    }
-    .with(Scalar::<f32>::new());
-    Check::<f64> {
-        isa: "scalar".into(),
+    });
+    everywhere!(f64, 4, |isa| Check::<f64> {
+        isa,
         values: values(),
-    }
-    .with(Scalar::<f64>::new());
+    });
 }
 
 struct Memory;
@@ -196,10 +189,8 @@ impl<T: Expected> WithSimd<T> for Memory {
 
 #[test]
 fn memory_needs_no_alignment() {
-    for isa in InstructionSet::available() {
-        dispatch::<f32, _>(isa, Memory);
-        dispatch::<f64, _>(isa, Memory);
-    }
+    everywhere!(f32, 8, |_| Memory);
+    everywhere!(f64, 4, |_| Memory);
 }
 
 #[test]
