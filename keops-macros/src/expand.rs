@@ -5,12 +5,13 @@ mod definition;
 mod factor;
 mod gradients;
 
-use keops_compiler::alias;
 use keops_compiler::error::{Error, Subject};
 use keops_compiler::formula::{Evidence, Formula as Compiled, Shape};
 use keops_compiler::reduction::Reduction;
 use keops_compiler::source::Span as FormulaSpan;
+use keops_compiler::stages::Program;
 use keops_compiler::symmetry::{Exchange, Symmetry};
+use keops_compiler::{alias, emit};
 use keops_compiler::{differential, ops};
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
@@ -95,8 +96,15 @@ impl Source {
     fn compile(&mut self) -> syn::Result<Compiled> {
         let compiled = Compiled::new(&self.formula.tree, &self.aliases, &self.captured_names())
             .map_err(|error| self.formula.locate(&error))?;
+        self.check_size(&compiled.program())?;
         self.declare(&compiled);
         Ok(compiled)
+    }
+
+    /// Refuses what would keep the compiler busy without end.
+    fn check_size(&self, program: &Program) -> syn::Result<()> {
+        emit::check_size(program)
+            .map_err(|message| self.formula.locate(&Error::new(self.span(), message)))
     }
 
     /// Adds the variables that a formula declares itself to the aliases.
@@ -129,6 +137,7 @@ impl Source {
         let weighted =
             Compiled::with_weights(&self.formula.tree, &weights.tree, &self.aliases, &captured)
                 .map_err(|error| weights.locate(&error))?;
+        self.check_size(&weighted.program())?;
         self.declare(&weighted);
         Ok(weighted)
     }
@@ -151,6 +160,9 @@ impl Source {
         let formulas = compiled
             .gradients(reduction, over_j, &known)
             .map_err(|message| self.formula.locate(&Error::new(self.span(), message)))?;
+        for gradient in &formulas {
+            self.check_size(&gradient.program)?;
+        }
         Ok(Some(Gradients {
             variables,
             formulas,

@@ -53,6 +53,20 @@ pub(super) enum Statement {
     OutputProduct(Index, [Name; 2]),
 }
 
+/// The numbers of statements and of loops among these.
+pub(super) fn count(statements: &[Statement]) -> [usize; 2] {
+    statements.iter().fold([0, 0], |[all, loops], statement| {
+        let [inner, inner_loops] = match statement {
+            Statement::Loop { body, .. } => {
+                let [inner, loops] = count(body);
+                [inner, loops + 1]
+            }
+            _ => [0, 0],
+        };
+        [all + 1 + inner, loops + inner_loops]
+    })
+}
+
 /// The statements that compute the outputs of a graph. With `products`, an output that is the product of two values is left
 /// to who takes it.
 pub(super) fn schedule(graph: &Graph, products: bool) -> Vec<Statement> {
