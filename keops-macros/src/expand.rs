@@ -137,6 +137,10 @@ impl Source {
         let weighted =
             Compiled::with_weights(&self.formula.tree, &weights.tree, &self.aliases, &captured)
                 .map_err(|error| weights.locate(&error))?;
+        let weighted = match reduction {
+            Reduction::LogSumExp => weighted.without_weightless_terms(),
+            _ => weighted,
+        };
         self.check_size(&weighted.program())?;
         self.declare(&weighted);
         Ok(weighted)

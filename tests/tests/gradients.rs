@@ -105,6 +105,90 @@ fn exponentials() {
     check!(Attention, NOT_EMPTY, |values| values);
 }
 
+genred!(Plain: "x+y", x = Vi(1), y = Vj(1), reduction = LogSumExp, axis = 1, grad = [x, y]);
+genred!(PlainMean: "x+y", x = Vi(1), y = Vj(1), b = Vj(1), reduction = SumSoftMaxWeight, weights = "b",
+        axis = 1, grad = [b]);
+genred!(PlainWeighted: "x+y", x = Vi(1), y = Vj(1), b = Vj(1), reduction = LogSumExp, weights = "b",
+        axis = 1, grad = [y, b]);
+
+/// The shares of a sum of exponentials add up to 1 however large the exponents are, although their logarithm has lost digits then.
+#[test]
+fn shares_of_large_exponents_add_up() {
+    let (x, y, b) = (
+        array![[20000.3f32]],
+        array![[1.1f32], [1.1]],
+        array![[2.0f32], [4.0]],
+    );
+    let [dx, dy] = Plain
+        .bind(&x, &y)
+        .forward()
+        .unwrap()
+        .pullback(&array![[1.0]])
+        .unwrap();
+    assert!((dx[(0, 0)] - 1.0).abs() < 1e-6, "{dx}");
+    assert!(dy.iter().all(|d| (d - 0.5).abs() < 1e-6), "{dy}");
+    let forward = PlainMean.bind(&x, &y, &b).forward().unwrap();
+    let [db] = forward.pullback(&array![[1.0]]).unwrap();
+    assert!(db.iter().all(|d| (d - 0.5).abs() < 1e-6), "{db}");
+    let forward = PlainWeighted.bind(&x, &y, &b).forward().unwrap();
+    let [dy, _] = forward.pullback(&array![[1.0]]).unwrap();
+    assert!(
+        (dy[(0, 0)] - 1.0 / 3.0).abs() < 1e-6 && (dy.sum() - 1.0).abs() < 1e-6,
+        "{dy}"
+    );
+    let half = |x: f64| f16::from_f64(x);
+    let (x, y) = (array![[half(1000.0)]], array![[half(1.0)], [half(1.0)]]);
+    let [dx, _] = Plain
+        .bind(&x, &y)
+        .forward()
+        .unwrap()
+        .pullback(&array![[half(1.0)]])
+        .unwrap();
+    assert_eq!(dx[(0, 0)].to_f64(), 1.0);
+}
+
+#[test]
+fn terms_of_no_weight_do_not_count() {
+    // The exponent that others would be related to has no weight, and its exponential is beyond what they leave of the range.
+    for (first, single) in [
+        (100.0, true),
+        (1000.0, true),
+        (1000.0, false),
+        (f64::INFINITY, false),
+    ] {
+        let (x, y, b) = (array![[0.0]], array![[first], [0.0]], array![[0.0], [3.0]]);
+        if single {
+            let [x, y, b] = [x, y, b].map(|a| a.mapv(|v: f64| v as f32));
+            let forward = PlainWeighted.bind(&x, &y, &b).forward().unwrap();
+            assert!((forward.value[(0, 0)] - 3f32.ln()).abs() < 1e-6);
+            let [dy, _] = forward.pullback(&array![[1.0]]).unwrap();
+            assert_eq!(dy, array![[0.0], [1.0]]);
+        } else {
+            let forward = PlainWeighted.bind(&x, &y, &b).forward().unwrap();
+            assert!((forward.value[(0, 0)] - 3f64.ln()).abs() < 1e-15);
+            let [dy, _] = forward.pullback(&array![[1.0]]).unwrap();
+            assert!((dy - array![[0.0], [1.0]]).iter().all(|d| d.abs() < 1e-15));
+        }
+    }
+    // Weights of several components, of which one counts, and none at all.
+    let several = genred!(
+        "y",
+        y = Vj(1),
+        b = Vj(2),
+        reduction = LogSumExp,
+        weights = "b",
+        axis = 1
+    );
+    let (y, b) = (
+        array![[900.0], [0.0], [1.0]],
+        array![[0.0, 0.0], [0.0, 2.0], [1.0, 0.0]],
+    );
+    let found = several.bind(&y, &b).run().unwrap();
+    assert!((found[(0, 0)] - 1.0_f64).abs() < 1e-15 && (found[(0, 1)] - 2f64.ln()).abs() < 1e-15);
+    let none = several.bind(&y, &(b * 0.0)).run().unwrap();
+    assert_eq!(none, array![[f64::NEG_INFINITY; 2]]);
+}
+
 #[test]
 fn logarithms_of_nothing_have_no_slope() {
     for (m, n) in [(0, 5), (5, 0)] {

@@ -7,7 +7,7 @@ use crate::dag::{Dag, Node, Variable};
 use crate::error::{Error, Subject};
 use crate::linearity::{Dependence, dependence, scalar_kernel};
 use crate::lower::lower;
-use crate::ops::CONCAT;
+use crate::ops::{ABS, CONCAT, IF_ELSE, MINUS, SUM};
 use crate::scalar::Graph;
 use crate::source::Span;
 use crate::stages::{Program, split};
@@ -68,6 +68,14 @@ fn named(expr: &Expr, captures: &[String]) -> String {
     text
 }
 
+/// `a` where all components of the weights `g` are 0, and `b` elsewhere.
+pub(crate) fn where_weightless(dag: &mut Dag, g: Node, a: Node, b: Node) -> Node {
+    let sizes = dag.apply(&ABS, &[g]);
+    let size = dag.apply(&SUM, &[sizes]);
+    let negative = dag.apply(&MINUS, &[size]);
+    dag.apply(&IF_ELSE, &[negative, a, b])
+}
+
 impl Formula {
     /// Checks a formula over these aliases; `captures` names the scalars that a closure captured.
     pub fn new(expr: &Expr, aliases: &[Alias], captures: &[String]) -> Result<Formula, Error> {
@@ -106,6 +114,17 @@ impl Formula {
             aliases: count,
             text: named(expr, captures),
         })
+    }
+
+    /// The same for sums of weighted exponentials, in which a term of no weight must not count: its exponent, to which others are related if it is the
+    /// greatest, becomes -inf.
+    pub fn without_weightless_terms(mut self) -> Formula {
+        if let Some((f, g)) = self.weighted {
+            let nothing = self.dag.constant(f64::NEG_INFINITY);
+            let exponent = where_weightless(&mut self.dag, g, nothing, f);
+            self.root = self.dag.apply(&CONCAT, &[exponent, g]);
+        }
+        self
     }
 
     /// The graph that the formula is a node of.

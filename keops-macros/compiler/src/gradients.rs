@@ -23,7 +23,7 @@
 use crate::alias::Category;
 use crate::dag::{Dag, Node};
 use crate::differentiate::gradient;
-use crate::formula::Formula;
+use crate::formula::{Formula, where_weightless};
 use crate::lower::lower;
 use crate::ops::{ADD, CONCAT, EXP, MULT, SCALPROD, SUBTRACT};
 use crate::reduction::Reduction;
@@ -36,7 +36,7 @@ pub struct GradientFormula {
     /// Whether it is to be summed over j (one row for each i) or over i. A parameter takes the sum of these rows.
     pub over_j: bool,
     /// The formula. On the side of the rows of the reduction it reads `e` after all other variables, and then what the forward
-    /// pass left: the log-sum-exps of [`Reduction::LogSumExp`], or means and log-sum-exps of [`Reduction::SumSoftMaxWeight`].
+    /// pass left: the log-sum-exps of [`Reduction::LogSumExp`], in two parts, or means and log-sum-exps of [`Reduction::SumSoftMaxWeight`].
     pub program: Program,
 }
 
@@ -103,20 +103,21 @@ impl Formula {
             (Reduction::Sum, None) => Ok(vec![(root, e)]),
             (reduction, None) if reduction.selects() => Ok(vec![(root, e)]),
             (Reduction::LogSumExp, None) => {
-                let result = dag.fresh_variable(rows, dim);
-                let softmax = exp_of_difference(dag, root, result);
+                let softmax = softmax(dag, root, rows, dim);
                 Ok(vec![(root, dag.apply(&MULT, &[softmax, e]))])
             }
             (Reduction::LogSumExp, Some((f, g))) => {
-                let result = dag.fresh_variable(rows, dim);
-                let softmax = exp_of_difference(dag, f, result);
+                let softmax = softmax(dag, f, rows, dim);
                 let adjoint = dag.apply(&MULT, &[softmax, e]);
-                Ok(vec![(g, adjoint), (f, dag.apply(&SCALPROD, &[adjoint, g]))])
+                let along = dag.apply(&SCALPROD, &[adjoint, g]);
+                // The exponential of a term of no weight may be infinite.
+                let zero = dag.zero(1);
+                let along = where_weightless(dag, g, zero, along);
+                Ok(vec![(g, adjoint), (f, along)])
             }
             (Reduction::SumSoftMaxWeight, Some((f, g))) => {
                 let mean = dag.fresh_variable(rows, dim);
-                let log_sum_exp = dag.fresh_variable(rows, 1);
-                let softmax = exp_of_difference(dag, f, log_sum_exp);
+                let softmax = softmax(dag, f, rows, 1);
                 let adjoint = dag.apply(&MULT, &[softmax, e]);
                 let deviation = dag.apply(&SUBTRACT, &[g, mean]);
                 let along = dag.apply(&SCALPROD, &[e, deviation]);
@@ -127,9 +128,12 @@ impl Formula {
     }
 }
 
-/// `exp(f - g)`
-fn exp_of_difference(dag: &mut Dag, f: Node, g: Node) -> Node {
-    let difference = dag.apply(&SUBTRACT, &[f, g]);
+/// `exp(f - r)` for logarithms `r` of so many components, which are further variables of the rows: the nearest numbers of the type of the evaluation, and
+/// what is left. The first difference is exact where it matters, so that the shares of a sum add up to 1 however large its exponents are.
+fn softmax(dag: &mut Dag, f: Node, rows: Category, dim: usize) -> Node {
+    let [nearest, rest] = [(); 2].map(|()| dag.fresh_variable(rows, dim));
+    let mut difference = dag.apply(&SUBTRACT, &[f, nearest]);
+    difference = dag.apply(&SUBTRACT, &[difference, rest]);
     dag.apply(&EXP, &[difference])
 }
 

@@ -90,7 +90,12 @@ the scalar product `f|g`, `+ -`, `* /`, unary minus, and the power `**`, which g
 indices. `Var(pos, dim, cat)` is the variable at position `pos`, with `cat` 0 for i, 1 for j, 2 for a parameter.
 
 Operations on one or several vectors act on components; where several dimensions meet, each must be 1 or the largest. Matrices and tensors are stored row
-by row. Where a derivative does not exist, it is given by the convention in the table, and zero otherwise.
+by row. Where a derivative does not exist, it is given by the convention in the table, and zero at jumps; one that grows without bound is infinite (that of
+`XLogX` at 0), and that of `Atan2` at the origin is NaN.
+
+Infinities and NaN follow IEEE 754, with these exceptions: `0*f` and `f - f` are simplified to 0 whatever f is; exponentials and powers below the smallest normal
+number are 0; `Min`, `Max`, `ArgMin` and `ArgMax` of a vector that has NaN among its components are not specified. Reductions skip NaN in minima and maxima, and where nothing is left
+the index is 0. Norms, `Normalize`, and the modulus and quotient of complex numbers square components, which overflow beyond 1e19 in `f32` and 1e154 in `f64`; `Hypot` does not.
 
 Errors are the largest ones that were measured against mpmath, on any instruction set, in units in the last place of the result: in `f32`, then
 in `f64` where that differs. A test holds the operations to them. They are those of an operation on exact arguments: an error of the argument counts as often as

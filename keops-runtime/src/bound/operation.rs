@@ -57,8 +57,8 @@ pub(super) fn filled<A: Copy, D: Dimension>(shape: D, value: A) -> Result<Array<
     Array::from_shape_vec(shape.clone(), elements).map_err(|_| refused())
 }
 
-/// The first `width` totals of every row.
-fn rows<P: Pairing, T: Element, R: Reduction<Total = f64>>(
+/// The first `width` totals of every row, evaluating in `C`.
+fn rows<P: Pairing, C: Real, T: Element, R: Reduction<Total = f64>>(
     hardware: Hardware,
     problem: &Problem<'_>,
     reduction: R,
@@ -67,15 +67,10 @@ fn rows<P: Pairing, T: Element, R: Reduction<Total = f64>>(
 ) -> Result<Array2<T>, Error> {
     let mut out = filled(Ix2(problem.result_rows(), width), T::from_f64(0.0))?;
     let done = hardware.on_device::<P>(problem, |device| {
-        device.rows(
-            &Evaluation::of::<P, T::Compute>(),
-            problem,
-            kernel,
-            out.view_mut(),
-        )
+        device.rows(&Evaluation::of::<P, C>(), problem, kernel, out.view_mut())
     })?;
     if !done {
-        cpu::reduce::<P, T::Compute, _>(hardware.isa, problem, reduction, |job| {
+        cpu::reduce::<P, C, _>(hardware.isa, problem, reduction, |job| {
             T::take_rows(job, out.view_mut());
         });
     }
@@ -148,7 +143,7 @@ impl<T: Element> Operation<T> for Sum {
     ) -> Result<Array2<T>, Error> {
         let reduction = reduce::Sum(Summation::new::<T::Compute>(options));
         let kernel = Operation::<T>::on_device(self, options, Type::of::<T::Compute>());
-        rows::<P, T, _>(hardware, problem, reduction, kernel, components)
+        rows::<P, T::Compute, T, _>(hardware, problem, reduction, kernel, components)
     }
 
     fn of_symmetric<K: Kernel>(
@@ -184,14 +179,15 @@ impl<T: Element> Operation<T> for LogSumExp {
         let summation = Summation::new::<T::Compute>(options);
         let reduction = reduce::LogSumExp::of_components(summation, components);
         let kernel = Operation::<T>::on_device(self, options, Type::of::<T::Compute>());
-        rows::<P, T, _>(hardware, problem, reduction, kernel, components)
+        rows::<P, T::Compute, T, _>(hardware, problem, reduction, kernel, components)
     }
 }
 
 /// `log sum_j exp(f(i, j)) g(i, j)`, without overflow or underflow: [`LogSumExp`] with weights. An array of shape
 /// `(rows, components of g)`.
 ///
-/// It is -inf where the sum is 0, as that of nothing is, and NaN where it is negative.
+/// It is -inf where the sum is 0, as that of nothing is, and NaN where it is negative. A term whose weights are all 0 does not count, however large its
+/// exponent is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WeightedLogSumExp;
 
@@ -211,7 +207,7 @@ impl<T: Element> Operation<T> for WeightedLogSumExp {
     ) -> Result<Array2<T>, Error> {
         let reduction = reduce::LogSumExp::weighted(Summation::new::<T::Compute>(options));
         let kernel = Operation::<T>::on_device(self, options, Type::of::<T::Compute>());
-        rows::<P, T, _>(
+        rows::<P, T::Compute, T, _>(
             hardware,
             problem,
             reduction,
@@ -244,7 +240,7 @@ impl<T: Element> Operation<T> for SumSoftMaxWeight {
     ) -> Result<Array2<T>, Error> {
         let reduction = reduce::LogSumExp::mean(Summation::new::<T::Compute>(options));
         let kernel = Operation::<T>::on_device(self, options, Type::of::<T::Compute>());
-        rows::<P, T, _>(
+        rows::<P, T::Compute, T, _>(
             hardware,
             problem,
             reduction,
@@ -254,17 +250,44 @@ impl<T: Element> Operation<T> for SumSoftMaxWeight {
     }
 }
 
-/// [`SumSoftMaxWeight`] and, in one more column, `log sum_j exp(f(i, j))`.
-pub(super) fn means_and_log_sums<P: Pairing, T: Element>(
+/// [`LogSumExp`], evaluating in `C`, without rounding the results.
+pub(super) fn log_sums<P: Pairing, C: Real>(
     hardware: Hardware,
     options: &CallOptions,
     problem: &Problem<'_>,
     components: usize,
-) -> Result<Array2<T>, Error> {
-    let reduction = reduce::LogSumExp::mean(Summation::new::<T::Compute>(options));
-    let adding = Adding::new(options, Type::of::<T::Compute>());
+) -> Result<Array2<f64>, Error> {
+    let reduction = reduce::LogSumExp::of_components(Summation::new::<C>(options), components);
+    let adding = Adding::new(options, Type::of::<C>());
+    let kernel = cuda::Reduction::LogSumExp(adding, Outcome::Logarithms);
+    rows::<P, C, f64, _>(hardware, problem, reduction, kernel, components)
+}
+
+/// The same for [`WeightedLogSumExp`].
+pub(super) fn weighted_log_sums<P: Pairing, C: Real>(
+    hardware: Hardware,
+    options: &CallOptions,
+    problem: &Problem<'_>,
+    components: usize,
+) -> Result<Array2<f64>, Error> {
+    let reduction = reduce::LogSumExp::weighted(Summation::new::<C>(options));
+    let adding = Adding::new(options, Type::of::<C>());
+    let kernel = cuda::Reduction::LogSumExp(adding, Outcome::WeightedLogarithms);
+    let width = components.saturating_sub(1);
+    rows::<P, C, f64, _>(hardware, problem, reduction, kernel, width)
+}
+
+/// [`SumSoftMaxWeight`] and, in one more column, `log sum_j exp(f(i, j))`, likewise.
+pub(super) fn means_and_log_sums<P: Pairing, C: Real>(
+    hardware: Hardware,
+    options: &CallOptions,
+    problem: &Problem<'_>,
+    components: usize,
+) -> Result<Array2<f64>, Error> {
+    let reduction = reduce::LogSumExp::mean(Summation::new::<C>(options));
+    let adding = Adding::new(options, Type::of::<C>());
     let kernel = cuda::Reduction::LogSumExp(adding, Outcome::MeansAndLogarithm);
-    rows::<P, T, _>(hardware, problem, reduction, kernel, components)
+    rows::<P, C, f64, _>(hardware, problem, reduction, kernel, components)
 }
 
 /// Reductions to one value of each component, and its index.

@@ -215,6 +215,6 @@ pub(crate) static ONE_HOT: Op = Op {
     }),
     derivative: Derivative::Zero,
     jumps: true,
-    doc: "The vector of dimension d that is 1 at the position nearest to f and 0 elsewhere",
+    doc: "The vector of dimension d that is 1 at the position nearest to f, the higher one of two, and 0 elsewhere",
     ..Op::BASE
 };

@@ -26,10 +26,10 @@ use crate::dag::{Dag, Node};
 use crate::lower::{Component, Piece};
 
 pub(crate) use arithmetic::{
-    ADD, DIVIDE, INV, MINUS, MULT, POW, POWF, RSQRT, SQRT, SQUARE, SUBTRACT,
+    ABS, ADD, DIVIDE, INV, MINUS, MULT, POW, POWF, RSQRT, SQRT, SQUARE, SUBTRACT,
 };
 pub(crate) use indexing::{CONCAT, ELEM, ELEM_T, ONE_HOT};
-pub(crate) use piecewise::{EQUAL, LESS_OR_EQUAL, LESS_THAN, NOT_EQUAL};
+pub(crate) use piecewise::{EQUAL, IF_ELSE, LESS_OR_EQUAL, LESS_THAN, NOT_EQUAL};
 pub(crate) use transcendental::EXP;
 pub(crate) use vector::{SCALPROD, SUM, SUM_T};
 

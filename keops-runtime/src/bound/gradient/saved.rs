@@ -6,12 +6,13 @@ use crate::Error;
 use crate::bound::Operation;
 use crate::bound::operation::{
     KMin, KMinArgKMin, LogSumExp, Max, MaxArgMax, Min, MinArgMin, Sum, SumSoftMaxWeight,
-    WeightedLogSumExp, means_and_log_sums,
+    WeightedLogSumExp, log_sums, means_and_log_sums, weighted_log_sums,
 };
 use crate::cpu::{Pairing, Problem};
-use crate::input::Element;
+use crate::input::{Element, Input};
 use crate::options::{CallOptions, Hardware};
-use ndarray::{Array2, Array3, ArrayView, Axis, Dimension, Ix2, Ix3, s};
+use crate::simd::Real;
+use ndarray::{Array2, Array3, ArrayView, ArrayView2, Axis, Dimension, Ix2, Ix3};
 
 /// A reduction whose values have gradients: all but those that give indices alone.
 pub trait DifferentiableOperation<T: Element>: Operation<T> {
@@ -44,15 +45,25 @@ pub trait Saved<T: Element, D> {
     ) -> Result<[Array2<f64>; N], Error>;
 }
 
-/// After sums: their values, where the adjoints of the terms depend on them.
+/// After sums: what the adjoints of the terms read of each row, beside `e`.
 #[doc(hidden)]
 #[derive(Clone, Debug)]
-pub struct OfSums<T> {
+pub struct OfSums {
     shape: [usize; 2],
-    values: Option<Array2<T>>,
+    of_rows: Vec<Array2<f64>>,
 }
 
-impl<T: Element> Saved<T, Ix2> for OfSums<T> {
+/// A logarithm that exponents are subtracted from, as the number of the type `C` that is nearest to it and what is left: rounded to `C`, that of a sum of many
+/// or of large exponents has an error which the exponential of the difference would have in the place of its last digits.
+fn split<C: Real>(logarithms: ArrayView2<'_, f64>) -> [Array2<f64>; 2] {
+    let nearest = logarithms.mapv(|x| C::from_f64(x).to_f64());
+    let mut rest = &logarithms - &nearest;
+    // Infinite ones have none.
+    rest.mapv_inplace(|rest| if rest.is_finite() { rest } else { 0.0 });
+    [nearest, rest]
+}
+
+impl<T: Element> Saved<T, Ix2> for OfSums {
     fn shape(&self) -> &[usize] {
         &self.shape
     }
@@ -63,7 +74,7 @@ impl<T: Element> Saved<T, Ix2> for OfSums<T> {
         e: ArrayView<'_, T, Ix2>,
     ) -> Result<[Array2<f64>; N], Error> {
         let mut of_rows = vec![T::erase(e.view())];
-        of_rows.extend(self.values.as_ref().map(|values| T::erase(values.view())));
+        of_rows.extend(self.of_rows.iter().map(|array| Input::F64(array.view())));
         Sums::<T>::compute::<K, N>(pass, &of_rows, None)
     }
 }
@@ -170,29 +181,32 @@ macro_rules! differentiable {
     )*};
 }
 differentiable! {
-    Sum => Ix2, OfSums<T>, |operation, hardware, options, problem, components| {
+    Sum => Ix2, OfSums, |operation, hardware, options, problem, components| {
         let value: Array2<T> = operation.evaluate::<P>(hardware, options, problem, components)?;
-        let saved = OfSums { shape: value.dim().into(), values: None };
+        let saved = OfSums { shape: value.dim().into(), of_rows: Vec::new() };
         Ok((value, saved))
     };
-    LogSumExp => Ix2, OfSums<T>, |operation, hardware, options, problem, components| {
-        let value: Array2<T> = operation.evaluate::<P>(hardware, options, problem, components)?;
+    LogSumExp => Ix2, OfSums, |_operation, hardware, options, problem, components| {
+        let wide = log_sums::<P, T::Compute>(hardware, options, problem, components)?;
+        let value = wide.mapv(T::from_f64);
         // Where nothing but exponents of -inf is summed, exp(F - inf) = 0 is the share of each in the sum.
-        let share_of_nothing = |value: T| {
-            if value.to_f64() == f64::NEG_INFINITY { T::from_f64(f64::INFINITY) } else { value }
-        };
-        let saved = OfSums { shape: value.dim().into(), values: Some(value.mapv(share_of_nothing)) };
+        let share_of_nothing = |value: f64| if value == f64::NEG_INFINITY { f64::INFINITY } else { value };
+        let wide = wide.mapv(share_of_nothing);
+        let saved = OfSums { shape: value.dim().into(), of_rows: split::<T::Compute>(wide.view()).into() };
         Ok((value, saved))
     };
-    WeightedLogSumExp => Ix2, OfSums<T>, |operation, hardware, options, problem, components| {
-        let value: Array2<T> = operation.evaluate::<P>(hardware, options, problem, components)?;
-        let saved = OfSums { shape: value.dim().into(), values: Some(value.clone()) };
+    WeightedLogSumExp => Ix2, OfSums, |_operation, hardware, options, problem, components| {
+        let wide = weighted_log_sums::<P, T::Compute>(hardware, options, problem, components)?;
+        let value = wide.mapv(T::from_f64);
+        let saved = OfSums { shape: value.dim().into(), of_rows: split::<T::Compute>(wide.view()).into() };
         Ok((value, saved))
     };
-    SumSoftMaxWeight => Ix2, OfSums<T>, |_operation, hardware, options, problem, components| {
-        let both: Array2<T> = means_and_log_sums::<P, T>(hardware, options, problem, components)?;
-        let value = both.slice(s![.., ..components.saturating_sub(1)]).to_owned();
-        let saved = OfSums { shape: value.dim().into(), values: Some(both) };
+    SumSoftMaxWeight => Ix2, OfSums, |_operation, hardware, options, problem, components| {
+        let both = means_and_log_sums::<P, T::Compute>(hardware, options, problem, components)?;
+        let (means, logarithms) = both.view().split_at(Axis(1), components.saturating_sub(1));
+        let value = means.mapv(T::from_f64);
+        let [nearest, rest] = split::<T::Compute>(logarithms);
+        let saved = OfSums { shape: value.dim().into(), of_rows: vec![means.to_owned(), nearest, rest] };
         Ok((value, saved))
     };
     Min => Ix2, OfSelection, |_operation, hardware, options, problem, components| {
