@@ -1,6 +1,6 @@
 //! Matern kernels, Bessel functions, B-splines and time warping, and the methods that KeOps has, through the macros.
 
-use keops_solve::ndarray::{Array2, arr2};
+use keops_solve::ndarray::{Array2, arr2, array};
 use keops_solve::prelude::*;
 
 fn close(got: f64, expected: f64, tolerance: f64, what: &str) {
@@ -258,4 +258,32 @@ fn closures_say_what_formulas_say() {
     let ours = closure.bind(&x, &y, &[0.3, 0.8], &z).run().unwrap();
     assert_eq!(ours, formula.bind(&x, &y, &[0.3, 0.8], &z).run().unwrap());
     assert!(ours.iter().all(|x| x.is_finite()));
+}
+
+#[test]
+fn conventions_at_single_points() {
+    let slopes = genred!(
+        "Grad(Atan2(x,y),x,1)+Grad(Atan2(x,y),y,1)",
+        x = Vi(1),
+        y = Vj(1),
+        axis = 1
+    );
+    let at = |x: f64, y: f64| slopes.bind(&array![[x]], &array![[y]]).run().unwrap()[(0, 0)];
+    assert_eq!(at(0.0, 0.0), 0.0);
+    assert!((at(0.6, 0.8) - 0.2).abs() < 1e-15);
+    // Nearest, and of two the higher one.
+    let one_hot = genred!("OneHot(x,4)", x = Vi(1), axis = 1);
+    let below = f64::from_bits(0.5f64.to_bits() - 1);
+    for (x, position) in [
+        (0.0, 0),
+        (below, 0),
+        (0.5, 1),
+        (2.5, 3),
+        (-0.5, 0),
+        (3.25, 3),
+    ] {
+        let out = one_hot.bind(&array![[x]]).run().unwrap();
+        let expected = Array2::from_shape_fn((1, 4), |(_, k)| f64::from(k == position));
+        assert_eq!(out, expected, "{x}");
+    }
 }

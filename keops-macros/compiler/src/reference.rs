@@ -91,7 +91,7 @@ indices. `Var(pos, dim, cat)` is the variable at position `pos`, with `cat` 0 fo
 
 Operations on one or several vectors act on components; where several dimensions meet, each must be 1 or the largest. Matrices and tensors are stored row
 by row. Where a derivative does not exist, it is given by the convention in the table, and zero at jumps; one that grows without bound is infinite (that of
-`XLogX` at 0), and that of `Atan2` at the origin is NaN.
+`XLogX` at 0).
 
 Infinities and NaN follow IEEE 754, with these exceptions: `0*f` and `f - f` are simplified to 0 whatever f is; exponentials and powers below the smallest normal
 number are 0; `Min`, `Max`, `ArgMin` and `ArgMax` of a vector that has NaN among its components are not specified. Reductions skip NaN in minima and maxima, and where nothing is left

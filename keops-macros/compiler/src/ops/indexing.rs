@@ -208,9 +208,12 @@ pub(crate) static ONE_HOT: Op = Op {
     },
     meaning: Meaning::Component(|c| {
         let (f, half) = (c.at(0, &Default::default()), c.constant(0.5));
-        let shifted = c.apply(Instruction::Add, &[f, half]);
-        let nearest = c.apply(Instruction::Floor, &[shifted]);
         let (position, one, zero) = (c.position(), c.constant(1.0), c.constant(0.0));
+        // f + 1/2 is rounded, and may be an integer where f is less than a half.
+        let below = c.apply(Instruction::Floor, &[f]);
+        let above = c.apply(Instruction::Add, &[below, one]);
+        let past = c.apply(Instruction::Sub, &[f, below]);
+        let nearest = c.apply(Instruction::SelectLt, &[past, half, below, above]);
         c.apply(Instruction::SelectEq, &[nearest, position, one, zero])
     }),
     derivative: Derivative::Zero,

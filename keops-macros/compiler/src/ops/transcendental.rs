@@ -240,7 +240,9 @@ pub(crate) static ATAN2: Op = Op {
             dag.apply(&SQUARE, &args[1..]),
         ];
         let norm = dag.apply(&ADD, &squares);
-        let inverse = dag.apply(&INV, &[norm]);
+        // 0 at the origin, where there is no derivative.
+        let root = dag.apply(&RSQRT, &[norm]);
+        let inverse = dag.apply(&SQUARE, &[root]);
         let f = dag.apply(&MULT, &[args[0], inverse]);
         let slopes = [
             dag.apply(&MULT, &[args[1], inverse]),
@@ -249,6 +251,6 @@ pub(crate) static ATAN2: Op = Op {
         slopes.map(Some).to_vec()
     }),
     ulp: Some([1.6, 1.5]),
-    doc: "Angle of the point (g, f), and 0 at the origin",
+    doc: "Angle of the point (g, f), and 0 at the origin, as its derivatives are there",
     ..Op::BASE
 };
