@@ -296,11 +296,39 @@ fn speed(cuda: Backend) -> Result<(), Box<dyn std::error::Error>> {
         // The largest takes long enough to be timed once.
         let times = if n < 1_000_000 { 3 } else { 1 };
         let best = best_of(times, || solve().map(drop))?;
+        let plain = || {
+            matrix
+                .rhs(&b)
+                .alpha(0.8)
+                .preconditioner(Preconditioner::None)
+        };
+        let plain = best_of(times, || plain().solve().map(drop))?;
+        // Of what is neither a product nor a preconditioner's entries the host and the ways between are the rest.
+        let operator = matrix.operator()?;
+        let (wide, mut out) = (b.mapv(f64::from), Array2::zeros(b.dim()));
+        let mut product = |precision| {
+            best_of(times, || {
+                operator.apply(precision, wide.view(), out.view_mut())
+            })
+            .map_err(|error| error.to_string())
+        };
+        let times = [product(Precision::Working)?, product(Precision::Double)?];
+        let products = [solution.products.working, solution.products.double];
+        let entries = solution
+            .preconditioner
+            .as_ref()
+            .map_or(0, |report| report.entries);
         println!(
-            "N = {n}: {:.3} ms, {} iterations, rank {rank}, residual {:.1e}",
+            "N = {n}: {:.3} ms, without a preconditioner {:.3} ms; {} iterations, rank {rank}, {entries} entries, residual {:.1e}; {} products of {:.3} ms, {} \
+             in double precision of {:.3} ms",
             1e3 * best,
+            1e3 * plain,
             solution.iterations,
-            solution.columns[0].rms
+            solution.columns[0].rms,
+            products[0],
+            1e3 * times[0],
+            products[1],
+            1e3 * times[1],
         );
     }
     Ok(())
