@@ -176,10 +176,7 @@ impl<T: Element> Operation<T> for LogSumExp {
         problem: &Problem<'_>,
         components: usize,
     ) -> Result<Array2<T>, Error> {
-        let summation = Summation::new::<T::Compute>(options);
-        let reduction = reduce::LogSumExp::of_components(summation, components);
-        let kernel = Operation::<T>::on_device(self, options, Type::of::<T::Compute>());
-        rows::<P, T::Compute, T, _>(hardware, problem, reduction, kernel, components)
+        log_sums::<P, T::Compute, T>(hardware, options, problem, components)
     }
 }
 
@@ -205,15 +202,7 @@ impl<T: Element> Operation<T> for WeightedLogSumExp {
         problem: &Problem<'_>,
         components: usize,
     ) -> Result<Array2<T>, Error> {
-        let reduction = reduce::LogSumExp::weighted(Summation::new::<T::Compute>(options));
-        let kernel = Operation::<T>::on_device(self, options, Type::of::<T::Compute>());
-        rows::<P, T::Compute, T, _>(
-            hardware,
-            problem,
-            reduction,
-            kernel,
-            components.saturating_sub(1),
-        )
+        weighted_log_sums::<P, T::Compute, T>(hardware, options, problem, components)
     }
 }
 
@@ -238,56 +227,65 @@ impl<T: Element> Operation<T> for SumSoftMaxWeight {
         problem: &Problem<'_>,
         components: usize,
     ) -> Result<Array2<T>, Error> {
-        let reduction = reduce::LogSumExp::mean(Summation::new::<T::Compute>(options));
-        let kernel = Operation::<T>::on_device(self, options, Type::of::<T::Compute>());
-        rows::<P, T::Compute, T, _>(
-            hardware,
-            problem,
-            reduction,
-            kernel,
-            components.saturating_sub(1),
-        )
+        let width = components.saturating_sub(1);
+        means::<P, T::Compute, T>(hardware, options, problem, Outcome::Means, width)
     }
 }
 
-/// [`LogSumExp`], evaluating in `C`, without rounding the results.
-pub(super) fn log_sums<P: Pairing, C: Real>(
+/// [`LogSumExp`], evaluating in `C`.
+pub(super) fn log_sums<P: Pairing, C: Real, T: Element>(
     hardware: Hardware,
     options: &CallOptions,
     problem: &Problem<'_>,
     components: usize,
-) -> Result<Array2<f64>, Error> {
+) -> Result<Array2<T>, Error> {
     let reduction = reduce::LogSumExp::of_components(Summation::new::<C>(options), components);
     let adding = Adding::new(options, Type::of::<C>());
     let kernel = cuda::Reduction::LogSumExp(adding, Outcome::Logarithms);
-    rows::<P, C, f64, _>(hardware, problem, reduction, kernel, components)
+    rows::<P, C, T, _>(hardware, problem, reduction, kernel, components)
 }
 
-/// The same for [`WeightedLogSumExp`].
-pub(super) fn weighted_log_sums<P: Pairing, C: Real>(
+/// [`WeightedLogSumExp`], evaluating in `C`.
+pub(super) fn weighted_log_sums<P: Pairing, C: Real, T: Element>(
     hardware: Hardware,
     options: &CallOptions,
     problem: &Problem<'_>,
     components: usize,
-) -> Result<Array2<f64>, Error> {
+) -> Result<Array2<T>, Error> {
     let reduction = reduce::LogSumExp::weighted(Summation::new::<C>(options));
     let adding = Adding::new(options, Type::of::<C>());
     let kernel = cuda::Reduction::LogSumExp(adding, Outcome::WeightedLogarithms);
     let width = components.saturating_sub(1);
-    rows::<P, C, f64, _>(hardware, problem, reduction, kernel, width)
+    rows::<P, C, T, _>(hardware, problem, reduction, kernel, width)
 }
 
-/// [`SumSoftMaxWeight`] and, in one more column, `log sum_j exp(f(i, j))`, likewise.
+/// [`SumSoftMaxWeight`], evaluating in `C`, and, if that is the outcome, in one more column `log sum_j exp(f(i, j))`.
+fn means<P: Pairing, C: Real, T: Element>(
+    hardware: Hardware,
+    options: &CallOptions,
+    problem: &Problem<'_>,
+    outcome: Outcome,
+    width: usize,
+) -> Result<Array2<T>, Error> {
+    let reduction = reduce::LogSumExp::mean(Summation::new::<C>(options));
+    let kernel = cuda::Reduction::LogSumExp(Adding::new(options, Type::of::<C>()), outcome);
+    rows::<P, C, T, _>(hardware, problem, reduction, kernel, width)
+}
+
+/// [`SumSoftMaxWeight`] and, in one more column, `log sum_j exp(f(i, j))`, without rounding them.
 pub(super) fn means_and_log_sums<P: Pairing, C: Real>(
     hardware: Hardware,
     options: &CallOptions,
     problem: &Problem<'_>,
     components: usize,
 ) -> Result<Array2<f64>, Error> {
-    let reduction = reduce::LogSumExp::mean(Summation::new::<C>(options));
-    let adding = Adding::new(options, Type::of::<C>());
-    let kernel = cuda::Reduction::LogSumExp(adding, Outcome::MeansAndLogarithm);
-    rows::<P, C, f64, _>(hardware, problem, reduction, kernel, components)
+    means::<P, C, f64>(
+        hardware,
+        options,
+        problem,
+        Outcome::MeansAndLogarithm,
+        components,
+    )
 }
 
 /// Reductions to one value of each component, and its index.

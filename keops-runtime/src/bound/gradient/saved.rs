@@ -187,7 +187,7 @@ differentiable! {
         Ok((value, saved))
     };
     LogSumExp => Ix2, OfSums, |_operation, hardware, options, problem, components| {
-        let wide = log_sums::<P, T::Compute>(hardware, options, problem, components)?;
+        let wide = log_sums::<P, T::Compute, f64>(hardware, options, problem, components)?;
         let value = wide.mapv(T::from_f64);
         // Where nothing but exponents of -inf is summed, exp(F - inf) = 0 is the share of each in the sum.
         let share_of_nothing = |value: f64| if value == f64::NEG_INFINITY { f64::INFINITY } else { value };
@@ -196,7 +196,7 @@ differentiable! {
         Ok((value, saved))
     };
     WeightedLogSumExp => Ix2, OfSums, |_operation, hardware, options, problem, components| {
-        let wide = weighted_log_sums::<P, T::Compute>(hardware, options, problem, components)?;
+        let wide = weighted_log_sums::<P, T::Compute, f64>(hardware, options, problem, components)?;
         let value = wide.mapv(T::from_f64);
         let saved = OfSums { shape: value.dim().into(), of_rows: split::<T::Compute>(wide.view()).into() };
         Ok((value, saved))
