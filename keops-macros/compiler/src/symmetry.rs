@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::alias::Category;
 use crate::dag::{Dag, Node};
+use crate::linearity::scalar_kernel;
 use crate::lower::lower;
 use crate::ops::SCALPROD;
 use crate::scalar::{Graph, Inputs, interpret};
@@ -68,9 +69,19 @@ pub fn symmetry(dag: &mut Dag, root: Node, unknown: Option<Node>, sampled: bool)
         let (i, j) = (dag.variable(i), dag.variable(j));
         exchange.extend([(i, j), (j, i)]);
     }
-    let forms = match unknown {
-        None => dag.substitute(root, &exchange).map(|other| [root, other]),
-        Some(unknown) => bilinear_forms(dag, root, unknown, exchange),
+    // Of a scalar kernel times the unknown, the kernel alone is compared.
+    let kernel = match unknown {
+        None => Some(root),
+        Some(unknown) if dag.dim(root) == dag.dim(unknown) => scalar_kernel(dag, root, unknown),
+        Some(_) => None,
+    };
+    let forms = match (kernel, unknown) {
+        (None, Some(unknown)) => bilinear_forms(dag, root, unknown, exchange),
+        (kernel, _) => {
+            let kernel = kernel.unwrap_or(root);
+            let other = dag.substitute(kernel, &exchange);
+            other.map(|other| [kernel, other])
+        }
     };
     match forms {
         Ok([one, other]) if one == other => Symmetry::Symmetric(Exchange {

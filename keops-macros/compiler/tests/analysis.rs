@@ -4,6 +4,7 @@ use keops_compiler::alias::{Alias, Category};
 use keops_compiler::formula::{Evidence, Formula, Shape, SolveFormula};
 use keops_compiler::parse::parse;
 use keops_compiler::reduction::Reduction;
+use keops_compiler::source::Span;
 use keops_compiler::symmetry::Symmetry;
 
 /// `x:i3 y:j3 b:j2 g:p1`
@@ -375,6 +376,15 @@ fn symmetry_is_proven_for_the_kernels_in_use() {
         "Matern(g*SqDist(x,y),1.5)",
     ] {
         assert!(proven(kernel), "{kernel}");
+        // And for systems, with right-hand sides of one column and of several.
+        for dim in [1, 2] {
+            let system = formula(&format!("{kernel}*b"), &format!("x:i3 y:j3 b:j{dim} g:p1"));
+            let system = system.solve(None, Evidence::Proof, Span::new(0, 1));
+            assert!(
+                system.is_ok_and(|system| system.symmetry.proven),
+                "{kernel}, {dim}"
+            );
+        }
     }
     assert!(!proven("Exp(-SqDist(x,y))*(1+Step(Elem(x-y,0)-1e9))"));
 }
