@@ -11,7 +11,7 @@ mod refusal;
 pub(crate) mod tests;
 
 use keops_compiler::{
-    ast::{BinaryOp, Expr, ExprKind, MAX_HEIGHT, MAX_TERMS, Span},
+    ast::{BinaryOp, Expr, ExprKind, MAX_HEIGHT, Span},
     error::Error,
     suggest::closest,
 };
@@ -62,6 +62,9 @@ struct Reader<'a> {
     captures: &'a mut Captures,
     operations: &'a dyn Operations,
 }
+
+/// The greatest number of terms of a sum in a closure: fewer than in a text, because the tree of Rust's tokens is taken down by recursion.
+const MOST_TERMS: usize = 1024;
 
 impl Reader<'_> {
     fn expr(&mut self, expr: &syn::Expr) -> syn::Result<Expr> {
@@ -140,8 +143,8 @@ impl Reader<'_> {
         while let Some(syn::Expr::Binary(left)) = sums.last().map(|sum| &*sum.left)
             && binary_op(&left.op).is_some_and(BinaryOp::is_sum)
         {
-            if sums.len() == MAX_TERMS - 1 {
-                let message = format!("a sum of more than {MAX_TERMS} terms");
+            if sums.len() == MOST_TERMS - 1 {
+                let message = format!("a sum of more than {MOST_TERMS} terms");
                 return Err(refuse(sum, &message, ""));
             }
             sums.push(left);
