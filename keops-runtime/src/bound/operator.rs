@@ -100,17 +100,22 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> LinearOperator
             options,
             ..
         } = self;
-        // The product that most iterations need is compiled in its faster form too.
         let working = const { size_of::<T::Compute>() == size_of::<f64>() }
             || precision == Precision::Working;
-        if working && const { is_symmetric::<K>() } {
-            symmetric_product::<O::Pairing<K>, T::Compute, f64, f64, W>(
-                *hardware, options, problem, v, out,
-            )?;
-        } else if working {
-            product::<O::Pairing<K>, T::Compute, f64, f64, W>(*hardware, options, problem, v, out)?;
-        } else {
-            product::<O::Pairing<K>, f64, f64, f64, W>(*hardware, options, problem, v, out)?;
+        let (hardware, symmetric) = (*hardware, const { is_symmetric::<K>() });
+        match (working, symmetric) {
+            (true, true) => symmetric_product::<O::Pairing<K>, T::Compute, f64, f64, W>(
+                hardware, options, problem, v, out,
+            )?,
+            (true, false) => product::<O::Pairing<K>, T::Compute, f64, f64, W>(
+                hardware, options, problem, v, out,
+            )?,
+            (false, true) => symmetric_product::<O::Pairing<K>, f64, f64, f64, W>(
+                hardware, options, problem, v, out,
+            )?,
+            (false, false) => {
+                product::<O::Pairing<K>, f64, f64, f64, W>(hardware, options, problem, v, out)?
+            }
         }
         Ok(())
     }
