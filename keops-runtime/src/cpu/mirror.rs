@@ -165,20 +165,35 @@ impl<T: Real> Product<'_, '_, T> {
             column_sums.fill(T::ZERO);
             self.code
                 .run_mirrored(&features, &tile, &mut row_sums, &mut column_sums);
-            for (n, total) in above.iter_mut().enumerate() {
-                let (row, vector) = (n / vectors, n % vectors);
-                let sum = row_sums[(row / lanes * vectors + vector) * lanes + row % lanes];
-                self.summation.add(total, sum.to_f64());
+            let block = vectors * lanes;
+            for (totals, sums) in above.chunks_mut(block).zip(row_sums.chunks_exact(block)) {
+                for (lane, totals) in totals.chunks_exact_mut(vectors).enumerate() {
+                    for (total, sums) in totals.iter_mut().zip(sums.chunks_exact(lanes)) {
+                        self.summation.add(total, sums[lane].to_f64());
+                    }
+                }
             }
             if let Some(below) = &mut below {
                 let below = &mut below[(first - columns.start) * vectors..][..width * vectors];
                 for (total, sums) in below.iter_mut().zip(column_sums.chunks_exact(lanes)) {
-                    let sum = sums.iter().map(|sum| sum.to_f64()).sum();
-                    self.summation.add(total, sum);
+                    self.summation.add(total, sum_of_lanes(sums));
                 }
             }
         }
     }
+}
+
+/// The sum of the lanes of a vector, in four chains, so that not every addition waits for the one before.
+fn sum_of_lanes<T: Real>(lanes: &[T]) -> f64 {
+    let (fours, rest) = lanes.as_chunks::<4>();
+    let mut sums = [0.0; 4];
+    for lanes in fours {
+        for (sum, lane) in sums.iter_mut().zip(lanes) {
+            *sum += lane.to_f64();
+        }
+    }
+    let rest: f64 = rest.iter().map(|lane| lane.to_f64()).sum();
+    (sums[0] + sums[2]) + (sums[1] + sums[3]) + rest
 }
 
 /// Where to cut so many rows.
