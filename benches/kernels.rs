@@ -76,6 +76,15 @@ fn kernels(c: &mut Criterion) {
     );
     formula!(c, "gaussian-d10", best(), "Exp(-g*SqDist(x,y))*b", 10, 1);
     formula!(c, "gaussian-d100", best(), "Exp(-g*SqDist(x,y))*b", 100, 1);
+    formula!(c, "gaussian-d784", best(), "Exp(-g*SqDist(x,y))*b", 784, 1);
+    formula!(
+        c,
+        "gaussian-100-columns",
+        best(),
+        "Exp(-g*SqDist(x,y))*b",
+        3,
+        100
+    );
     formula!(
         c,
         "gaussian-10-columns",

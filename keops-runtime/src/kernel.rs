@@ -9,7 +9,7 @@
 use crate::Error;
 use crate::bound::SymmetricSum;
 use crate::input::Element;
-use crate::simd::Simd;
+use crate::simd::{Block, Simd};
 use core::mem::MaybeUninit;
 use core::{ptr, slice};
 use ndarray::Array2;
@@ -151,6 +151,32 @@ impl<S: Simd, F: Features<S::T>> Fetch<S> for Splat<'_, F> {
     #[inline(always)]
     fn get(&self, s: S, k: usize) -> S::V {
         s.splat(self.0.get(k))
+    }
+}
+
+/// The four vectors of points of a block, each for both of its columns.
+#[derive(Clone, Copy)]
+pub(crate) struct BlockLanes<'a, F>(pub(crate) &'a [F; 4]);
+
+/// The two points of a block, each broadcast to every lane of four vectors.
+#[derive(Clone, Copy)]
+pub(crate) struct BlockSplat<'a, F>(pub(crate) &'a [F; 2]);
+
+impl<S: Simd, F: Features<S::V>> Fetch<Block<S>> for BlockLanes<'_, F> {
+    #[inline(always)]
+    fn get(&self, _: Block<S>, k: usize) -> [S::V; 8] {
+        let [a, b, c, d] = self.0;
+        let (a, b, c, d) = (a.get(k), b.get(k), c.get(k), d.get(k));
+        [a, b, c, d, a, b, c, d]
+    }
+}
+
+impl<S: Simd, F: Features<S::T>> Fetch<Block<S>> for BlockSplat<'_, F> {
+    #[inline(always)]
+    fn get(&self, s: Block<S>, k: usize) -> [S::V; 8] {
+        let [a, b] = self.0;
+        let (a, b) = (s.one().splat(a.get(k)), s.one().splat(b.get(k)));
+        [a, a, a, a, b, b, b, b]
     }
 }
 

@@ -6,7 +6,8 @@ use keops_runtime::kernel::Kernel;
 use keops_runtime::simd::InstructionSet;
 use keops_runtime::{
     Accumulate, Argument, Axis, Backend, BoundReduction, Element, Error, IntoParams, IntoPoints,
-    Orientation, Signature, SumScheme, operation::Sum,
+    Orientation, Signature, SumScheme,
+    operation::{KMinArgKMin, Sum},
 };
 use kernels::{
     CAUCHY, Cauchy, Exact, HOISTED, Hoisted, PLAIN, Plain, SQ_DIST_784, SqDist, WIDE_OUT, WideOut,
@@ -201,7 +202,7 @@ fn hoisted_stages_and_captured_scalars_meet() {
 
 #[test]
 fn many_features_stay_off_the_stack() {
-    let (m, n) = (70, 90);
+    let (m, n) = (70, 91);
     let (x, y) = (points::<f32>(m, 784, 6), points::<f32>(n, 784, 7));
     let truth = truth(m, n, 1, |i, j, _| {
         (0..784)
@@ -224,6 +225,39 @@ fn many_features_stay_off_the_stack() {
                 .unwrap()
         });
         assert_close("784 features", &a, &truth, 200.0);
+    }
+}
+
+#[test]
+fn nearest_neighbors_with_many_features_are_exact() {
+    let (m, n) = (150, 91);
+    // Distances of points with small integers are exact, and ties go to the first column.
+    let integers = |rows, seed| points::<f32>(rows, 784, seed).mapv(|x| (4.0 * x).round());
+    let (x, y) = (integers(m, 10), integers(n, 11));
+    let distance = |i, j| {
+        let differences = &x.row(i) - &y.row(j);
+        differences.mapv(|d| d * d).sum()
+    };
+    for isa in instruction_sets() {
+        let arguments = vec![
+            IntoPoints::<f32>::into_points(&x, 784),
+            IntoPoints::<f32>::into_points(&y, 784),
+        ];
+        let nearest = BoundReduction::<f32, SqDist<784>, KMinArgKMin, Axis<1>>::new(
+            KMinArgKMin(3),
+            &SQ_DIST_784,
+            arguments,
+            Vec::new(),
+        );
+        let (values, indices) = nearest.instruction_set(isa).run().unwrap();
+        for i in 0..m {
+            let mut all: Vec<(f32, usize)> = (0..n).map(|j| (distance(i, j), j)).collect();
+            all.sort_by(|a, b| a.partial_cmp(b).unwrap());
+            for (k, &(value, index)) in all[..3].iter().enumerate() {
+                assert_eq!(values[(i, k, 0)], value, "{isa}, row {i}");
+                assert_eq!(indices[(i, k, 0)], index, "{isa}, row {i}");
+            }
+        }
     }
 }
 

@@ -14,8 +14,9 @@ use crate::scalar::{
     Value,
 };
 
-/// Formulas of at most this many instructions are unrolled completely.
-const UNROLLED: usize = 600;
+/// Formulas of at most this many instructions are unrolled completely. Beyond it loops are faster on processors, where eight pairs go through
+/// them at once: a Gaussian in 100 dimensions is 3.8 times as fast as without a loop, whose code does not fit the caches of instructions.
+const UNROLLED: usize = 128;
 /// Loops of at most this extent are unrolled always.
 const SHORT: usize = 8;
 /// A component that costs more than this is stored rather than computed for each of its users.

@@ -8,7 +8,7 @@ use super::dense::Stored;
 use super::mirror::Once;
 use super::pairing::{Mirrored, Pairing, scalar_value};
 use super::tile::{Columns, rows_per_block, run_mirrored, run_tile};
-use crate::kernel::Features;
+use crate::kernel::{Features, Lanes, Splat};
 use crate::lanes::{single_lanes, single_lanes_mut, vectors, vectors_mut};
 use crate::reduce::Reduction;
 use crate::simd::{InstructionSet, Real, Simd, WithSimd, dispatch};
@@ -330,7 +330,7 @@ impl<P: Pairing, T: Real> WithSimd<T> for Store<'_, '_, P, T> {
         let columns = P::Column::many(self.columns.features, self.columns.count);
         let values = vectors_mut::<S>(self.values);
         for (value, column) in values.iter_mut().zip(columns) {
-            *value = scalar_value::<P, S>(s, params, row, column);
+            *value = scalar_value::<P, S>(s, params, &Lanes(row), &Splat(column));
         }
     }
 }

@@ -4,7 +4,7 @@ use super::Problem;
 use super::code::hoist_params;
 use super::pairing::Pairing;
 use super::parallel::for_each_part;
-use crate::kernel::{Accumulator, Features};
+use crate::kernel::{Accumulator, Features, Lanes, Splat};
 use crate::lanes::{single_lanes, single_lanes_mut};
 use crate::simd::{LaneArray, Scalar, Simd};
 
@@ -58,7 +58,7 @@ fn fill<P: Pairing>(problem: &Problem<'_>, params: &[f64], first: usize, out: &m
             features,
         );
         let (row, column) = (P::Row::from_slice(&row), P::Column::from_slice(&column));
-        P::pair(s, params, row, column, &mut Components(out));
+        P::pair(s, params, &Lanes(row), &Splat(column), &mut Components(out));
         if let Some(pattern) = &problem.pattern {
             // Not a product, which would make an infinity outside of the pattern NaN.
             match pattern.count(first + k, first + k) {

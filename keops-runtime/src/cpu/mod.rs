@@ -6,6 +6,7 @@
 //!
 //! Products with a matrix that is the same when i and j are exchanged take another way, [`mirror`]: each entry is computed once.
 
+mod block;
 mod code;
 mod dense;
 mod diagonal;

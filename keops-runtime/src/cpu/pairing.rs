@@ -32,12 +32,12 @@ pub trait Pairing: Copy + Send + Sync + 'static {
     fn hoist_rows<S: Simd>(s: S, p: &Self::Params<S::T>, raw: &[S::V], out: &mut [S::V]);
     /// Computes the features of columns from their raw coordinates.
     fn hoist_columns<S: Simd>(s: S, p: &Self::Params<S::T>, raw: &[S::V], out: &mut [S::V]);
-    /// Evaluates the terms of one vector of rows and one column.
-    fn pair<S: Simd, A: Accumulator<S>>(
+    /// Evaluates the terms of one vector of rows and one column, or of a block of them.
+    fn pair<S: Simd, R: Fetch<S>, C: Fetch<S>, A: Accumulator<S>>(
         s: S,
         p: &Self::Params<S::T>,
-        row: &Self::Row<S::V>,
-        column: &Self::Column<S::T>,
+        row: &R,
+        column: &C,
         out: &mut A,
     );
 }
@@ -75,20 +75,20 @@ macro_rules! pairing {
                 K::$hoist_columns(s, p, raw, out);
             }
             #[inline(always)]
-            fn pair<S: Simd, A: Accumulator<S>>(
+            fn pair<S: Simd, R: Fetch<S>, C: Fetch<S>, A: Accumulator<S>>(
                 s: S,
                 p: &K::Params<S::T>,
-                $r: &K::$row<S::V>,
-                $c: &K::$column<S::T>,
+                $r: &R,
+                $c: &C,
                 out: &mut A,
             ) {
-                K::pair(s, p, &$i, &$j, out);
+                K::pair(s, p, $i, $j, out);
             }
         }
     };
 }
-pairing!(RowsI, true, I, J, hoist_i, hoist_j, row column => Lanes(row), Splat(column));
-pairing!(RowsJ, false, J, I, hoist_j, hoist_i, row column => Splat(column), Lanes(row));
+pairing!(RowsI, true, I, J, hoist_i, hoist_j, row column => row, column);
+pairing!(RowsJ, false, J, I, hoist_j, hoist_i, row column => column, row);
 
 /// The products of a scalar kernel with `E` weights of the column: the terms of `sum_j k(i, j) v_j`.
 #[derive(Clone, Copy, Debug)]
@@ -108,13 +108,13 @@ impl<S: Simd> Accumulator<S> for Value<S::V> {
     }
 }
 
-/// The value of a scalar kernel for one vector of rows and one column.
+/// The value of a scalar kernel for one vector of rows and one column, or for a block of them.
 #[inline(always)]
 pub(crate) fn scalar_value<P: Pairing, S: Simd>(
     s: S,
     p: &P::Params<S::T>,
-    row: &P::Row<S::V>,
-    column: &P::Column<S::T>,
+    row: &impl Fetch<S>,
+    column: &impl Fetch<S>,
 ) -> S::V {
     let mut value = Value(s.splat(<S::T as crate::simd::Real>::ZERO));
     P::pair(s, p, row, column, &mut value);
@@ -148,16 +148,17 @@ impl<P: Pairing, const E: usize> Pairing for Weighted<P, E> {
         weighted.copy_from_slice(weights);
     }
     #[inline(always)]
-    fn pair<S: Simd, A: Accumulator<S>>(
+    fn pair<S: Simd, R: Fetch<S>, C: Fetch<S>, A: Accumulator<S>>(
         s: S,
         p: &P::Params<S::T>,
-        row: &P::Row<S::V>,
-        column: &Joined<P::Column<S::T>, [S::T; E]>,
+        row: &R,
+        column: &C,
         out: &mut A,
     ) {
-        let value = scalar_value::<P, S>(s, p, row, column.first());
+        // The features of the kernel come first.
+        let value = scalar_value::<P, S>(s, p, row, column);
         for e in 0..E {
-            out.push_product(s, e, value, Splat(column.second()).get(s, e));
+            out.push_product(s, e, value, column.get(s, P::Column::<S::T>::LEN + e));
         }
     }
 }
@@ -191,14 +192,14 @@ impl<P: Pairing, const E: usize> Pairing for Mirrored<P, E> {
         Weighted::<P, E>::hoist_columns(s, p, raw, out);
     }
     #[inline(always)]
-    fn pair<S: Simd, A: Accumulator<S>>(
+    fn pair<S: Simd, R: Fetch<S>, C: Fetch<S>, A: Accumulator<S>>(
         s: S,
         p: &P::Params<S::T>,
-        row: &Self::Row<S::V>,
-        column: &Self::Column<S::T>,
+        row: &R,
+        column: &C,
         out: &mut A,
     ) {
-        Weighted::<P, E>::pair(s, p, row.first(), column, out);
+        Weighted::<P, E>::pair(s, p, row, column, out);
     }
 }
 
@@ -219,7 +220,7 @@ impl<P: Pairing, const E: usize> Mirrored<P, E> {
         macro_rules! step {
             ($($r:literal)*) => {$(
                 if const { $r < N } {
-                    let value = scalar_value::<P, S>(s, p, rows[$r].first(), column.first());
+                    let value = scalar_value::<P, S>(s, p, &Lanes(rows[$r].first()), &Splat(column.first()));
                     for e in 0..E {
                         let weight = Splat(column.second()).get(s, e);
                         row_sums[$r][e] = s.fma(value, weight, row_sums[$r][e]);

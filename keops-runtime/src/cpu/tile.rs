@@ -1,9 +1,10 @@
 //! The inner loops: vectors of rows against the columns of a tile.
 
+use super::block::{goes_by_blocks, run_wide};
 use super::pairing::{Mirrored, Pairing};
-use crate::kernel::{Features, Joined};
+use crate::kernel::{Features, Joined, Lanes, Splat};
 use crate::reduce::Reduction;
-use crate::simd::{Real, Simd};
+use crate::simd::{Block, Real, Simd};
 
 /// Features and states of at most this many bytes are held in local variables, which become registers.
 const LOCAL_BYTES: usize = 2048;
@@ -16,11 +17,13 @@ const LOCAL_BYTES: usize = 2048;
 /// is then only a part as large. Where a multiply-add is two instructions, one after the other, two vectors are 15 % faster (SSE2).
 const LONG: usize = 16;
 
-/// The number of vectors of rows that share the registers: for short terms the most for which features, state and
+/// The number of vectors of rows that share the registers, or a block: for short terms the most for which features, state and
 /// temporaries fit.
 pub(crate) const fn rows_per_block<P: Pairing, S: Simd, R: Reduction>() -> usize {
     let each = P::Row::<S::V>::LEN + R::Tile::<S::V, P::Out<S::V>>::LEN;
-    if !R::BLOCKED || (P::COST >= LONG && S::FUSED) {
+    if goes_by_blocks::<P, S, R>() {
+        Block::<S>::ROWS
+    } else if !R::BLOCKED || (P::COST >= LONG && S::FUSED) {
         1
     } else if 4 * each + P::LIVE <= S::REGISTERS {
         4
@@ -67,9 +70,15 @@ pub(crate) fn run_tile<P: Pairing, S: Simd, R: Reduction>(
     match const { rows_per_block::<P, S, R>() } {
         4 => {
             while done + 4 <= vectors {
-                run_block::<P, S, R, 4>(
-                    s, reduction, params, rows, columns, state, totals, slots, done,
-                );
+                if const { goes_by_blocks::<P, S, R>() } {
+                    run_wide::<P, S, R>(
+                        s, reduction, params, rows, columns, state, totals, slots, done,
+                    );
+                } else {
+                    run_block::<P, S, R, 4>(
+                        s, reduction, params, rows, columns, state, totals, slots, done,
+                    );
+                }
                 done += 4;
             }
         }
@@ -93,7 +102,7 @@ pub(crate) fn run_tile<P: Pairing, S: Simd, R: Reduction>(
 
 /// Runs a tile of columns over the `N` vectors of rows from vector `at` on.
 #[inline(always)]
-fn run_block<P: Pairing, S: Simd, R: Reduction, const N: usize>(
+pub(super) fn run_block<P: Pairing, S: Simd, R: Reduction, const N: usize>(
     s: S,
     reduction: R,
     params: &P::Params<S::T>,
@@ -125,9 +134,7 @@ fn run_block<P: Pairing, S: Simd, R: Reduction, const N: usize>(
             let features = P::Column::<S::T>::many(columns.features, columns.count);
             for (offset, column) in features.iter().enumerate() {
                 let mut terms = reduction.accumulator(s, columns.first, offset, tile, totals);
-                P::pair::<S, R::Accumulator<'_, S, P::Out<S::V>>>(
-                    s, params, &rows[r], column, &mut terms,
-                );
+                P::pair(s, params, &Lanes(&rows[r]), &Splat(column), &mut terms);
             }
         }
     }
@@ -171,7 +178,7 @@ fn run_local<P: Pairing, S: Simd, R: Reduction, const N: usize>(
             ($($r:literal)*) => {$(
                 if const { $r < N } {
                     let mut terms = reduction.accumulator(s, columns.first, offset, &mut tile[$r], totals);
-                    P::pair::<S, R::Accumulator<'_, S, P::Out<S::V>>>(s, params, &row[$r], column, &mut terms);
+                    P::pair(s, params, &Lanes(&row[$r]), &Splat(column), &mut terms);
                 }
             )*};
         }

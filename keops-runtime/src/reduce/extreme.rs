@@ -84,6 +84,7 @@ impl<const GREATEST: bool, const INDEXED: bool> Reduction for Extreme<GREATEST, 
     type Tile<V: Copy, O: Features<V>> = Joined<O, O>;
     type Accumulator<'a, S: Simd, O: Features<S::V> + 'a> = Compare<'a, S::V, O, GREATEST, INDEXED>;
     const BLOCKED: bool = true;
+    const SEPARATE: bool = true;
 
     fn slots(self, components: usize) -> usize {
         components

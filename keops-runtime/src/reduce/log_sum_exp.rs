@@ -18,6 +18,8 @@ const LAG: f64 = 4.0;
 pub(crate) trait Exponents: Copy + Send + Sync + 'static {
     /// One value for each reference, of a formula with components `O`.
     type References<V: Copy, O: Features<V>>: Features<V>;
+    /// Whether components have nothing to do with one another.
+    const SEPARATE: bool;
 }
 
 /// Every component is an exponent and has a reference and a sum of its own.
@@ -31,10 +33,12 @@ pub(crate) struct First;
 
 impl Exponents for All {
     type References<V: Copy, O: Features<V>> = O;
+    const SEPARATE: bool = true;
 }
 
 impl Exponents for First {
     type References<V: Copy, O: Features<V>> = [V; 1];
+    const SEPARATE: bool = false;
 }
 
 /// What is made of the sums of a row.
@@ -216,6 +220,7 @@ impl<E: Exponents> Reduction for LogSumExp<E> {
     type Accumulator<'a, S: Simd, O: Features<S::V> + 'a> =
         AddExp<'a, S::V, E::References<S::V, O>, O>;
     const BLOCKED: bool = false;
+    const SEPARATE: bool = E::SEPARATE;
 
     #[inline(always)]
     fn longest_tile(self) -> usize {

@@ -42,6 +42,9 @@ pub(crate) trait Reduction: Copy + Send + Sync + 'static {
 
     /// Whether the state of several vectors of rows may share the registers.
     const BLOCKED: bool;
+    /// Whether an accumulator keeps nothing from one component of a term to the next, so that components of several
+    /// columns may come in turn.
+    const SEPARATE: bool;
     /// Whether totals of a vector of rows are stored by lane, then by slot.
     const BY_LANE: bool = false;
 

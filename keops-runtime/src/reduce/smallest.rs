@@ -158,6 +158,7 @@ impl Reduction for Smallest {
     type Tile<V: Copy, O: Features<V>> = O;
     type Accumulator<'a, S: Simd, O: Features<S::V> + 'a> = Append<'a, O>;
     const BLOCKED: bool = false;
+    const SEPARATE: bool = true;
     const BY_LANE: bool = true;
 
     /// Every part begins without a threshold and accepts `kept` values and more before it has a good one. With so many

@@ -33,6 +33,7 @@ impl Reduction for Sum {
     type Tile<V: Copy, O: Features<V>> = O;
     type Accumulator<'a, S: Simd, O: Features<S::V> + 'a> = Add<'a, O>;
     const BLOCKED: bool = true;
+    const SEPARATE: bool = true;
 
     #[inline(always)]
     fn longest_tile(self) -> usize {

@@ -19,6 +19,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod block;
 mod dispatch;
 mod lanes;
 mod math;
@@ -35,6 +36,7 @@ mod tests;
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
+pub(crate) use block::Block;
 pub use dispatch::{InstructionSet, InstructionSetError, WithSimd, dispatch};
 pub use lanes::Simd;
 pub use portable::{LaneArray, Portable, Scalar};

@@ -11,6 +11,9 @@ use super::schedule::{Computation, Statement, schedule};
 use crate::scalar::{Graph, Index, Source, Stage};
 use crate::stages::Program;
 
+/// Loops of code of at most this many instructions are unrolled, so that features and sums can be in registers, which have no index.
+const UNROLLED: usize = 600;
+
 /// The functions of a formula.
 pub fn functions(program: &Program) -> String {
     let mut text = String::new();
@@ -29,6 +32,7 @@ fn function(text: &mut String, head: &str, graph: &Graph, pair: bool) {
     let statements = Block {
         statements: &schedule(graph, pair),
         pair,
+        unroll: graph.instructions() <= UNROLLED,
         depth: 1,
     };
     // Writing to a string does not fail.
@@ -40,6 +44,8 @@ struct Block<'a> {
     statements: &'a [Statement],
     /// Whether outputs go to an accumulator, not to features.
     pair: bool,
+    /// Whether the compiler is told to unroll loops.
+    unroll: bool,
     depth: usize,
 }
 
@@ -69,6 +75,9 @@ impl Block<'_> {
                 extent,
                 body,
             } => {
+                if self.unroll {
+                    write!(f, "#pragma unroll\n{:1$}", "", 4 * self.depth)?;
+                }
                 writeln!(
                     f,
                     "for (int v{counter} = 0; v{counter} < {extent}; ++v{counter}) {{"
