@@ -1,4 +1,4 @@
-//! Code generation: a [`Program`](crate::stages::Program) in, source text out.
+//! Code generation: a [`Program`] in, source text out.
 
 mod cpu;
 mod cuda;
