@@ -60,12 +60,15 @@ template <class T> static int work(const std::string &directory, T gamma) {
     std::vector<T> out(x.x0.size());
     std::cout << "ready g++ " << __VERSION__ << std::endl;
     std::string command, path;
+    int count = 0;
     while (std::cin >> command) {
-        if (command == "run") {
+        if (command == "run" && std::cin >> count) {
             const auto start = std::chrono::steady_clock::now();
-            product(x, y, b, gamma, out);
+            for (int run = 0; run < count; ++run) {
+                product(x, y, b, gamma, out);
+            }
             const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-            std::cout << "seconds " << elapsed.count() << std::endl;
+            std::cout << "seconds " << elapsed.count() / count << std::endl;
         } else if (command == "save" && std::cin >> path) {
             const std::vector<double> values(out.begin(), out.end());
             std::ofstream file(path, std::ios::binary);

@@ -4,8 +4,8 @@
 
 Every peer, also those in other languages, takes the arguments from TASK on and reads the points from the files x,
 y and b in DIRECTORY: little-endian doubles, row by row, d or columns of them in a row. It prints
-`ready VERSIONS`, then answers the lines of its standard input: `run` computes and prints `seconds S`, timed around the
-computation alone; `save PATH` writes the last result as doubles and prints `saved`.
+`ready VERSIONS`, then answers the lines of its standard input: `run COUNT` computes so often and prints `seconds S`, the
+mean time of a computation alone; `save PATH` writes the last result as doubles and prints `saved`.
 
     gaussian, same  out_i = sum_j k(x_i, y_j) b_j with k = exp(-gamma |x - y|^2); the points may be the same
     laplacian       exp(-gamma |x - y|)                  matern32      (1 + gamma |x - y|) exp(-gamma |x - y|)
@@ -36,6 +36,7 @@ FORMULAS = {
     "argmin": "SqDist(x,y)",
     "argkmin": "SqDist(x,y)",
     "gradient": "Grad(Exp(-g*SqDist(x,y))*b,x,e)",
+    "batches": "Exp(-g*SqDist(x,y))*b",
 }
 REDUCTIONS = {"logsumexp": ("LogSumExp", {}), "argmin": ("ArgMin", {}), "argkmin": ("ArgKMin", {"opt_arg": 10})}
 
@@ -58,6 +59,9 @@ def pykeops_problem(task, dtype, x, y, b, gamma, alpha, eps):
         aliases = [f"{name} = {variables[name][0]}" for name in names]
         solver = KernelSolve(FORMULAS["gaussian"], aliases, "b", axis=1)
         return versions, lambda: solver(x, x, b, variables["g"][1], backend="CPU", alpha=alpha, eps=eps)
+    if task == "batches":
+        # Leading axes are batch dimensions, of parameters too.
+        variables = {name: (kind, a.reshape(-1, 16, a.shape[-1]) if name != "g" else a.reshape(1, 1)) for name, (kind, a) in variables.items()}
     names = {"logsumexp": "xyg", "argmin": "xy", "argkmin": "xy", "gradient": "xybge"}.get(task, "xybg")
     aliases = [f"{name} = {variables[name][0]}" for name in names]
     reduction, arguments = REDUCTIONS.get(task, ("Sum", {}))
@@ -191,13 +195,15 @@ def main():
     print("ready", versions, file=answers, flush=True)
     result = None
     for line in sys.stdin:
-        command, *path = line.split(maxsplit=1)
+        command, argument = line.rstrip("\n").split(maxsplit=1)
         if command == "run":
+            count = int(argument)
             start = perf_counter()
-            result = compute()
-            print("seconds", perf_counter() - start, file=answers, flush=True)
+            for _ in range(count):
+                result = compute()
+            print("seconds", (perf_counter() - start) / count, file=answers, flush=True)
         elif command == "save":
-            result.astype("<f8").tofile(path[0].rstrip("\n"))
+            result.astype("<f8").tofile(argument)
             print("saved", file=answers, flush=True)
 
 

@@ -22,6 +22,8 @@ pub struct Axis<'a> {
     from: f64,
     to: f64,
     logarithmic: bool,
+    /// The labels of 0, 1 and so on, instead of numbers.
+    names: &'a [&'a str],
 }
 
 impl<'a> Axis<'a> {
@@ -32,6 +34,7 @@ impl<'a> Axis<'a> {
             from,
             to,
             logarithmic: false,
+            names: &[],
         }
     }
 
@@ -42,6 +45,15 @@ impl<'a> Axis<'a> {
             from: from.log10(),
             to: to.log10(),
             logarithmic: true,
+            names: &[],
+        }
+    }
+
+    /// An axis of things that have names: the first is at 0, the next at 1.
+    pub fn names(label: &'a str, names: &'a [&'a str]) -> Self {
+        Self {
+            names,
+            ..Self::linear(label, -0.5, names.len() as f64 - 0.5)
         }
     }
 
@@ -58,7 +70,12 @@ impl<'a> Axis<'a> {
     /// The places and labels of the ticks, `count` or so.
     fn ticks(&self, count: usize) -> Vec<(f64, String)> {
         let place = |tick: f64| (tick - self.from) / (self.to - self.from);
-        if self.logarithmic {
+        if !self.names.is_empty() {
+            let names = self.names.iter().enumerate();
+            names
+                .map(|(k, name)| (place(k as f64), (*name).to_owned()))
+                .collect()
+        } else if self.logarithmic {
             let decades = ticks::decades(self.from, self.to, count);
             decades
                 .into_iter()

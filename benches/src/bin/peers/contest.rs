@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::peers::Peer;
+use crate::peers::{ONE_THREAD, Peer};
+use crate::record::{Line, Record};
 use crate::task::Task;
 use crate::worker::Worker;
 
@@ -26,7 +27,7 @@ struct Outcome {
 }
 
 impl Contest<'_> {
-    /// Holds the contest, and reports on it in Markdown.
+    /// Holds the contest, keeps its [`Record`], and reports on it in Markdown.
     ///
     /// # Errors
     /// If our contestant fails, or the points cannot be written.
@@ -43,7 +44,10 @@ impl Contest<'_> {
         let mut rows = String::new();
         let mut our_seconds = vec![];
         let mut notes = vec![ours.versions.clone()];
-        for peer in peers[1..].iter().filter(|peer| (peer.takes)(task)) {
+        let mut lines = vec![];
+        let takes_part =
+            |peer: &&Peer| (peer.takes)(task) && (self.threads > 1 || peer.name != ONE_THREAD);
+        for peer in peers[1..].iter().filter(takes_part) {
             eprintln!("  {}", peer.name);
             let outcome = self.start(peer).and_then(|mut theirs| {
                 let mut pairs = vec![];
@@ -69,10 +73,9 @@ impl Contest<'_> {
                     let (least, most) = ratios
                         .iter()
                         .fold((f64::INFINITY, 0.0_f64), |(a, b), &r| (a.min(r), b.max(r)));
-                    let ratio = format!(
-                        "{:.2} ({least:.2} to {most:.2})",
-                        median(ratios.iter().copied())
-                    );
+                    let middle = median(ratios.iter().copied());
+                    let ratio = format!("{middle:.2} ({least:.2} to {most:.2})");
+                    lines.push(Line::new(peer.name, theirs, middle, outcome.error));
                     rows += &self.row(peer.name, theirs, &ratio, outcome.first, outcome.error);
                     if !notes.contains(&outcome.versions) {
                         notes.push(outcome.versions);
@@ -82,6 +85,7 @@ impl Contest<'_> {
                     // If it was ours that failed, it fails again.
                     ours.run()?;
                     eprintln!("  skipped: {reason}");
+                    lines.push(Line::skipped(peer.name, &reason));
                     let _ = writeln!(rows, "| {} | skipped: {reason} | | | | |", peer.name);
                 }
             }
@@ -102,13 +106,14 @@ impl Contest<'_> {
             title[..1].to_uppercase(),
             &title[1..],
         );
-        table += &self.row(
-            peers[0].name,
-            median(our_seconds),
-            "1",
-            ours.first,
-            our_error,
-        );
+        let seconds = median(our_seconds);
+        lines.insert(0, Line::new(peers[0].name, seconds, 1.0, our_error));
+        Record {
+            pairs: (!task.is_solve()).then(|| task.pairs()),
+            lines,
+        }
+        .save(self.directory, task.case.only, self.threads)?;
+        table += &self.row(peers[0].name, seconds, "1", ours.first, our_error);
         let _ = writeln!(table, "{rows}\n{}.", notes.join("; "));
         Ok(table)
     }
@@ -119,7 +124,10 @@ impl Contest<'_> {
         let points = self.directory.join("points");
         let mut command = peer.command(self.threads)?;
         command.args(self.task.arguments(&points));
-        let mut worker = Worker::start(&mut command, self.time_limit)?;
+        if let Some(isa) = self.task.case.isa {
+            command.env("KEOPS_ISA", isa);
+        }
+        let mut worker = Worker::start(&mut command, self.time_limit, self.task.case.runs())?;
         if worker.first < 20.0 {
             worker.run()?;
         }
@@ -132,7 +140,17 @@ impl Contest<'_> {
         } else {
             format!("{:.3}", self.task.pairs() / seconds / 1e9)
         };
-        format!("| {name} | {seconds:.4} | {rate} | {ratio} | {first:.3} | {error:.1e} |\n")
+        let seconds = scientific(seconds);
+        format!("| {name} | {seconds} | {rate} | {ratio} | {first:.3} | {error:.1e} |\n")
+    }
+}
+
+/// Seconds with four digits, of which small ones are left.
+pub(crate) fn scientific(seconds: f64) -> String {
+    if seconds < 1e-3 {
+        format!("{seconds:.2e}")
+    } else {
+        format!("{seconds:.4}")
     }
 }
 

@@ -6,10 +6,15 @@
 //! its own computation; starting, reading and compiling are not counted. The runner asks ours and a peer in turn,
 //! several times, so that both meet the same noise. A peer that cannot be had here is reported and left out.
 
+mod cases;
 mod contest;
+mod dense;
 mod machine;
 mod ours;
 mod peers;
+mod protocol;
+mod record;
+mod summary;
 mod task;
 mod worker;
 
@@ -23,15 +28,19 @@ use lexopt::prelude::*;
 use task::Task;
 
 const HELP: &str =
-    "Compares keops-solve with PyKeOps, C++, NumPy, SciPy and scikit-learn, and prints a report in Markdown.
+    "Compares keops-solve with PyKeOps, C++, faer, NumPy, SciPy and scikit-learn, and prints a report in Markdown.
 
 Usage: cargo run --release -p keops-benches --bin peers -- [OPTIONS]
 
   --only NAME       one task, or all of them; without it, the first three:
-                    gaussian-f32 gaussian-f64 solve same-points laplacian matern32 cauchy
-                    multiquadric logsumexp argmin-d3 argmin-d10 argkmin-d3 argkmin-d10
-                    gaussian-d10 gaussian-d100 gaussian-d784 gaussian-100-columns gradient
-                    few-rows (one row, 500 N columns) batches (N/2 elements of 16 x 16)
+                    gaussian-f32 gaussian-f64 solve gaussian-avx2-f32 gaussian-avx2-f64
+                    same-points laplacian matern32 cauchy multiquadric logsumexp argmin-d3
+                    argmin-d10 argkmin-d3 argkmin-d10 gaussian-d10 gaussian-d100
+                    gaussian-d784 gaussian-100-columns gradient few-rows (one row, 500 N
+                    columns) batches (N/2 elements of 16 x 16) small-call small-solve (10
+                    points on either side)
+  --summary PNG     no contest, but one table and a picture of all that were recorded in
+                    the directory with this number of threads, in whatever runs
   --threads N       threads (default: all cores, then one)
   --points N        points on either side of the reductions (default 20000)
   --solve-points N  points of the system (default 5000)
@@ -43,6 +52,7 @@ Usage: cargo run --release -p keops-benches --bin peers -- [OPTIONS]
 /// What the command line asks for.
 struct Options {
     only: Option<String>,
+    summary: Option<PathBuf>,
     threads: Option<usize>,
     points: usize,
     solve_points: usize,
@@ -55,6 +65,7 @@ struct Options {
 fn options(arguments: Vec<OsString>) -> Result<Option<Options>, lexopt::Error> {
     let mut options = Options {
         only: None,
+        summary: None,
         threads: None,
         points: 20_000,
         solve_points: 5_000,
@@ -67,11 +78,12 @@ fn options(arguments: Vec<OsString>) -> Result<Option<Options>, lexopt::Error> {
         match argument {
             Long("only") => {
                 let name = parser.value()?.string()?;
-                if task::chosen(Some(&name)).is_empty() {
+                if cases::chosen(Some(&name)).is_empty() {
                     return Err(format!("there is no task `{name}`").into());
                 }
                 options.only = Some(name);
             }
+            Long("summary") => options.summary = Some(parser.value()?.into()),
             Long("threads") => options.threads = Some(positive(&mut parser)?),
             Long("points") => options.points = positive(&mut parser)?,
             Long("solve-points") => options.solve_points = positive(&mut parser)?,
@@ -105,6 +117,11 @@ fn positive(parser: &mut lexopt::Parser) -> Result<usize, lexopt::Error> {
 fn report(options: &Options) -> Result<(), String> {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let peers = peers::prepare(&options.directory)?;
+    if let Some(path) = &options.summary {
+        let threads = options.threads.unwrap_or(cores);
+        println!("{}", summary::table(&options.directory, threads, &peers));
+        return summary::picture(&options.directory, threads, path);
+    }
     println!("{}", machine::describe());
     println!("Load average before the run: {}.\n", machine::load());
     let mut threads = match options.threads {
@@ -113,10 +130,8 @@ fn report(options: &Options) -> Result<(), String> {
     };
     threads.dedup();
     for threads in threads {
-        for name in task::chosen(options.only.as_deref()) {
-            let Some(task) = Task::new(name, options.points, options.solve_points) else {
-                continue;
-            };
+        for case in cases::chosen(options.only.as_deref()) {
+            let task = Task::new(case, options.points, options.solve_points);
             let contest = Contest {
                 task: &task,
                 threads,
@@ -133,14 +148,16 @@ fn report(options: &Options) -> Result<(), String> {
 
 fn main() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let result = if arguments.first().is_some_and(|first| first == peers::OURS) {
-        ours::serve(&arguments.split_off(1)).map_err(|error| error.to_string())
-    } else {
-        match options(arguments) {
+    let first = arguments.first().and_then(|first| first.to_str());
+    let result = match first.unwrap_or_default() {
+        peers::OURS => ours::serve(&arguments.split_off(1), false).map_err(|e| e.to_string()),
+        peers::REVERSED => ours::serve(&arguments.split_off(1), true).map_err(|e| e.to_string()),
+        peers::DENSE => dense::serve(&arguments.split_off(1)).map_err(|e| e.to_string()),
+        _ => match options(arguments) {
             Ok(Some(options)) => report(&options),
             Ok(None) => Ok(()),
             Err(error) => Err(format!("{error}\n\n{HELP}")),
-        }
+        },
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

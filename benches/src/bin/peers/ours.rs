@@ -2,19 +2,13 @@
 
 use std::error::Error;
 use std::ffi::OsString;
-use std::hint::black_box;
-use std::io::{self, BufRead, Write};
-use std::path::Path;
-use std::time::Instant;
+use std::io;
 
-use keops_benches::data;
-use keops_solve::ndarray::{Array2, Axis, ShapeError};
+use keops_solve::ndarray::{Array2, Axis, ShapeError, s};
 use keops_solve::prelude::*;
 
-use crate::task::BATCH;
-
-/// A computation, ready to be run any number of times.
-type Problem<T> = Box<dyn Fn() -> Result<Array2<T>, Box<dyn Error>>>;
+use crate::cases::BATCH;
+use crate::protocol::{self, Arguments, Points, Problem};
 
 /// The sum over j of a formula in `x = Vi(d), y = Vj(d), b = Vj(columns), g = Pm(1)`.
 macro_rules! sums {
@@ -69,26 +63,26 @@ macro_rules! neighbours {
     }};
 }
 
-/// Computes what the arguments say whenever standard input asks for it.
+/// Computes what the arguments say whenever standard input asks for it. With `reversed`, the columns are taken from the last to the first:
+/// the points of both sides are no longer the same array, while the sums are.
 ///
 /// # Errors
 /// If the arguments or the files are not what they should be, or a computation fails.
-pub(crate) fn serve(arguments: &[OsString]) -> Result<(), Box<dyn Error>> {
-    let texts: Vec<_> = arguments.iter().filter_map(|text| text.to_str()).collect();
-    let [task, element, directory, d, columns, gamma, alpha, eps] = texts[..] else {
-        return Err("expected: TASK TYPE DIRECTORY D COLUMNS GAMMA ALPHA EPS".into());
-    };
-    let directory = Path::new(directory);
-    let (d, columns): (usize, usize) = (d.parse()?, columns.parse()?);
-    let (gamma, alpha, eps): (f64, f64, f64) = (gamma.parse()?, alpha.parse()?, eps.parse()?);
-    if let ("solve", "f32", 2, 2) = (task, element, d, columns) {
-        return answer(system(directory, gamma as f32, alpha, eps)?);
+pub(crate) fn serve(arguments: &[OsString], reversed: bool) -> Result<(), Box<dyn Error>> {
+    let asked = Arguments::new(arguments)?;
+    let (task, d, columns) = (asked.task.as_str(), asked.d, asked.columns);
+    if ("solve", "f32", 2, 2) == (task, &asked.element, d, columns) {
+        return answer(system(&asked)?);
     }
-    if let ("gaussian", "f64", 3, 1) = (task, element, d, columns) {
-        let points = Points::<f64>::read(directory, d, columns, gamma)?;
+    if ("gaussian", "f64", 3, 1) == (task, &asked.element, d, columns) {
+        let points = asked.points::<f64>()?;
         return answer(sums!(points, "Exp(-g*SqDist(x,y))*b", 3, 1));
     }
-    let points = Points::<f32>::read(directory, d, columns, gamma as f32)?;
+    let mut points = asked.points::<f32>()?;
+    if reversed {
+        points.y = points.y.slice(s![..;-1, ..]).to_owned();
+        points.b = points.b.slice(s![..;-1, ..]).to_owned();
+    }
     match (task, d, columns) {
         ("gaussian" | "same", 3, 1) => answer(sums!(points, "Exp(-g*SqDist(x,y))*b", 3, 1)),
         ("gaussian", 10, 1) => answer(sums!(points, "Exp(-g*SqDist(x,y))*b", 10, 1)),
@@ -106,23 +100,7 @@ pub(crate) fn serve(arguments: &[OsString]) -> Result<(), Box<dyn Error>> {
         ("argkmin", 10, 1) => answer(neighbours!(points, 10)),
         ("gradient", 3, 1) => answer(gradients(points)),
         ("batches", 3, 1) => answer(batches(points)?),
-        _ => Err(format!("no kernel is compiled for {texts:?}").into()),
-    }
-}
-
-/// The arrays of a reduction.
-struct Points<T> {
-    x: Array2<T>,
-    y: Array2<T>,
-    b: Array2<T>,
-    gamma: T,
-}
-
-impl<T: Element> Points<T> {
-    fn read(directory: &Path, d: usize, columns: usize, gamma: T) -> io::Result<Self> {
-        let (x, y) = (read(directory, "x", d)?, read(directory, "y", d)?);
-        let b = read(directory, "b", columns)?;
-        Ok(Self { x, y, b, gamma })
+        _ => Err(format!("no kernel is compiled for {asked:?}").into()),
     }
 }
 
@@ -181,16 +159,9 @@ fn batches(points: Points<f32>) -> Result<Problem<f32>, ShapeError> {
     }))
 }
 
-/// The points in the file `name`.
-fn read<T: Element>(directory: &Path, name: &str, columns: usize) -> io::Result<Array2<T>> {
-    Ok(data::read(&directory.join(name), columns)?.mapv(T::from_f64))
-}
-
-fn system(directory: &Path, gamma: f32, alpha: f64, eps: f64) -> io::Result<Problem<f32>> {
-    let (x, b) = (
-        read::<f32>(directory, "x", 2)?,
-        read::<f32>(directory, "b", 2)?,
-    );
+fn system(asked: &Arguments) -> io::Result<Problem<f32>> {
+    let (x, b) = (asked.read("x", 2)?, asked.read("b", 2)?);
+    let (gamma, alpha, eps) = (asked.gamma as f32, asked.alpha, asked.eps);
     let inverse = kernel_solve!(
         "Exp(-g*SqDist(x,y))*b",
         x = Vi(2),
@@ -204,31 +175,10 @@ fn system(directory: &Path, gamma: f32, alpha: f64, eps: f64) -> io::Result<Prob
     }))
 }
 
-/// Answers the lines of standard input.
 fn answer<T: Element>(problem: Problem<T>) -> Result<(), Box<dyn Error>> {
-    let mut out = io::stdout().lock();
-    writeln!(
-        out,
-        "ready keops-solve {}, {}",
-        env!("CARGO_PKG_VERSION"),
-        InstructionSet::from_environment()?
-    )?;
-    let mut result = Array2::zeros((0, 0));
-    for line in io::stdin().lock().lines() {
-        let line = line?;
-        match line.split_once(' ') {
-            None if line == "run" => {
-                let start = Instant::now();
-                let values = black_box(problem()?);
-                writeln!(out, "seconds {}", start.elapsed().as_secs_f64())?;
-                result = values.mapv(T::to_f64);
-            }
-            Some(("save", path)) => {
-                data::write(Path::new(path), &result)?;
-                writeln!(out, "saved")?;
-            }
-            _ => return Err(format!("expected `run` or `save PATH`, got `{line}`").into()),
-        }
-    }
-    Ok(())
+    let isa = InstructionSet::from_environment()?;
+    protocol::answer(
+        &format!("keops-solve {}, {isa}", env!("CARGO_PKG_VERSION")),
+        problem,
+    )
 }

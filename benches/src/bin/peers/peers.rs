@@ -7,8 +7,15 @@ use std::process::Command;
 
 use crate::task::Task;
 
-/// The argument that turns this program into our contestant.
+/// The arguments that turn this program into contestants: ours, ours that cannot see that points are the same, and the dense one.
 pub(crate) const OURS: &str = "--worker";
+pub(crate) const REVERSED: &str = "--worker-reversed";
+pub(crate) const DENSE: &str = "--worker-dense";
+
+/// How tables name ours on one thread, PyKeOps, and ours without symmetry.
+pub(crate) const ONE_THREAD: &str = "keops-solve, 1 thread";
+pub(crate) const PYKEOPS: &str = "PyKeOps, default flags";
+pub(crate) const UNSYMMETRIC: &str = "keops-solve, symmetry unseen";
 
 /// The sources of the peers.
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
@@ -72,6 +79,7 @@ const KEOPS_CACHE: &str = "KEOPS_CACHE_FOLDER";
 pub(crate) fn prepare(directory: &Path) -> Result<Vec<Peer>, String> {
     create(directory)?;
     let ours = std::env::current_exe().map_err(|error| error.to_string())?;
+    let own = |argument: &str| Ok(vec![ours.clone().into(), argument.into()]);
     let python = virtual_environment(&directory.join("venv"));
     let worker = |peer: &str| {
         let script = Path::new(SOURCES).join("worker.py");
@@ -83,18 +91,30 @@ pub(crate) fn prepare(directory: &Path) -> Result<Vec<Peer>, String> {
         Peer {
             name: "keops-solve",
             takes: |_| true,
-            program: Ok(vec![ours.into(), OURS.into()]),
+            program: own(OURS),
             environment: vec![],
         },
         Peer {
-            name: "PyKeOps, default flags",
-            takes: |task| task.name() != "batches",
+            name: ONE_THREAD,
+            takes: |_| true,
+            program: own(OURS),
+            environment: vec![("RAYON_NUM_THREADS", "1".into())],
+        },
+        Peer {
+            name: UNSYMMETRIC,
+            takes: |task| task.name() == "same",
+            program: own(REVERSED),
+            environment: vec![],
+        },
+        Peer {
+            name: PYKEOPS,
+            takes: |_| true,
             program: worker("pykeops"),
             environment: vec![cache("cache-default")],
         },
         Peer {
             name: "PyKeOps, `-march=native -ffast-math`",
-            takes: |task| task.name() != "batches",
+            takes: |_| true,
             program: worker("pykeops"),
             environment: vec![
                 cache("cache-native"),
@@ -105,6 +125,12 @@ pub(crate) fn prepare(directory: &Path) -> Result<Vec<Peer>, String> {
             name: "C++, `g++ -O3 -march=native -ffast-math`",
             takes: Task::is_plain,
             program: compiled(directory).map(|program| vec![program.into()]),
+            environment: vec![],
+        },
+        Peer {
+            name: "faer, dense",
+            takes: |task| matches!(task.name(), "gaussian" | "same" | "solve"),
+            program: own(DENSE),
             environment: vec![],
         },
         Peer {

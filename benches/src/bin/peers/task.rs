@@ -6,174 +6,14 @@ use std::path::Path;
 use keops_benches::{data, reference};
 use keops_solve::ndarray::{Array2, Axis, s};
 
-/// Points of an element of the batch, on either side.
-pub(crate) const BATCH: usize = 16;
-/// Values for each row of `argkmin`.
-pub(crate) const NEIGHBOURS: usize = 10;
+use crate::cases::{BATCH, Case, NEIGHBOURS};
+
 /// The truth is computed for about this many rows, evenly spaced.
 const JUDGED: usize = 500;
 
-/// A task of the list.
-struct Case {
-    /// What `--only` calls it.
-    only: &'static str,
-    /// What contestants call it.
-    name: &'static str,
-    title: &'static str,
-    element: &'static str,
-    /// Dimension of the points.
-    d: usize,
-    /// Columns of the weights.
-    columns: usize,
-}
-
-const fn case(
-    only: &'static str,
-    name: &'static str,
-    title: &'static str,
-    element: &'static str,
-    d: usize,
-    columns: usize,
-) -> Case {
-    Case {
-        only,
-        name,
-        title,
-        element,
-        d,
-        columns,
-    }
-}
-
-/// The tasks. The first [`DEFAULT`] are those of a run without `--only`.
-const CASES: [Case; 19] = [
-    case("gaussian-f32", "gaussian", "Gaussian product", "f32", 3, 1),
-    case("gaussian-f64", "gaussian", "Gaussian product", "f64", 3, 1),
-    case("solve", "solve", "solving a Gaussian system", "f32", 2, 2),
-    case(
-        "same-points",
-        "same",
-        "Gaussian product, the same points on both sides",
-        "f32",
-        3,
-        1,
-    ),
-    case(
-        "laplacian",
-        "laplacian",
-        "product with exp(-g|x-y|)",
-        "f32",
-        3,
-        1,
-    ),
-    case(
-        "matern32",
-        "matern32",
-        "product with Matern 3/2",
-        "f32",
-        3,
-        1,
-    ),
-    case(
-        "cauchy",
-        "cauchy",
-        "product with 1 / (1 + g|x-y|^2)",
-        "f32",
-        3,
-        1,
-    ),
-    case(
-        "multiquadric",
-        "multiquadric",
-        "product with the inverse multiquadric",
-        "f32",
-        3,
-        1,
-    ),
-    case(
-        "logsumexp",
-        "logsumexp",
-        "log-sum-exp of -g|x-y|^2",
-        "f32",
-        3,
-        1,
-    ),
-    case("argmin-d3", "argmin", "nearest neighbours", "f32", 3, 1),
-    case("argmin-d10", "argmin", "nearest neighbours", "f32", 10, 1),
-    case(
-        "argkmin-d3",
-        "argkmin",
-        "10 nearest neighbours",
-        "f32",
-        3,
-        1,
-    ),
-    case(
-        "argkmin-d10",
-        "argkmin",
-        "10 nearest neighbours",
-        "f32",
-        10,
-        1,
-    ),
-    case("gaussian-d10", "gaussian", "Gaussian product", "f32", 10, 1),
-    case(
-        "gaussian-d100",
-        "gaussian",
-        "Gaussian product",
-        "f32",
-        100,
-        1,
-    ),
-    case(
-        "gaussian-d784",
-        "gaussian",
-        "Gaussian product",
-        "f32",
-        784,
-        1,
-    ),
-    case(
-        "gaussian-100-columns",
-        "gaussian",
-        "Gaussian product, 100 columns",
-        "f32",
-        3,
-        100,
-    ),
-    case(
-        "gradient",
-        "gradient",
-        "gradient of a Gaussian product by x",
-        "f32",
-        3,
-        1,
-    ),
-    case(
-        "few-rows",
-        "gaussian",
-        "Gaussian product with one row",
-        "f32",
-        3,
-        1,
-    ),
-];
-const DEFAULT: usize = 3;
-/// Many small problems: not one of the cases above, because its points come in batches.
-const BATCHES: Case = case(
-    "batches",
-    "batches",
-    "Gaussian products of a batch of 16 x 16",
-    "f32",
-    3,
-    1,
-);
-
 /// What is computed, on which points.
 pub(crate) struct Task {
-    name: &'static str,
-    title: &'static str,
-    pub(crate) element: &'static str,
+    pub(crate) case: &'static Case,
     gamma: f64,
     alpha: f64,
     eps: f64,
@@ -187,37 +27,14 @@ pub(crate) struct Task {
     truth: Array2<f64>,
 }
 
-/// The names that `--only` takes.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    CASES.iter().chain([&BATCHES]).map(|case| case.only)
-}
-
-/// The names of the tasks that are asked for, or of the default ones.
-pub(crate) fn chosen(only: Option<&str>) -> Vec<&'static str> {
-    match only {
-        None => names().take(DEFAULT).collect(),
-        Some("all") => names().collect(),
-        Some(only) => names().filter(|name| *name == only).collect(),
-    }
-}
-
 impl Task {
-    /// The task that `--only` calls so, with `n` points on either side of a reduction, `solve` points of a system.
+    /// A task of the list with `n` points on either side of a reduction, `solve` points of a system.
     ///
     /// Points are uniform in the unit cube, and no term underflows: `gamma` is 10 in three dimensions and falls with their number, as squared
     /// distances grow. The solve is the example of the KeOps documentation: sigma 0.1, alpha 0.01, a residual of root mean square 1e-6.
-    pub(crate) fn new(only: &str, n: usize, solve: usize) -> Option<Self> {
-        let case = CASES
-            .iter()
-            .chain([&BATCHES])
-            .find(|case| case.only == only)?;
+    pub(crate) fn new(case: &'static Case, n: usize, solve: usize) -> Self {
         let (d, seed) = (case.d, if case.name == "same" { 1 } else { 2 });
-        let (rows, columns) = match only {
-            "solve" => (solve, solve),
-            "few-rows" => (1, 500 * n),
-            "batches" => (n / 2 * BATCH, n / 2 * BATCH),
-            _ => (n, n),
-        };
+        let (rows, columns) = case.sizes(n, solve);
         let system = case.name == "solve";
         let x = data::uniform(rows, d, if system { 4 } else { 1 });
         let y = if system {
@@ -226,9 +43,7 @@ impl Task {
             data::uniform(columns, d, seed)
         };
         let mut task = Self {
-            name: case.name,
-            title: case.title,
-            element: case.element,
+            case,
             gamma: if system { 50.0 } else { 30.0 / d as f64 },
             alpha: if system { 0.01 } else { 0.0 },
             eps: if system { 1e-6 } else { 0.0 },
@@ -247,26 +62,26 @@ impl Task {
         if !system {
             task.truth = task.compute_truth();
         }
-        Some(task)
+        task
     }
 
     pub(crate) fn is_solve(&self) -> bool {
-        self.name == "solve"
+        self.case.name == "solve"
     }
 
     /// Whether a contestant that is made for Gaussian products in three dimensions with one column can take part.
     pub(crate) fn is_plain(&self) -> bool {
-        matches!(self.name, "gaussian" | "same") && self.x.ncols() == 3 && self.b.ncols() == 1
+        matches!(self.case.name, "gaussian" | "same") && self.x.ncols() == 3 && self.b.ncols() == 1
     }
 
     /// The name that contestants know.
     pub(crate) fn name(&self) -> &'static str {
-        self.name
+        self.case.name
     }
 
     /// Pairs that are reduced.
     pub(crate) fn pairs(&self) -> f64 {
-        let columns = if self.name == "batches" {
+        let columns = if self.case.name == "batches" {
             BATCH
         } else {
             self.y.nrows()
@@ -276,7 +91,7 @@ impl Task {
 
     /// Columns of the result.
     pub(crate) fn width(&self) -> usize {
-        match self.name {
+        match self.case.name {
             "argkmin" => NEIGHBOURS,
             "argmin" | "logsumexp" => 1,
             "gradient" => self.x.ncols(),
@@ -287,7 +102,7 @@ impl Task {
     /// How tables call it.
     pub(crate) fn title(&self, threads: usize) -> String {
         let (m, n, d) = (self.x.nrows(), self.y.nrows(), self.x.ncols());
-        let sizes = match self.name {
+        let sizes = match self.case.name {
             "batches" => format!("{} elements", m / BATCH),
             _ if m == n => format!("N = {n}"),
             _ => format!("M = {m}, N = {n}"),
@@ -299,8 +114,12 @@ impl Task {
             String::new()
         };
         let s = if threads == 1 { "" } else { "s" };
-        let (title, element) = (self.title, self.element);
-        format!("{title}{system}: {sizes}, D = {d}, {element}, {threads} thread{s}")
+        let (title, element) = (self.case.title, self.case.element);
+        let isa = self
+            .case
+            .isa
+            .map_or(String::new(), |isa| format!(", ours on {isa}"));
+        format!("{title}{system}: {sizes}, D = {d}, {element}{isa}, {threads} thread{s}")
     }
 
     /// Writes the points where contestants read them.
@@ -319,8 +138,8 @@ impl Task {
     /// The arguments of the contestants.
     pub(crate) fn arguments(&self, directory: &Path) -> Vec<String> {
         vec![
-            self.name.to_owned(),
-            self.element.to_owned(),
+            self.case.name.to_owned(),
+            self.case.element.to_owned(),
             directory.display().to_string(),
             self.x.ncols().to_string(),
             self.b.ncols().to_string(),
@@ -335,7 +154,7 @@ impl Task {
         let x = self.x.select(Axis(0), &self.judged);
         let (y, b) = (self.y.view(), self.b.view());
         let sum = |kernel: &(dyn Fn(f64) -> f64 + Sync)| reference::product(x.view(), y, b, kernel);
-        match self.name {
+        match self.case.name {
             "laplacian" => sum(&|d| (-gamma * d.sqrt()).exp()),
             "matern32" => sum(&|d| (1.0 + gamma * d.sqrt()) * (-gamma * d.sqrt()).exp()),
             "cauchy" => sum(&|d| (1.0 + gamma * d).recip()),
@@ -383,14 +202,14 @@ impl Task {
             return reference::residual(x, values.view(), b, self.gamma, self.alpha);
         }
         let mut judged = values.select(Axis(0), &self.judged);
-        if let "argmin" | "argkmin" = self.name {
+        if let "argmin" | "argkmin" = self.case.name {
             for ((row, _), value) in judged.indexed_iter_mut() {
                 let neighbour = (*value as usize).min(self.y.nrows() - 1);
                 let difference = &self.x.row(self.judged[row]) - &self.y.row(neighbour);
                 *value = difference.dot(&difference);
             }
         }
-        if self.name == "gradient" {
+        if self.case.name == "gradient" {
             let largest = self.truth.iter().fold(0.0_f64, |most, t| most.max(t.abs()));
             let errors = judged
                 .iter()

@@ -16,6 +16,8 @@ pub(crate) struct Worker {
     input: ChildStdin,
     answers: Receiver<String>,
     time_limit: Duration,
+    /// How often it computes for one time.
+    runs: usize,
     /// What it runs on.
     pub(crate) versions: String,
     /// Seconds that its first computation took.
@@ -23,11 +25,15 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts it and has it compute once.
+    /// Starts it and has it compute once. Each later time is the mean of `runs` computations.
     ///
     /// # Errors
     /// What kept it from answering.
-    pub(crate) fn start(command: &mut Command, time_limit: Duration) -> Result<Self, String> {
+    pub(crate) fn start(
+        command: &mut Command,
+        time_limit: Duration,
+        runs: usize,
+    ) -> Result<Self, String> {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -50,11 +56,13 @@ impl Worker {
             input,
             answers,
             time_limit,
+            runs: 1,
             versions: String::new(),
             first: 0.0,
         };
         worker.versions = worker.expect("ready")?;
         worker.first = worker.run()?;
+        worker.runs = runs;
         Ok(worker)
     }
 
@@ -65,7 +73,7 @@ impl Worker {
     pub(crate) fn run(&mut self) -> Result<f64, String> {
         // Threads that wait for work in a loop, as those of OpenMP do for a while, come to rest before it is another's turn.
         thread::sleep(Duration::from_millis(20));
-        self.send("run")?;
+        self.send(&format!("run {}", self.runs))?;
         let answer = self.expect("seconds")?;
         answer
             .parse()
