@@ -1,7 +1,8 @@
 //! What has to be tried on a machine with a CUDA device: the reference cases, agreement with the processor, repeatability, errors, and speed.
 //!
 //! `cargo build --release -p keops-tests --bin device-check` makes a program that needs no Rust and no network where it runs, only the
-//! driver and NVRTC (`KEOPS_NVRTC`). `device-check [DEVICE]` prints what it finds, and fails if anything is not as it should be.
+//! driver and NVRTC (`KEOPS_NVRTC`). `device-check [DEVICE [LARGEST]]` prints what it finds, and fails if anything is not as it should be; speed is
+//! measured with at most `LARGEST` points.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -25,10 +26,8 @@ lazy!(WideMatrix: "Exp(-g*SqDist(x,y))", x = Vi(100), y = Vj(100), g = Pm(1));
 type Outcome = Result<String, Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
-    let ordinal = std::env::args()
-        .nth(1)
-        .and_then(|argument| argument.parse().ok())
-        .unwrap_or(0);
+    let argument = |place| std::env::args().nth(place)?.parse().ok();
+    let (ordinal, largest) = (argument(1).unwrap_or(0), argument(2).unwrap_or(1_000_000));
     let device = match Device::get(ordinal) {
         Ok(device) => device,
         Err(error) => {
@@ -61,7 +60,7 @@ fn main() -> ExitCode {
             }
         }
     }
-    match speed(cuda) {
+    match speed(cuda, largest) {
         Ok(()) if !failed => ExitCode::SUCCESS,
         Ok(()) => ExitCode::FAILURE,
         Err(error) => {
@@ -269,16 +268,17 @@ fn memory(device: &Device) -> Outcome {
     }
 }
 
-fn speed(cuda: Backend) -> Result<(), Box<dyn std::error::Error>> {
+fn speed(cuda: Backend, largest: usize) -> Result<(), Box<dyn std::error::Error>> {
     println!(
         "\nbest of five products: arrays to the device and back, and with points that stay there"
     );
-    for n in [1000, 10_000, 100_000, 1_000_000] {
+    let sizes = |sizes: &'static [usize]| sizes.iter().copied().filter(move |&n| n <= largest);
+    for n in sizes(&[1000, 10_000, 100_000, 1_000_000]) {
         let (x, b) = (single(n, 3, 1), single(n, 1, 2));
         let matrix = GaussianMatrix.bind(&x, &x, 3.0).backend(cuda);
         product("D = 3, f32", &matrix, &b)?;
     }
-    for n in [10_000, 100_000] {
+    for n in sizes(&[10_000, 100_000]) {
         let (x, b) = (points(n, 3, 1), points(n, 1, 2));
         let matrix = GaussianMatrix.bind(&x, &x, 3.0).backend(cuda);
         product("D = 3, f64", &matrix, &b)?;
@@ -287,7 +287,7 @@ fn speed(cuda: Backend) -> Result<(), Box<dyn std::error::Error>> {
         product("D = 100, f32", &matrix, &b)?;
     }
     println!("\nbest of three solves: gamma = 0.5 / 0.01^2, alpha = 0.8, eps = 1e-6, D = 3, f32");
-    for n in [100, 1000, 10_000, 100_000, 1_000_000] {
+    for n in sizes(&[100, 1000, 10_000, 100_000, 1_000_000]) {
         let (x, b) = (single(n, 3, 1), single(n, 1, 2));
         let matrix = GaussianMatrix.bind(&x, &x, 0.5 / 0.01f32.powi(2));
         let solve = || matrix.rhs(&b).alpha(0.8).solve();
