@@ -78,6 +78,32 @@ impl Block {
         }
     }
 
+    /// The columns of both.
+    pub(super) fn beside(&self, other: &Self) -> Self {
+        let own = self.data.chunks_exact(self.width.max(1));
+        let others = other.data.chunks_exact(other.width.max(1));
+        let data = if self.width == 0 {
+            other.data.clone()
+        } else if other.width == 0 {
+            self.data.clone()
+        } else {
+            own.zip(others)
+                .flat_map(|(own, other)| own.iter().chain(other).copied())
+                .collect()
+        };
+        Self {
+            width: self.width + other.width,
+            data,
+        }
+    }
+
+    /// The product with a matrix of `self.width()` rows.
+    pub(super) fn times(&self, c: &Array2<f64>) -> Self {
+        let mut out = Self::zeros(self.data.len() / self.width.max(1), c.ncols());
+        out.add_product(self, c);
+        out
+    }
+
     /// Overwrites column `c` with column `source_c` of `source`.
     pub(super) fn copy_column(&mut self, c: usize, source: &Self, source_c: usize) {
         let width = self.width.max(1);

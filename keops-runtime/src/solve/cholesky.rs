@@ -99,6 +99,11 @@ impl Cholesky {
         }
     }
 
+    /// Overwrites the columns of `b` with `L'^-1 b`.
+    pub(crate) fn half_solve_transposed(&self, b: &mut Array2<f64>) {
+        each_column(b, |x| backward_column(&self.lower, x));
+    }
+
     /// `A^-1`.
     pub(crate) fn inverse(&self) -> Array2<f64> {
         let mut inverse = Array2::eye(self.lower.nrows());

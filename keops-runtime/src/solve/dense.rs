@@ -76,8 +76,8 @@ pub(super) fn independent(a: &Array2<f64>, least: f64) -> (Vec<usize>, Cholesky)
     (chosen, Cholesky::of_lower(lower))
 }
 
-/// The smallest eigenvalue of a symmetric matrix and a unit vector to it, by the cyclic method of Jacobi.
-pub(super) fn smallest_eigenpair(a: &Array2<f64>) -> (f64, Array1<f64>) {
+/// The eigenvalues of a symmetric matrix, and orthonormal eigenvectors as columns, by the cyclic method of Jacobi.
+pub(super) fn eigen(a: &Array2<f64>) -> (Array1<f64>, Array2<f64>) {
     let n = a.nrows();
     let (mut a, mut vectors) = (a.clone(), Array2::<f64>::eye(n));
     for _ in 0..SWEEPS {
@@ -102,12 +102,7 @@ pub(super) fn smallest_eigenpair(a: &Array2<f64>) -> (f64, Array1<f64>) {
             }
         }
     }
-    let smaller = |best: usize, i: usize| if a[[i, i]] < a[[best, best]] { i } else { best };
-    let best = (0..n).reduce(smaller).unwrap_or(0);
-    match a.diag().get(best) {
-        Some(&value) => (value, vectors.column(best).to_owned()),
-        None => (f64::INFINITY, Array1::zeros(0)),
-    }
+    (a.diag().to_owned(), vectors)
 }
 
 /// Sweeps of the method of Jacobi, which converges quadratically.
@@ -140,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn smallest_eigenvalues() {
+    fn eigenvalues() {
         // The second difference: 2 - 2 cos(k pi / (n + 1)).
         for n in [1_usize, 2, 7, 30] {
             let a = Array2::from_shape_fn((n, n), |(i, j)| match i.abs_diff(j) {
@@ -148,14 +143,15 @@ mod tests {
                 1 => -1.0,
                 _ => 0.0,
             });
-            let (value, vector) = smallest_eigenpair(&a);
-            let expected = 2.0 - 2.0 * (std::f64::consts::PI / (n as f64 + 1.0)).cos();
-            assert!((value - expected).abs() < 1e-14);
-            assert!(
-                (a.dot(&vector) - value * &vector)
-                    .iter()
-                    .all(|e| e.abs() < 1e-14)
-            );
+            let (values, vectors) = eigen(&a);
+            let mut found = values.to_vec();
+            found.sort_by(f64::total_cmp);
+            for (k, found) in found.into_iter().enumerate() {
+                let angle = (k + 1) as f64 * std::f64::consts::PI / (n as f64 + 1.0);
+                assert!((found - (2.0 - 2.0 * angle.cos())).abs() < 1e-14);
+            }
+            let residuals = a.dot(&vectors) - &vectors * &values;
+            assert!(residuals.iter().all(|e| e.abs() < 1e-14));
         }
     }
 }

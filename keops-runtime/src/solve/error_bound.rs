@@ -4,18 +4,18 @@
 //! and a known `m > 0`: `m = alpha` without a preconditioner, and about 1 with a partial Cholesky factorisation. Then
 //! `E'AE = R'A^-1 R <= R'P^-1 R / m`, unconditionally.
 //!
-//! The recursion knows more. With `S_k = R_k'P^-1 R_k` and the decrease `D_k = E_k'A E_k - E_(k+1)'A E_(k+1)` of step `k`, which is the
-//! product of matrices at hand, the bounds `U_k >= E_k'A E_k` that the Gauss-Radau quadrature with a node at `m` gives obey
+//! The recursion knows more. Its residuals are `R_k = Q_k C_k` with `Q_k'P^-1 Q_k = Id`, and `C_(k+1) = S_k C_k`. The vectors `Q_0, Q_1, ..` are those
+//! of the block Lanczos process: in their basis `P^-1 A` is a block tridiagonal `T >= m Id`, whose pivots are the curvatures `Delta_k = P_k'A P_k` of
+//! the directions `P_k`. Let `F_k` be the pivot that `T` would have if the last of its blocks were such that `m` is an eigenvalue. The Schur complements of `T`
+//! and `T - m Id` give
 //!
 //! ```text
-//! U_0 = S_0 / m,      U_(k+1)^-1 = (U_k - D_k)^-1 + m S_(k+1)^-1
+//! F_0 = m Id,      F_(k+1) = m Id + S_k (F_k^-1 - Delta_k^-1)^-1 S_k'
 //! ```
 //!
-//! (inverses of singular matrices in the sense of the parallel sum). For one column this is the recurrence of Meurant and Tichy. It holds for
-//! blocks too: in the basis of the block Lanczos process `P^-1 A` is a block tridiagonal `T >= m Id`. If `F_k` is the pivot that `T` would have
-//! if the last of its blocks were such that `m` is an eigenvalue, and `Delta_k` the true one, then `F_(k+1) = m Id + B_k ((Delta_k - F_k)^-1 -
-//! Delta_k^-1) B_k'` by the Schur complements of `T` and `T - m Id`, and `U_k = rho' F^-1 rho` for the residuals `rho` in that basis; what is
-//! left out of `T` only makes the error smaller. The identities of Woodbury give the recurrence above, which needs no basis.
+//! and `E_k'A E_k <= C_k' F_k^-1 C_k`: what is left out of `T` only makes the error smaller. For one column this is the Gauss-Radau quadrature with a node
+//! at `m`, and the recurrence that of Meurant and Tichy. All matrices are those of an orthonormal basis, so that residuals which nearly depend on each other
+//! do no harm.
 //!
 //! # References
 //!
@@ -26,73 +26,76 @@ use ndarray::Array2;
 
 use super::cholesky::Cholesky;
 
-/// What is added to the bounds, as a multiple of `u` and of the entries of a unit diagonal, so that rounding errors stay on the safe side.
+/// What is added to the bounds, as a multiple of `u` and of their size, so that rounding errors stay on the safe side.
 const SLACK: f64 = 16.0;
 
 /// Bounds of `E'AE` for the systems of a block.
 #[derive(Debug, Default)]
 pub(super) struct ErrorBound {
-    /// `U_k`; `None` where the recursion begins.
-    bound: Option<Array2<f64>>,
+    /// `F_k^-1`; `None` where the recursion begins.
+    inverse: Option<Array2<f64>>,
+    /// `(F_k^-1 - Delta_k^-1)^-1` in factors, between a step and the next residuals.
+    left: Option<Cholesky>,
 }
 
 impl ErrorBound {
     /// Forgets the steps so far.
     pub(super) fn restart(&mut self) {
-        self.bound = None;
+        (self.inverse, self.left) = (None, None);
     }
 
-    /// Takes the decrease `D_k` of a step off.
-    pub(super) fn step(&mut self, decrease: &Array2<f64>) {
-        if let Some(bound) = &mut self.bound {
-            *bound -= decrease;
-        }
+    /// Takes in the inverse curvature `Delta_k^-1` of the directions of a step, or an inverse on part of them that the step is restricted to, and its relative
+    /// error as a multiple of `u`.
+    pub(super) fn step(&mut self, curvature: &Array2<f64>, roundoff: f64) {
+        self.left = self.inverse.take().and_then(|inverse| {
+            let size = inverse.diag().fold(0.0, |most: f64, &d| d.max(most));
+            let slack = SLACK * inverse.nrows() as f64 * f64::EPSILON * roundoff * size;
+            let mut left = inverse - curvature;
+            left.diag_mut().mapv_inplace(|d| d + slack);
+            Cholesky::new(left).ok()
+        });
     }
 
-    /// Takes `S / m` of the present residuals in, and returns a bound of the error of each system.
-    pub(super) fn update(&mut self, fresh: Array2<f64>) -> Vec<f64> {
-        let bound = match self.bound.take() {
-            Some(known) => parallel_sum(known, &fresh).unwrap_or(fresh),
-            None => fresh,
+    /// Takes in the `S_k` that leads to the present residuals, and returns bounds of the errors of systems with the coefficients `C_k`, the columns of
+    /// `coefficients`.
+    pub(super) fn advance(
+        &mut self,
+        m: f64,
+        s: &Array2<f64>,
+        coefficients: &Array2<f64>,
+    ) -> Vec<f64> {
+        let mut pivot = match self.left.take() {
+            Some(left) if left.lower().nrows() == s.ncols() => {
+                let mut half = s.t().to_owned();
+                left.half_solve(&mut half);
+                half.t().dot(&half)
+            }
+            _ => Array2::zeros((s.nrows(), s.nrows())),
         };
-        let squares = bound.diag();
-        let errors = squares.iter().map(|square| square.max(0.0).sqrt());
-        let errors = errors.collect();
-        self.bound = Some(bound);
-        errors
+        pivot.diag_mut().mapv_inplace(|d| d + m);
+        let Ok(pivot) = Cholesky::new(pivot) else {
+            self.inverse = None;
+            return unconditional(m, coefficients);
+        };
+        let mut half = coefficients.clone();
+        pivot.half_solve(&mut half);
+        self.inverse = Some(pivot.inverse());
+        norms(&half)
     }
 }
 
-/// `(A^-1 + B^-1)^-1 = B - B (A + B)^-1 B`, with rounding errors on the safe side. `None` if those are too large.
-fn parallel_sum(mut a: Array2<f64>, b: &Array2<f64>) -> Option<Array2<f64>> {
-    let n = b.nrows();
-    let root = b.diag().mapv(|d| d.max(0.0).sqrt());
-    let inverse = root.mapv(|root| if root > 0.0 { root.recip() } else { 0.0 });
-    let scaled = |matrix: &Array2<f64>| {
-        Array2::from_shape_fn((n, n), |(i, j)| {
-            0.5 * (matrix[[i, j]] + matrix[[j, i]]) * inverse[i] * inverse[j]
-        })
-    };
-    let b = scaled(b);
-    a = scaled(&a);
-    let slack = SLACK * n as f64 * f64::EPSILON;
-    // What is left of a bound cannot be negative.
-    for d in a.diag_mut() {
-        *d = d.max(0.0);
-    }
-    let mut both = &a + &b;
-    for d in both.diag_mut() {
-        *d += slack * (1.0 + *d);
-    }
-    let mut x = b.clone();
-    Cholesky::new(both).ok()?.half_solve(&mut x);
-    let mut sum = b - x.t().dot(&x);
-    for d in sum.diag_mut() {
-        *d = d.max(0.0) + slack;
-    }
-    Some(Array2::from_shape_fn((n, n), |(i, j)| {
-        sum[[i, j]] * root[i] * root[j]
-    }))
+/// Bounds that need no recursion.
+pub(super) fn unconditional(m: f64, coefficients: &Array2<f64>) -> Vec<f64> {
+    let norms = norms(coefficients).into_iter();
+    norms.map(|norm| norm / m.sqrt()).collect()
+}
+
+/// The norm of each column.
+pub(super) fn norms(a: &Array2<f64>) -> Vec<f64> {
+    a.columns()
+        .into_iter()
+        .map(|column| column.dot(&column).sqrt())
+        .collect()
 }
 
 #[cfg(test)]
@@ -100,25 +103,28 @@ mod tests {
     use super::*;
     use ndarray::array;
 
+    /// The Lanczos process of `diag(1, 3)` from `(1, 1)`: `Delta_0 = 2`, `S_0 = 1/2`. The bound with the node 1, an eigenvalue, is exact from the first
+    /// step on.
     #[test]
-    fn parallel_sums_are_those_of_resistors() {
-        let sum = parallel_sum(array![[3e-200]], &array![[6e-200]]).unwrap();
-        assert!((sum[[0, 0]] / 2e-200 - 1.0).abs() < 1e-12);
-        // Inverses [[2, 0], [0, 1]] and [[1, 1], [1, 2]] add up to [[3, 1], [1, 3]].
-        let (a, b) = (
-            array![[0.5, 0.0], [0.0, 1.0]],
-            array![[2.0, -1.0], [-1.0, 1.0]],
+    fn bounds_with_an_eigenvalue_are_exact() {
+        let root = 2.0_f64.sqrt();
+        let mut bound = ErrorBound::default();
+        let first = bound.advance(1.0, &array![[root]], &array![[root]]);
+        assert!((first[0] - root).abs() < 1e-15);
+        bound.step(&array![[0.5]], 1.0);
+        let second = bound.advance(1.0, &array![[0.5]], &array![[0.5 * root]]);
+        // x = (1, 1) / 2, e = (1/2, -1/6), and e'Ae = 1/4 + 1/12.
+        assert!(
+            (second[0] - (1.0 / 3.0_f64).sqrt()).abs() < 1e-14,
+            "{second:?}"
         );
-        let sum = parallel_sum(a, &b).unwrap();
-        let expected = array![[3.0, -1.0], [-1.0, 3.0]] / 8.0;
-        assert!((sum - expected).iter().all(|e| e.abs() < 1e-12));
     }
 
     #[test]
-    fn nothing_in_parallel_is_nothing() {
-        let zero = Array2::zeros((2, 2));
-        assert_eq!(parallel_sum(Array2::eye(2), &zero).unwrap(), zero);
-        let sum = parallel_sum(zero, &Array2::eye(2)).unwrap();
-        assert!(sum.iter().all(|v| v.abs() < 1e-12));
+    fn what_cannot_be_used_is_forgotten() {
+        let mut bound = ErrorBound::default();
+        bound.advance(1.0, &Array2::eye(1), &Array2::eye(1));
+        bound.step(&array![[2.0]], 1.0);
+        assert_eq!(bound.advance(4.0, &array![[1.0]], &array![[6.0]]), [3.0]);
     }
 }

@@ -116,6 +116,8 @@ fn solve_in_double<'a>(
 ) -> Result<Solution<f64>, SolveError<f64>> {
     let started = Instant::now();
     options.check()?;
+    // Minus zero is zero.
+    options.alpha += 0.0;
     options.preconditioner.check(operator)?;
     let (n, columns) = b.dim();
     check_array("the right-hand side", b.view(), operator.len(), None)?;
@@ -173,6 +175,7 @@ fn solve_in_double<'a>(
         error_bound: outcomes[c].distance.error * scales.0[c],
         rounded_rms: rms(rounded[c], scales.0[c]),
         converged: outcomes[c].converged,
+        verified: outcomes[c].verified,
     });
     let solution = Solution {
         values,
@@ -185,11 +188,23 @@ fn solve_in_double<'a>(
         columns: reports.collect(),
         history: cg.history,
         error_history: cg.errors,
+        asymmetry: cg.asymmetry,
         products: cg.matrix.products,
         preconditioner: cg.preconditioner_report,
         low_rank: cg.low_rank.filter(|_| options.keep_preconditioner),
         elapsed: started.elapsed(),
     };
+    let in_range = |(_, value): &((usize, usize), &f64)| value.is_finite();
+    let result = result.and_then(|()| {
+        match solution
+            .values
+            .indexed_iter()
+            .find(|entry| !in_range(entry))
+        {
+            Some(((_, column), _)) => Err(Failure::OutOfRange { column }),
+            None => Ok(()),
+        }
+    });
     match result {
         Ok(()) => Ok(solution),
         Err(reason) => Err(SolveError::Unconverged(Box::new(Unconverged {

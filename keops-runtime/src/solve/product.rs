@@ -72,12 +72,32 @@ impl Matrix<'_> {
     }
 }
 
+/// Squares outside this range may have overflowed, or lost digits to underflow.
+const SAFE: std::ops::Range<f64> = 1e-280..1e300;
+
 /// The Euclidean norm of each column.
 pub(super) fn norms(block: &Block) -> Vec<f64> {
-    column_sums(block, block, |a, _| [a * a])
-        .into_iter()
-        .map(|[square]| square.sqrt())
-        .collect()
+    let squares = column_sums(block, block, |a, _| [a * a]);
+    let norm = |(c, [square]): (usize, [f64; 1])| norm(square, || block.column(c));
+    squares.into_iter().enumerate().map(norm).collect()
+}
+
+/// The Euclidean norm of column `c`.
+pub(super) fn column_norm(block: &Block, c: usize) -> f64 {
+    norm(block.column(c).map(|v| v * v).sum(), || block.column(c))
+}
+
+/// The root of a sum of squares, or what it should be.
+fn norm<I: Iterator<Item = f64>>(square: f64, entries: impl Fn() -> I) -> f64 {
+    if SAFE.contains(&square) {
+        return square.sqrt();
+    }
+    let largest = entries().fold(0.0, |most: f64, v| most.max(v.abs()));
+    if largest == 0.0 || square.is_nan() {
+        return square;
+    }
+    let scaled = entries().map(|v| (v / largest) * (v / largest));
+    largest * scaled.sum::<f64>().sqrt()
 }
 
 /// A block as an operator of `n` rows sees it: in several columns even where these make up one system.

@@ -29,6 +29,9 @@ pub struct Solution<T> {
     /// quadrature of Gauss and Radau with a node at the least possible eigenvalue in double precision, from the residual of the recursion in
     /// working precision. See [`ColumnReport::error_bound`].
     pub error_history: Vec<Vec<f64>>,
+    /// By how much the operator was found not to be symmetric, `|p'Kq - q'Kp| / (|K| |p| |q|)` for two directions `p` and `q` of the first iterations; 0 if
+    /// by no more than rounding errors. No error is bounded then, but residuals are what they are.
+    pub asymmetry: f64,
     /// The number of products of the operator with a block.
     pub products: Products,
     /// What was done for a preconditioner of the solver's own; `None` if none was asked for, or nothing was left to solve.
@@ -40,7 +43,7 @@ pub struct Solution<T> {
     pub elapsed: Duration,
 }
 
-/// How one column fared. All residuals are true ones, `b - (alpha a + K a)` recomputed in double precision.
+/// How one column fared. All residuals are true ones, `b - (alpha a + K a)` recomputed in double precision, if [`ColumnReport::verified`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ColumnReport {
@@ -63,6 +66,9 @@ pub struct ColumnReport {
     pub error_bound: f64,
     /// Whether the residual of [`Solution::values_f64`], or its error, meets the tolerance.
     pub converged: bool,
+    /// Whether the residual was recomputed. Not so only of a column that has not converged where the operator failed, and failed again: then it is that of the
+    /// recursion, with an allowance for rounding errors.
+    pub verified: bool,
 }
 
 /// A preconditioner that was made of entries of the operator; see [`Preconditioner`](super::Preconditioner).
@@ -112,11 +118,15 @@ impl fmt::Display for Part {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// The number of iterations was used up. An operator that is not symmetric ends like this, or as stagnated: asymmetry is not looked for.
-    #[error("the limit of {limit} iterations was reached")]
+    /// The number of iterations was used up.
+    #[error("the limit of {limit} iterations was reached{}", below_rounding(*.alpha, *.rounding))]
     IterationLimit {
         /// The limit.
         limit: usize,
+        /// The multiple of the identity.
+        alpha: f64,
+        /// As in [`Failure::Stagnated`].
+        rounding: f64,
     },
     /// The time was used up.
     #[error("the time limit of {limit:?} was reached")]
@@ -133,13 +143,36 @@ pub enum Failure {
     /// Repeated iterative refinement in double precision no longer lowers the true residual: rounding errors, or a
     /// right-hand side that is not in the range of a singular operator, allow no less.
     #[error(
-        "column {column} stagnated: its residual cannot be brought below an rms of {floor:.1e}"
+        "column {column} stagnated: its residual cannot be brought below an rms of {floor:.1e}{}",
+        below_rounding(*.alpha, *.rounding)
     )]
     Stagnated {
         /// The first column that this happened to.
         column: usize,
         /// The root mean square of the smallest true residual of that column.
         floor: f64,
+        /// The multiple of the identity.
+        alpha: f64,
+        /// An estimate of the rounding errors of a product, `u |alpha Id + K|` in double precision. Where `alpha` is not well above it, a larger one gives a
+        /// system that can be solved.
+        rounding: f64,
+    },
+    /// The operator is not symmetric, and the solve, of which the method and all bounds of errors need that, did not converge; see
+    /// [`Solution::asymmetry`].
+    #[error(
+        "the operator is not symmetric: p'Kq and q'Kp differ by {asymmetry:.1e} of |K| |p| |q|"
+    )]
+    NotSymmetric {
+        /// The number of iterations done.
+        iteration: usize,
+        /// The difference of `p'Kq` and `q'Kp`, relative to `|K| |p| |q|`.
+        asymmetry: f64,
+    },
+    /// The solution was found, but numbers of its type are not large enough for it.
+    #[error("column {column} of the solution is out of the range of its type")]
+    OutOfRange {
+        /// The first column that this happened to.
+        column: usize,
     },
     /// A direction `p` was found in which `alpha Id + K` is less than `alpha` by more than rounding errors can explain,
     /// so that `K` is not positive semidefinite.
@@ -185,6 +218,18 @@ pub enum Failure {
         /// The error.
         error: OperatorError,
     },
+}
+
+/// The part of `alpha` that rounding errors may have without being named as a cause.
+const BELOW: f64 = 0.1;
+
+fn below_rounding(alpha: f64, rounding: f64) -> String {
+    if rounding <= BELOW * alpha {
+        return String::new();
+    }
+    format!(
+        "; alpha = {alpha:.1e} is too small for products with rounding errors of {rounding:.1e}"
+    )
 }
 
 /// A solve that ended before every column met the tolerance, with all that it found.
@@ -246,6 +291,7 @@ impl<T> Solution<T> {
             columns: self.columns,
             history: self.history,
             error_history: self.error_history,
+            asymmetry: self.asymmetry,
             products: self.products,
             preconditioner: self.preconditioner,
             low_rank: self.low_rank,

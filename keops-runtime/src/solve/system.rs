@@ -66,16 +66,16 @@ pub(super) struct System {
     pub(super) index: usize,
     /// What a number in these units is multiplied with to give the user's.
     pub(super) unit: f64,
-    criterion: Criterion,
+    pub(super) criterion: Criterion,
     /// The largest distance that is good enough.
     pub(super) tolerance: f64,
     pub(super) state: State,
     /// What the recursion says of the present iterate.
     pub(super) now: Distance,
-    /// The smallest distance according to the recursion since the last restart.
-    best: f64,
     /// The smallest true distance so far.
     pub(super) proven: Distance,
+    /// Whether that is a true one indeed, and not what the recursion says where the operator could not be asked.
+    pub(super) verified: bool,
     /// Whether the recursion is to start afresh.
     pub(super) restart: bool,
     /// The distance according to the recursion at which the true one is looked at: `tolerance`, or half of it after a
@@ -107,8 +107,8 @@ impl System {
             tolerance,
             state: State::Active,
             now: distance,
-            best: f64::INFINITY,
             proven: distance,
+            verified: true,
             restart: false,
             target: tolerance,
             checked: f64::INFINITY,
@@ -150,20 +150,17 @@ impl System {
         if measure < self.measure(self.proven) {
             self.proven = distance;
         }
-        (self.now, self.best, self.checked) = (distance, measure, measure);
+        (self.now, self.checked) = (distance, measure);
         (self.milestone, self.idle) = (measure, 0);
     }
 
-    /// Takes note of an iteration, after which the recursion tells of a distance. Returns whether it is the smallest so far.
-    pub(super) fn advance(&mut self, distance: Distance) -> bool {
+    /// Takes note of an iteration, after which the recursion tells of a distance.
+    pub(super) fn advance(&mut self, distance: Distance) {
         let measure = self.measure(distance);
         (self.now, self.idle) = (distance, self.idle + 1);
         if measure <= 0.5 * self.milestone {
             (self.milestone, self.idle) = (measure, 0);
         }
-        let best = measure < self.best;
-        self.best = self.best.min(measure);
-        best
     }
 
     /// Whether it is time for a check: when the recursion believes to be done, when in working precision the distance has not been halved
@@ -246,4 +243,6 @@ pub(super) struct Outcome {
     pub(super) residual: Vec<f64>,
     pub(super) iterations: usize,
     pub(super) converged: bool,
+    /// Whether the distance and the residual are true ones.
+    pub(super) verified: bool,
 }

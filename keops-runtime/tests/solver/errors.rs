@@ -66,8 +66,10 @@ fn solutions_come_with_bounds_of_their_errors() {
                 let history = &found.error_history[c];
                 assert_eq!(history.len(), found.history[c].len());
                 assert!((history[history.len() - 1] - bound).abs() <= 1e-12 * bound);
-                // It is no worse than what the residual alone says.
-                assert!(bound <= found.columns[c].rms * (300.0_f64 / 0.01).sqrt() * 1.0001);
+                // It is no worse than what the residual alone says, and what rounding errors in that may amount to.
+                let rounding = 1e-16 * 120.0 * rms(&found.values)[c];
+                let residual = found.columns[c].rms * 1.0001 + rounding;
+                assert!(bound <= residual * (300.0_f64 / 0.01).sqrt());
             }
         }
     }
@@ -102,7 +104,8 @@ fn predictions_are_as_good_as_asked_for() {
     );
     let exact = cross.dot(&reference.expect("it converges").values);
     let single = in_single(&k);
-    for e in [100.0, 1.0, 1e-3, 1e-7] {
+    // Rounding errors in residuals leave 1e-7 uncertain, where weights are 1e5.
+    for e in [100.0, 1.0, 1e-3, 1e-6] {
         for preconditioner in [Preconditioner::None, Preconditioner::Auto] {
             let found = solve(
                 &k,

@@ -161,14 +161,10 @@ fn history_is_true_in_double_precision() {
         };
         let failed = failure(solve(&k, b.view(), None, options));
         assert_eq!(failed.best.iterations, steps);
-        let least = all.history[0][..=steps]
-            .iter()
-            .copied()
-            .fold(f64::INFINITY, f64::min);
+        // What is returned is the iterate of minimal residual, of which that of conjugate gradients is known by the history.
+        let squares = all.history[0][..=steps].iter().map(|r| r.powi(-2));
+        let least = squares.sum::<f64>().powf(-0.5);
         let r = rms(&residual(&k, 0.0, &b, &failed.best.values))[0];
-        assert!(
-            (r / least - 1.0).abs() < 1e-10,
-            "best of the first {steps} iterations"
-        );
+        assert!((r / least - 1.0).abs() < 1e-9, "{steps}: {r} {least}");
     }
 }

@@ -4,47 +4,50 @@ use ndarray::Axis;
 
 use super::super::block::{Block, column_sums};
 use super::super::operator::Precision;
+use super::super::product::{column_norm, norms};
 use super::super::report::{Failure, Part};
 use super::super::system::{Distance, Outcome, State};
 use super::{Cg, DOUBLE_ROUNDOFF};
 
-/// Systems that are done leave the block when products without them cost this part of products with them.
+/// The block is made narrower when products with those systems that are left cost this part of products with the block.
 const CHEAP: f64 = 0.25;
 
 impl Cg<'_> {
     /// Compares the recursion with the truth where there is reason to; `broken` says that it cannot go on.
     pub(super) fn check(&mut self, broken: bool) -> Result<(), Failure> {
-        let roundoff = match self.precision {
-            Precision::Working => self.matrix.operator.working_roundoff(),
-            Precision::Double => DOUBLE_ROUNDOFF,
-        };
+        let roundoff = self.roundoff();
         let gain = (4.0 * roundoff.sqrt()).min(0.1);
-        let active = |&c: &usize| self.systems[c].state == State::Active;
-        let active: Vec<_> = (0..self.systems.len()).filter(active).collect();
-        let due = |&c: &usize| {
+        let is_due = |&c: &usize| {
             let drift = || self.expected_drift(c, roundoff);
             broken || self.systems[c].is_due(gain, self.precision, drift)
         };
-        let due: Vec<_> = active.into_iter().filter(due).collect();
+        let due: Vec<_> = (0..self.systems.len()).filter(is_due).collect();
         if due.is_empty() {
             return Ok(());
         }
+        if broken {
+            self.return_to_smoothed();
+        }
         let truth = self.matrix.residuals(&self.b, &self.x, &due);
         let truth = truth.map_err(|error| self.failed(Part::Operator, error))?;
-        let recursive = self.r.select_columns(&due);
+        let recursive = match &self.smoothed {
+            Some(smoothed) if broken => smoothed.r.select_columns(&due),
+            _ => self.residuals_of(&due),
+        };
         let drifts = column_sums(&truth, &recursive, |t, r| [(t - r) * (t - r)]);
         if drifts.iter().any(|[square]| !square.is_finite()) {
             return Err(self.non_finite(Part::Operator));
         }
-        let distances = self.true_distances(&truth)?;
-        let (precision, alpha) = (self.precision, self.matrix.alpha);
+        let distances = self.true_distances(&due, &truth)?;
+        let precision = self.precision;
         let distances = distances.into_iter().zip(drifts);
         for (k, (&c, (mut distance, [drift]))) in due.iter().zip(distances).enumerate() {
+            let drift = self.plain(drift.sqrt());
+            let rounding = self.rounding_error(c);
             let system = &mut self.systems[c];
-            let drift = Distance::plain(drift.sqrt(), alpha);
             // The error is that of the recursion, but for what the residuals differ in.
             if precision == Precision::Double {
-                distance.error = distance.error.min(system.now.error + drift.error);
+                distance = distance.or(system.now.error + drift.error + rounding);
             }
             if system.improves(distance) {
                 self.proven.copy_column(c, &self.x, c);
@@ -60,14 +63,36 @@ impl Cg<'_> {
         Ok(())
     }
 
-    /// How far the residual of the recursion may be from the true one of the present iterate: by `u |A| |x|`, seldom more.
-    fn expected_drift(&self, c: usize, roundoff: f64) -> Distance {
-        let square: f64 = self.x.column(c).map(|x| x * x).sum();
-        let drift = roundoff * self.scale * square.sqrt();
-        Distance::plain(drift, self.matrix.alpha)
+    /// Goes back to the iterates of smallest residuals, from which a recursion that has broken down starts best.
+    fn return_to_smoothed(&mut self) {
+        let Some(smoothed) = &self.smoothed else {
+            return;
+        };
+        self.x.data_mut().copy_from_slice(smoothed.x.data());
+        let distances = norms(&smoothed.r).into_iter().zip(&smoothed.errors);
+        for (system, (residual, &error)) in self.systems.iter_mut().zip(distances) {
+            system.now = Distance { residual, error };
+        }
     }
 
-    /// Starts the recursion afresh from the true residuals of all systems in work, of which those of `known` have just been computed.
+    /// The residuals of some of the systems, according to the recursion.
+    fn residuals_of(&self, systems: &[usize]) -> Block {
+        let coefficients = self.coefficients.select(Axis(1), systems);
+        self.basis.q.times(&coefficients)
+    }
+
+    /// How far a residual may be from that of exact arithmetic: by `u |A| |x|`, seldom more. So far may be that of the recursion from one that is computed
+    /// from the iterate, and that from the truth.
+    fn expected_drift(&self, c: usize, roundoff: f64) -> Distance {
+        self.plain(roundoff * self.scale * column_norm(&self.x, c))
+    }
+
+    /// What rounding errors in a residual computed in double precision may make of the error of the present iterate.
+    pub(super) fn rounding_error(&self, c: usize) -> f64 {
+        self.expected_drift(c, DOUBLE_ROUNDOFF).error
+    }
+
+    /// Starts the recursion afresh from the true residuals of all systems, of which those of `known` have just been computed.
     fn restart(&mut self, known: &[usize], residuals: &Block) -> Result<(), Failure> {
         let active = |&c: &usize| self.systems[c].state == State::Active;
         let active: Vec<_> = (0..self.systems.len()).filter(active).collect();
@@ -79,7 +104,7 @@ impl Cg<'_> {
                 truth.map_err(|error| self.failed(Part::Operator, error))?
             }
         };
-        let distances = self.true_distances(&truth)?;
+        let distances = self.true_distances(&active, &truth)?;
         for (k, (&c, distance)) in active.iter().zip(distances).enumerate() {
             if !distance.residual.is_finite() {
                 return Err(self.non_finite(Part::Operator));
@@ -90,95 +115,125 @@ impl Cg<'_> {
                 self.proven_residual.copy_column(c, &truth, k);
             }
             system.resume(distance);
-            self.r.copy_column(c, &truth, k);
-            self.best.copy_column(c, &self.x, c);
+            if let Some(smoothed) = &mut self.smoothed {
+                smoothed.x.copy_column(c, &self.x, c);
+                smoothed.r.copy_column(c, &truth, k);
+                smoothed.errors[c] = distance.error;
+            }
         }
         for system in &mut self.systems {
             system.restart = false;
         }
-        self.measure()
+        self.record();
+        self.remove_done();
+        self.begin(truth)
     }
 
-    /// Takes note of the systems that are done, with the best proven iterate of each, and takes these out of the block where they
-    /// do not serve the others.
-    pub(super) fn retire(&mut self) {
+    /// Takes the systems that are done out of the work, and makes the block narrower where that saves most of a product.
+    pub(super) fn retire(&mut self) -> Result<(), Failure> {
+        self.remove_done();
+        let (left, width) = (self.systems.len() as f64, self.basis.q.width() as f64);
+        let entries = self.matrix.operator.entries();
+        let entry = entries.map_or(1.0, |entries| entries.cost());
+        if left > 0.0 && left < width && entry + left <= CHEAP * (entry + width) {
+            let all: Vec<_> = (0..self.systems.len()).collect();
+            self.begin(self.residuals_of(&all))?;
+        }
+        Ok(())
+    }
+
+    /// Takes note of the systems that are done, with the best proven iterate of each. The block keeps their directions.
+    fn remove_done(&mut self) {
+        let keep: Vec<_> = self
+            .systems
+            .iter()
+            .map(|system| system.state == State::Active)
+            .collect();
+        if !keep.contains(&false) {
+            return;
+        }
         for (c, system) in self.systems.iter().enumerate() {
-            let outcome = &mut self.outcomes[system.index];
-            if system.state != State::Active && outcome.is_none() {
-                *outcome = Some(Outcome {
+            if !keep[c] {
+                self.outcomes[system.index] = Some(Outcome {
                     values: self.proven.column(c).collect(),
                     distance: system.proven,
                     residual: self.proven_residual.column(c).collect(),
                     iterations: self.history[system.index].len().saturating_sub(1),
                     converged: system.state == State::Converged,
+                    verified: system.verified,
                 });
             }
         }
-        let (left, all) = (self.in_work() as f64, self.systems.len() as f64);
-        let entry = self
-            .matrix
-            .operator
-            .entries()
-            .map_or(1.0, |entries| entries.cost());
-        let failed = self
-            .systems
-            .iter()
-            .any(|system| system.state == State::Failed);
-        let cheap = left < all && entry + left <= CHEAP * (entry + all);
-        if self.iteration == 0 && left < all || failed || cheap {
-            self.leave_out_done();
-        }
-    }
-
-    /// Takes the systems that are done out of the block.
-    fn leave_out_done(&mut self) {
-        let active = |system: &super::System| system.state == State::Active;
-        let keep: Vec<_> = self.systems.iter().map(active).collect();
         let Self {
             b,
             x,
-            r,
-            z,
-            best,
             proven,
             proven_residual,
             ..
         } = self;
-        for block in [b, x, r, best, proven, proven_residual] {
+        for block in [b, x, proven, proven_residual] {
             block.retain_columns(&keep);
         }
-        if z.width() == keep.len() {
-            z.retain_columns(&keep);
+        if let Some(smoothed) = &mut self.smoothed {
+            smoothed.retain_columns(&keep);
         }
-        let kept: Vec<_> = (0..keep.len()).filter(|&c| keep[c]).collect();
-        if self.rz.nrows() == keep.len() {
-            self.rz = self.rz.select(Axis(0), &kept).select(Axis(1), &kept);
+        if self.coefficients.ncols() == keep.len() {
+            let kept: Vec<_> = (0..keep.len()).filter(|&c| keep[c]).collect();
+            self.coefficients = self.coefficients.select(Axis(1), &kept);
         }
-        self.systems.retain(active);
-        self.directions = None;
-        self.error_bound.restart();
+        self.systems.retain(|system| system.state == State::Active);
     }
 
     /// Ends all systems that are left, with the best iterate of each.
     pub(super) fn give_up(&mut self) {
-        let active = |&c: &usize| self.systems[c].state == State::Active;
-        let active: Vec<_> = (0..self.systems.len()).filter(active).collect();
-        // An operator that has failed may fail again; then the iterates of the last check stand.
-        let truth = self.matrix.residuals(&self.b, &self.best, &active);
-        if let Ok(truth) = truth {
-            let distances = self.true_distances(&truth).unwrap_or_default();
-            for (k, (&c, distance)) in active.iter().zip(distances).enumerate() {
-                if self.systems[c].improves(distance) {
-                    self.systems[c].proven = distance;
-                    self.proven.copy_column(c, &self.best, c);
-                    self.proven_residual.copy_column(c, &truth, k);
+        let all: Vec<_> = (0..self.systems.len()).collect();
+        // Of conjugate gradients the last iterate has the smallest error, and the smoothed one the smallest residual.
+        let residuals = match &self.smoothed {
+            Some(smoothed) => Some(smoothed.r.clone()),
+            None if self.basis.q.width() == self.coefficients.nrows() => {
+                Some(self.residuals_of(&all))
+            }
+            None => None,
+        };
+        self.return_to_smoothed();
+        let truth = self.matrix.residuals(&self.b, &self.x, &all).ok();
+        let distances = truth.as_ref().map(|truth| self.true_distances(&all, truth));
+        let distances = distances.and_then(Result::ok);
+        let told = residuals.as_ref().map(norms);
+        for &c in &all {
+            let drift = self.expected_drift(c, self.roundoff());
+            let known = distances.as_ref().map(|distances| distances[c]);
+            let known = known.filter(|distance| distance.residual.is_finite());
+            let (distance, source) = match (known, &told) {
+                (Some(mut distance), _) => {
+                    if let (Some(truth), Some(told)) = (&truth, &residuals)
+                        && self.precision == Precision::Double
+                    {
+                        let pairs = truth.column(c).zip(told.column(c));
+                        let square: f64 = pairs.map(|(t, r)| (t - r) * (t - r)).sum();
+                        let drifted = self.plain(square.sqrt()).error;
+                        let rounding = self.rounding_error(c);
+                        distance = distance.or(self.systems[c].now.error + drifted + rounding);
+                    }
+                    (distance, &truth)
                 }
+                // An operator that has failed may fail again: then the recursion is all there is.
+                (None, Some(told)) => (self.plain(told[c] + drift.residual), &residuals),
+                (None, None) => continue,
+            };
+            let system = &mut self.systems[c];
+            if let Some(source) = source
+                && system.improves(distance)
+            {
+                (system.proven, system.verified) = (distance, known.is_some());
+                self.proven.copy_column(c, &self.x, c);
+                self.proven_residual.copy_column(c, source, c);
             }
         }
-        for c in active {
-            self.systems[c].fail();
+        for system in &mut self.systems {
+            system.fail();
         }
-        self.retire();
+        self.remove_done();
     }
 
     /// The failure of the first system, if any, that was given up alone.
@@ -186,6 +241,11 @@ impl Cg<'_> {
         let failed = |outcome: &Option<Outcome>| outcome.as_ref().is_some_and(|o| !o.converged);
         let column = self.outcomes.iter().position(failed)?;
         let floor = self.history[column].last().copied()?;
-        Some(Failure::Stagnated { column, floor })
+        Some(Failure::Stagnated {
+            column,
+            floor,
+            alpha: self.matrix.alpha,
+            rounding: DOUBLE_ROUNDOFF * self.scale,
+        })
     }
 }

@@ -23,6 +23,8 @@ const TOGETHER: usize = 64;
 /// The least shift, as a multiple of the largest eigenvalue of `F F'`, `2^-44`: rounding errors perturb the spectrum of `P^-1 P` by
 /// `2^-53` times the condition number of `P`, and this keeps it below a hundredth.
 const LEAST_SHIFT: f64 = 5.7e-14;
+/// Steps of the power method for the norm, of which one digit is enough.
+const POWER_STEPS: usize = 5;
 /// The factor by which residuals are taken to be reduced where no solve says by how much.
 const REDUCTION: f64 = 1e6;
 
@@ -349,6 +351,24 @@ impl LowRank {
             capacitance,
             certain: false,
         })
+    }
+
+    /// An estimate of the norm of `F F'`, from below, by some steps of the power method.
+    pub(in super::super) fn norm_estimate(&self) -> f64 {
+        let gram = &self.partial.gram;
+        let mut v = Array1::ones(gram.nrows());
+        let mut norm = 0.0;
+        for _ in 0..POWER_STEPS {
+            let largest = v.fold(0.0, |most: f64, v: &f64| most.max(v.abs()));
+            if largest == 0.0 {
+                return 0.0;
+            }
+            v /= largest;
+            let next = gram.dot(&v);
+            norm = v.dot(&next) / v.dot(&v);
+            v = next;
+        }
+        norm
     }
 
     /// An upper bound of the norm of `F F'`.
