@@ -294,8 +294,9 @@
 pub use keops_runtime::half;
 pub use keops_runtime::solve::{
     self, ColumnReport, Entries, Estimate, EstimateError, EstimateOptions, Failure, FnOperator,
-    IterationState, Landmarks, LinearOperator, LowRank, Precision, Precondition, Preconditioner,
-    PreconditionerReport, RidgePath, Solution, SolveError, SolveOptions, Tolerance, Unconverged,
+    IterationState, Landmarks, LinearOperator, LogDet, LowRank, OnIteration, OperatorError, Part,
+    Precision, Precondition, Preconditioner, PreconditionerReport, Products, RidgePath, Solution,
+    SolveError, SolveOptions, Tolerance, Unconverged,
 };
 pub use keops_runtime::{
     Accumulate, Adjoint, Axis, Backend, BatchSolution, BatchSolveError, BoundBatch, BoundMatrix,

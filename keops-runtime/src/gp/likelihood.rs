@@ -1,8 +1,8 @@
 //! The log marginal likelihood and its gradient.
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, Axis, s};
 
-use super::posterior::{Inverse, Posterior, product};
+use super::posterior::{Inverse, Posterior, operator_failed, product};
 use super::predict::columnwise;
 use crate::Error;
 use crate::solve::cholesky::entries_of;
@@ -14,16 +14,22 @@ use crate::solve::{Estimate, EstimateError, LinearOperator, LogDet, LowRank, Par
 /// The residual of a probe that is good enough for a trace, relative to the probe.
 const RESIDUAL: f64 = 1e-4;
 
+/// The number of columns that are multiplied together where that is with many.
+const TOGETHER: usize = 64;
+
 /// The log marginal likelihood, and what it consists of.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LogLikelihood {
     /// `-1/2 y'A^-1 y - 1/2 log det A - n/2 log(2 pi)`, added up over the columns of `y`.
     pub value: f64,
-    /// The standard error of the value, which is that of the determinants; 0 where it is exact.
+    /// The standard error of the value, which is that of the determinants; 0 where these are exact. What is not random comes on top:
+    /// [`LogLikelihood::quadratic_error`] and [`LogDet::quadrature_error`].
     pub standard_error: f64,
-    /// The quadratic form `y'A^-1 y`, added up over the columns.
+    /// The quadratic form `y'A^-1 y`, added up over the columns. From below: the true one is not smaller, but for rounding errors.
     pub quadratic: f64,
+    /// By how much the true quadratic form is larger at most, and the value too large by half of that.
+    pub quadratic_error: f64,
     /// The determinant of `A`.
     pub log_det: LogDet,
 }
@@ -55,24 +61,24 @@ impl Posterior<'_> {
 
     /// The log marginal likelihood of the observations, with the standard error of its determinant.
     ///
-    /// The error of the quadratic form, by contrast, is second order in the residual of the weights.
+    /// The error of the quadratic form, by contrast, is second order in that of the weights.
     ///
     /// # Errors
     /// Those of [`log_det`](crate::solve::log_det()).
     pub fn log_marginal_likelihood(&self) -> Result<LogLikelihood, EstimateError> {
         let (n, columns) = self.y.dim();
         let log_det = self.log_det()?;
-        let mut quadratic = columnwise(&self.y, &self.weights).sum();
-        if let Inverse::Iterative(_) = &self.inverse {
-            let r = self.residual(&self.y, &self.weights)?;
-            quadratic += columnwise(&self.weights, &r).sum();
-        }
+        // y'A^-1 y = y'a + a'r + r'A^-1 r for the residual r of the weights.
+        let r = self.residual(&self.y, &self.weights)?;
+        let quadratic = columnwise(&(&self.y + &r), &self.weights).sum();
+        let quadratic_error = self.weights_error.dot(&self.weights_error);
         let half = 0.5 * columns as f64;
         let constant = n as f64 * std::f64::consts::TAU.ln();
         Ok(LogLikelihood {
             value: -0.5 * quadratic - half * (log_det.value + constant),
             standard_error: half * log_det.standard_error,
             quadratic,
+            quadratic_error,
             log_det,
         })
     }
@@ -87,8 +93,14 @@ impl Posterior<'_> {
     /// added up over the columns of the weights `a`. The matrices `dK` must be symmetric, but not semidefinite. The macros make them with the operation `Diff`:
     /// the derivative of `Exp(-g*SqDist(x,y))` by `g` is `Diff(Exp(-g*SqDist(x,y)), g, 1)`.
     ///
-    /// The traces of a large process are means of `(A^-1 z)' dK P^-1 z` over random probes `z` with the covariance `P`, the same for all parameters. Probes are
-    /// added as for a determinant, for all standard errors.
+    /// The traces of a large process with the preconditioner `P = F F' + mu Id` are
+    ///
+    /// ```text
+    /// trace(A^-1 dK)  =  trace(P^-1 dK)  +  E (A^-1 z - P^-1 z)' dK P^-1 z
+    /// ```
+    ///
+    /// where the first term is exact, from products of `dK` with `F`, and the second a mean over random probes `z` with the covariance `P`, the same for all parameters: the better the
+    /// preconditioner, the smaller it is, and its standard error. Probes are added as for a determinant, for all standard errors.
     ///
     /// # Errors
     /// [`EstimateError::Input`] if a matrix has another number of rows, and what [`fit`](super::GaussianProcess::fit) may return.
@@ -173,7 +185,10 @@ impl Posterior<'_> {
         while probes.go_on(|| enough(&samples)) {
             let (z, y) = probes.draw()?;
             let tolerance = Tolerance::Relative(RESIDUAL);
-            let x = self.iterate_as_far_as_possible(preconditioner, &z, tolerance)?;
+            let mut x = self.iterate_as_far_as_possible(preconditioner, &z, tolerance)?;
+            if preconditioner.is_some() {
+                x -= &y;
+            }
             let add = |samples: &mut Samples, product: &Array2<f64>| {
                 let products = (product * &y).sum_axis(Axis(0));
                 products.into_iter().for_each(|value| samples.push(value));
@@ -185,7 +200,14 @@ impl Posterior<'_> {
                 add(samples, &x);
             }
         }
-        Ok(samples.iter().map(Samples::mean).collect())
+        let mut traces: Vec<_> = samples.iter().map(Samples::mean).collect();
+        if let Some(p) = preconditioner {
+            let derivatives = derivatives.iter().map(Some).chain([None]);
+            for (trace, derivative) in traces.iter_mut().zip(derivatives) {
+                trace.value += preconditioned_trace(p, derivative.copied())?;
+            }
+        }
+        Ok(traces)
     }
 
     fn check_derivative(&self, derivative: &dyn LinearOperator) -> Result<(), Error> {
@@ -199,6 +221,47 @@ impl Posterior<'_> {
             shape: crate::error::shape(&[derivative.len(), derivative.len()]),
         })
     }
+}
+
+/// `trace(P^-1 M) = (trace M - trace((F'F + mu Id)^-1 F'M F)) / mu` for a matrix `M` with entries or products, and for the identity if none is given.
+fn preconditioned_trace(
+    p: &LowRank,
+    matrix: Option<&dyn LinearOperator>,
+) -> Result<f64, EstimateError> {
+    let n = p.len();
+    let factor = p.factor();
+    let Some(matrix) = matrix else {
+        let inner = p.capacitance_inverse_times_gram();
+        return Ok((n as f64 - inner.diag().sum()) / p.shift());
+    };
+    let mut trace = diagonal_sum(matrix)?;
+    let rank = p.rank();
+    for first in (0..rank).step_by(TOGETHER) {
+        let chunk = factor.slice(s![first..(first + TOGETHER).min(rank), ..]);
+        let columns = chunk.t().as_standard_layout().into_owned();
+        let mut inner = factor.dot(&product(matrix, &columns)?);
+        p.capacitance().solve(&mut inner);
+        trace -= inner.slice(s![first.., ..]).diag().sum();
+    }
+    Ok(trace / p.shift())
+}
+
+/// The trace of a matrix: from its diagonal, or else from products with unit vectors.
+fn diagonal_sum(matrix: &dyn LinearOperator) -> Result<f64, EstimateError> {
+    let n = matrix.len();
+    if let Some(entries) = matrix.entries() {
+        let mut diagonal = vec![0.0; n];
+        let computed = entries.compute_diagonal(&mut diagonal);
+        computed.map_err(operator_failed)?;
+        return Ok(diagonal.iter().sum());
+    }
+    let mut trace = 0.0;
+    for first in (0..n).step_by(TOGETHER) {
+        let width = TOGETHER.min(n - first);
+        let unit = Array2::from_shape_fn((n, width), |(i, c)| f64::from(i == first + c));
+        trace += product(matrix, &unit)?.slice(s![first.., ..]).diag().sum();
+    }
+    Ok(trace)
 }
 
 fn exact(value: f64) -> Estimate {

@@ -1,8 +1,11 @@
 //! The process, and what its observations make of it.
 
 use std::fmt;
+use std::time::Duration;
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+
+use super::predict::columnwise;
 
 use crate::Error;
 use crate::input::{Argument, Element, IntoPoints};
@@ -14,12 +17,23 @@ use crate::solve::{
     Precision, Preconditioner, Solution, SolveError, SolveOptions, Tolerance, solve,
 };
 
+/// Steps of iterative refinement. Each gains the digits that the factorisation has.
+const REFINEMENTS: usize = 4;
+
 /// A Gaussian process with the covariance `alpha Id + K` of its observations, before they are made.
 pub struct GaussianProcess<'a> {
     operator: Box<dyn LinearOperator + 'a>,
     alpha: f64,
     tolerance: Tolerance,
+    limits: Limits,
     options: EstimateOptions<'a>,
+}
+
+/// What one solve may take.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Limits {
+    iterations: Option<usize>,
+    time: Option<Duration>,
 }
 
 impl<'a> GaussianProcess<'a> {
@@ -29,6 +43,7 @@ impl<'a> GaussianProcess<'a> {
             operator: Box::new(k_xx),
             alpha,
             tolerance: Tolerance::Relative(1e-6),
+            limits: Limits::default(),
             options: EstimateOptions::default(),
         }
     }
@@ -36,6 +51,25 @@ impl<'a> GaussianProcess<'a> {
     /// When the weights `A^-1 y` are good enough; `Relative(1e-6)` if not set. Small processes do not need it.
     pub fn tolerance(self, tolerance: Tolerance) -> Self {
         Self { tolerance, ..self }
+    }
+
+    /// The largest number of iterations of a solve, as [`SolveOptions::max_iterations`]. A process takes one solve for the weights, and one for each block of new
+    /// points or probes.
+    pub fn max_iterations(self, iterations: usize) -> Self {
+        let limits = Limits {
+            iterations: Some(iterations),
+            ..self.limits
+        };
+        Self { limits, ..self }
+    }
+
+    /// The time that one solve may take, as [`SolveOptions::time_limit`].
+    pub fn time_limit(self, time: Duration) -> Self {
+        let limits = Limits {
+            time: Some(time),
+            ..self.limits
+        };
+        Self { limits, ..self }
     }
 
     /// How determinants, traces and diagonals are estimated, and with which preconditioner; see [`EstimateOptions`].
@@ -91,6 +125,9 @@ pub struct Posterior<'a> {
     pub(super) certain: bool,
     pub(super) y: Array2<f64>,
     pub(super) weights: Array2<f64>,
+    /// For each column of the weights, a bound of their error in the norm of `A`.
+    pub(super) weights_error: Array1<f64>,
+    limits: Limits,
     solution: Option<Solution<f64>>,
 }
 
@@ -100,6 +137,7 @@ impl<'a> Posterior<'a> {
             operator,
             alpha,
             tolerance,
+            limits,
             options,
         } = process;
         options.check(alpha)?;
@@ -123,25 +161,65 @@ impl<'a> Posterior<'a> {
             options,
             inverse,
             certain,
-            weights: y.clone(),
+            weights: Array2::zeros(y.dim()),
+            weights_error: Array1::zeros(y.ncols()),
             y,
+            limits,
             solution: None,
         };
         match &posterior.inverse {
-            Inverse::Direct(factor) => factor.solve(&mut posterior.weights),
+            Inverse::Direct(factor) => {
+                (posterior.weights, posterior.weights_error) = posterior.refined(factor)?;
+            }
             Inverse::Iterative(preconditioner) => {
                 let solution =
                     posterior.iterate(preconditioner.as_ref(), &posterior.y, tolerance)?;
                 posterior.weights = solution.values.clone();
+                let bounds = solution.columns.iter().map(|column| column.error_bound);
+                posterior.weights_error = bounds.collect();
                 posterior.solution = Some(solution);
             }
         }
         Ok(posterior)
     }
 
+    /// The weights by the factorisation and iterative refinement, and bounds of their errors: of what the last residual says, and of what rounding errors in that
+    /// residual may hide.
+    fn refined(&self, factor: &Cholesky) -> Result<(Array2<f64>, Array1<f64>), EstimateError> {
+        let norms = |a: &Array2<f64>| columnwise(a, a).mapv(f64::sqrt);
+        let mut weights = Array2::zeros(self.y.dim());
+        let mut residual = self.y.clone();
+        for _ in 0..REFINEMENTS {
+            let mut step = residual.clone();
+            factor.solve(&mut step);
+            let refined = &weights + &step;
+            let left = self.residual(&self.y, &refined)?;
+            // NaN is no progress.
+            let progress = norms(&left)
+                .iter()
+                .zip(&norms(&residual))
+                .any(|(l, r)| l < r);
+            if !progress {
+                break;
+            }
+            (weights, residual) = (refined, left);
+        }
+        let rounding = 0.5 * f64::EPSILON * factor.norm_estimate() / self.alpha.sqrt();
+        let hidden = norms(&weights).mapv(|norm| if norm == 0.0 { 0.0 } else { rounding * norm });
+        factor.half_solve(&mut residual);
+        Ok((weights, norms(&residual) + hidden))
+    }
+
     /// The weights `a = A^-1 y`, of shape `(n, columns)`: the posterior mean at points `t` is `K_tx a`.
     pub fn weights(&self) -> ArrayView2<'_, f64> {
         self.weights.view()
+    }
+
+    /// For each column of `y`, an upper bound of the error of the weights in the norm of `A`, `|a - a*|_A` for the exact `a* = A^-1 y`. It is that of
+    /// [`ColumnReport::error_bound`](crate::solve::ColumnReport::error_bound) for a large process, and holds for a positive semidefinite `K`. No mean at a point `t` is off by more than
+    /// that times `sqrt(k(t, t))`.
+    pub fn weights_error(&self) -> ArrayView1<'_, f64> {
+        self.weights_error.view()
     }
 
     /// The report on the solve for the weights; `None` for a small process, which is factorised.
@@ -182,6 +260,8 @@ impl<'a> Posterior<'a> {
             preconditioner: preconditioner
                 .as_ref()
                 .map_or(Preconditioner::None, Preconditioner::Built),
+            max_iterations: self.limits.iterations,
+            time_limit: self.limits.time,
             ..Default::default()
         };
         solve(&*self.operator, b.view(), None, options)

@@ -21,6 +21,9 @@ const RESIDUAL: f64 = 0.01;
 pub struct Prediction {
     /// The means `K_tx a`, of shape `(points, columns of y)`.
     pub mean: Array2<f64>,
+    /// By how much the means are off at most because the weights are not exact, of the same shape: `|a - a*|_A sqrt(k_tt)`
+    /// ([`Posterior::weights_error`]), but for rounding errors in the products with `K_tx`.
+    pub mean_error: Array2<f64>,
     /// The variances of the process at the points, `k_tt - k_t' A^-1 k_t` for the rows `k_t` of `K_tx`, without noise: that of an observation
     /// is larger by `alpha`. From above: the true ones are not larger, but for rounding errors.
     pub variance: Array1<f64>,
@@ -81,6 +84,10 @@ impl Posterior<'_> {
         if let Some(variance) = variance.as_slice_mut() {
             k_tt.diagonal(variance).map_err(operator_failed)?;
         }
+        let deviation = variance
+            .mapv(|k: f64| k.max(0.0).sqrt())
+            .insert_axis(Axis(1));
+        let mean_error = deviation.dot(&self.weights_error.view().insert_axis(Axis(0)));
         let all: Vec<_> = (0..points).collect();
         for chunk in all.chunks(self.together()) {
             let mut rows = Array2::zeros((chunk.len(), n));
@@ -99,6 +106,7 @@ impl Posterior<'_> {
         }
         Ok(Prediction {
             mean,
+            mean_error,
             variance,
             variance_error,
         })

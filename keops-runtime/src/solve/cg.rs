@@ -41,7 +41,7 @@
 //! double precision throughout, a relative gain of 1e-2 per restart 19 to 22 %; a replacement that keeps the direction
 //! (van der Vorst and Ye 2000) 22 to 26 %; none until the recursion believes to be done, 22 to 24 %. Where terms and sums
 //! are in single precision too, as with the kernels of this crate, it is 40 %, and with several systems, whose block loses more in a restart,
-//! 40 to 80 %.
+//! 40 to 100 %.
 //!
 //! # Precision
 //!

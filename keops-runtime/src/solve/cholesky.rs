@@ -14,6 +14,9 @@ const BLOCK: usize = 64;
 /// The number of right-hand sides from which on products of matrices are faster than those of vectors.
 const MANY: usize = 8;
 
+/// Steps of the power method for the norm, of which one digit is enough.
+const POWER_STEPS: usize = 5;
+
 /// The factorisation `A = L L'` of a symmetric positive definite matrix in double precision. Memory: `n^2` numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Cholesky {
@@ -68,6 +71,23 @@ impl Cholesky {
     /// `L`.
     pub(crate) fn lower(&self) -> &Array2<f64> {
         &self.lower
+    }
+
+    /// An estimate of the norm of `A`, from below, by some steps of the power method.
+    pub(crate) fn norm_estimate(&self) -> f64 {
+        let mut v = Array1::ones(self.lower.nrows());
+        let mut norm = 0.0;
+        for _ in 0..POWER_STEPS {
+            let largest = v.fold(0.0, |most: f64, v: &f64| most.max(v.abs()));
+            if largest == 0.0 {
+                return 0.0;
+            }
+            v /= largest;
+            let next = self.lower.dot(&self.lower.t().dot(&v));
+            norm = v.dot(&next) / v.dot(&v);
+            v = next;
+        }
+        norm
     }
 
     /// The logarithm of the determinant.

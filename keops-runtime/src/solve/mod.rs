@@ -66,8 +66,8 @@ use crate::input::Element;
 /// `guess` of the same shape or from zero.
 ///
 /// The columns are systems with one matrix, solved by block conjugate gradients: each is minimised over the directions of all, which takes a
-/// fraction of the iterations that they would take one by one, and each meets the tolerance on its own. Columns that depend on others are
-/// no trouble. (If the operator couples its columns, the block is one system.)
+/// fraction of the iterations that they would take one by one, and each meets the tolerance on its own. Columns may depend on others, exactly or
+/// nearly. (If the operator couples its columns, the block is one system.)
 /// A column has converged if its residual, recomputed in double precision from the iterate in double precision, meets
 /// the tolerance; an operator with a faster working precision is refined until it does. A column of zeros has the
 /// solution zero, a guess that is good enough is returned as it is, both in no iterations.
@@ -85,13 +85,15 @@ use crate::input::Element;
 /// - [`SolveError::Input`]: `b` or the guess has a wrong shape or an entry that is not finite, or an option is out of
 ///   range.
 /// - [`SolveError::Unconverged`]: a column does not meet the tolerance, for one of the reasons in [`Failure`]. It holds
-///   the best iterate of each column and the report on it.
+///   the best iterate of each column and the report on it: that of smallest error where the tolerance is one of predictions, of smallest residual otherwise.
+///
+/// A panic of the operator, of a preconditioner or of the callback passes through.
 ///
 /// # References
 ///
 /// M. R. Hestenes, E. Stiefel, *Methods of conjugate gradients for solving linear systems*, J. Res. NBS 49 (1952).
 /// D. P. O'Leary, *The block conjugate gradient algorithm and related methods*, Linear Algebra Appl. 29 (1980).
-/// H. Ji, Y. Li, *A breakdown-free block conjugate gradient method*, BIT 57 (2017).
+/// A. A. Dubrulle, *Retooling the method of block conjugate gradients*, Electron. Trans. Numer. Anal. 12 (2001).
 /// N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed. (2002), chapter 12 (iterative refinement).
 pub fn solve<T: Element, O: LinearOperator + ?Sized>(
     operator: &O,

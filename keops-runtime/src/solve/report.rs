@@ -58,9 +58,9 @@ pub struct ColumnReport {
     pub rounded_rms: f64,
     /// An upper bound of the error of [`Solution::values_f64`], `|a - a*|_A = sqrt((a - a*)'(alpha Id + K)(a - a*))` for the exact
     /// solution `a*`: the least of `|r| / sqrt(alpha)` and `sqrt(r'P^-1 r / m)` for the true residual `r` and a preconditioner
-    /// with `alpha Id + K >= m P`, both certain, and, in double precision, the bound of Gauss and Radau, which follows from
-    /// the recursion and is 1 to 2 times too large after the first steps. They hold for a positive semidefinite `K` and up to
-    /// rounding errors; infinite for `alpha = 0`.
+    /// with `alpha Id + K >= m P`, and, in double precision, the bound of Gauss and Radau, which follows from
+    /// the recursion and is 1 to 2 times too large after the first steps; and `u |alpha Id + K| |a| / sqrt(alpha)` more, for the rounding errors that `r` is
+    /// computed with. It holds for a symmetric positive semidefinite `K`, and is infinite for `alpha = 0` and where [`Solution::asymmetry`] was found.
     ///
     /// With it comes a bound of the error of predictions, as for [`Tolerance::Prediction`](super::Tolerance::Prediction).
     pub error_bound: f64,

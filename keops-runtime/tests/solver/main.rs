@@ -4,6 +4,7 @@ mod data;
 mod determinant;
 mod endings;
 mod errors;
+mod long;
 mod operators;
 mod path;
 mod precision;

@@ -5,6 +5,7 @@ use keops_runtime::solve::{
     Unconverged,
 };
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2};
+use rayon::prelude::*;
 
 /// A sequence of uniform numbers in [0, 1) (SplitMix64, Steele et al. 2014).
 pub(crate) struct Uniform(pub(crate) u64);
@@ -112,7 +113,7 @@ impl Circle {
         let half_angle = std::f64::consts::PI / n as f64;
         let entry = |k: usize| (-4.0 * g * (half_angle * k as f64).sin().powi(2)).exp();
         let row: Vec<f64> = (0..n).map(entry).collect();
-        let reach = row.iter().position(|&v| v < 1e-20);
+        let reach = row.iter().position(|&v| v < 1e-17);
         let reach = reach.expect("a kernel that does not reach around the circle");
         Self { row, reach }
     }
@@ -132,13 +133,15 @@ impl LinearOperator for Circle {
         let n = self.len();
         for (v, mut out) in v.columns().into_iter().zip(out.columns_mut()) {
             let around: Vec<f64> = v.iter().chain(&v).chain(&v).copied().collect();
-            for i in 0..n {
+            let row = |i: usize| {
                 let (before, after) = around.split_at(n + i);
                 let pairs = before.iter().rev().zip(&after[1..]);
-                out[i] = pairs
+                pairs
                     .zip(&self.row[1..self.reach])
-                    .fold(after[0], |sum, ((x, y), entry)| sum + entry * (x + y));
-            }
+                    .fold(after[0], |sum, ((x, y), entry)| sum + entry * (x + y))
+            };
+            let rows: Vec<f64> = (0..n).into_par_iter().map(row).collect();
+            out.assign(&Array1::from(rows));
         }
         Ok(())
     }

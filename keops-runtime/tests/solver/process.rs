@@ -160,6 +160,51 @@ fn assert_within(found: &Estimate, expected: f64, tolerance: f64) {
     );
 }
 
+/// A matrix at the limit of double precision: what is uncertain is said to be, small or large process.
+#[test]
+fn weights_come_with_bounds_of_their_errors() {
+    let (n, alpha) = (300, 1e-12);
+    let mut random = Uniform(3);
+    let x = random.array(n, 1);
+    let k = kernel(&x, &x, 1.0);
+    // Weights that are known: only rounding errors in `y` are not, as large as those in a residual.
+    let known = random.array(n, 1) - 0.5;
+    let y = k.dot(&known) + alpha * &known;
+    let t = random.array(20, 1);
+    let (k_tx, k_tt) = (kernel(&t, &x, 1.0), kernel(&t, &t, 1.0));
+    let posterior = GaussianProcess::new(&k, alpha).fit(&y).unwrap();
+    let e = posterior.weights().to_owned() - &known;
+    let error = (&e * &(k.dot(&e) + alpha * &e)).sum().sqrt();
+    let bound = posterior.weights_error()[0];
+    assert!(error <= 3.0 * bound && bound < 1e-4, "{error:e} {bound:e}");
+    let found = posterior.predict(&k_tx, &k_tt).unwrap();
+    assert_eq!(found.mean_error.dim(), (20, 1));
+    let off = largest(found.mean - k_tx.dot(&known));
+    assert!(
+        off <= 3.0 * largest(found.mean_error.iter().copied()),
+        "{off:e}"
+    );
+    // By conjugate gradients, with limits.
+    let large = |iterations| {
+        let process = GaussianProcess::new(&k, 1e-3).options(LARGE);
+        let process = process
+            .max_iterations(iterations)
+            .time_limit(std::time::Duration::from_secs(60));
+        process.fit(&y)
+    };
+    let posterior = large(100).unwrap();
+    assert_eq!(
+        posterior.weights_error()[0],
+        posterior.solution().unwrap().columns[0].error_bound
+    );
+    let likelihood = posterior.log_marginal_likelihood().unwrap();
+    assert!(
+        (likelihood.quadratic_error / posterior.weights_error()[0].powi(2) - 1.0).abs() < 1e-12
+    );
+    let error = large(0).map(drop).expect_err("an error").to_string();
+    assert!(error.contains("the limit of 0 iterations"), "{error}");
+}
+
 #[test]
 fn likelihoods_and_their_gradients() {
     let (n, columns) = (150, 2);
@@ -261,6 +306,31 @@ fn a_good_preconditioner_leaves_little_to_probes() {
     let found = posterior.leave_one_out().unwrap();
     let errors = &found.relative_error;
     assert!((errors.dot(errors) / 150.0).sqrt() < 0.012);
+    let squares = Array2::from_shape_fn((150, 150), |(i, j)| {
+        let d = &p.x.row(i) - &p.x.row(j);
+        -d.dot(&d)
+    });
+    let by_width = &squares * &p.k;
+    let gradient = posterior
+        .log_marginal_likelihood_gradient(&[&by_width])
+        .unwrap();
+    let traces = [(&p.inverse * &by_width).sum(), p.inverse.diag().sum()];
+    let found = [gradient.parameters[0], gradient.alpha];
+    let quadratics = [&by_width, &Array2::eye(150)].map(|dk: &Array2<f64>| {
+        let a = p.inverse.dot(&p.y);
+        (&a * &dk.dot(&a)).sum()
+    });
+    for ((found, trace), quadratic) in found.iter().zip(traces).zip(quadratics) {
+        assert!(
+            found.standard_error < 2e-3 * trace.abs(),
+            "{found:?} {trace}"
+        );
+        let error = (found.value - 0.5 * (quadratic - trace)).abs();
+        assert!(
+            error <= 4.0 * found.standard_error + 1e-5 * trace.abs(),
+            "{found:?}"
+        );
+    }
     assert!(posterior.preconditioner().is_some_and(|p| p.rank() > 100));
     assert!(posterior.solution().is_some_and(|s| s.iterations < 10));
 }

@@ -1,9 +1,10 @@
 //! Problems from other libraries' tests and from textbooks, with the numbers given there.
 
 use keops_runtime::solve::{
-    Failure, LinearOperator, Preconditioner, SolveOptions, Tolerance, solve,
+    Failure, Landmarks, LinearOperator, Precision, Preconditioner, SolveError, SolveOptions,
+    Tolerance, solve,
 };
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, s};
 
 use crate::operators::*;
 
@@ -15,6 +16,22 @@ fn options(alpha: f64, relative: f64) -> SolveOptions<'static> {
         preconditioner: Preconditioner::None,
         ..Default::default()
     }
+}
+
+/// Normal numbers, as sums of twelve uniform ones.
+fn normal(n: usize, seed: u64) -> Array2<f64> {
+    let mut random = Uniform(seed);
+    column((0..n).map(|_| (0..12).map(|_| random.next()).sum::<f64>() - 6.0))
+}
+
+/// The entries of an operator, from its products.
+fn k_of(k: &dyn LinearOperator) -> Array2<f64> {
+    let n = k.len();
+    let mut out = Array2::zeros((n, n));
+    let unit = Array2::eye(n);
+    let applied = k.apply(Precision::Double, unit.view(), out.view_mut());
+    applied.expect("a product");
+    out
 }
 
 /// Iterations to the relative tolerance, after a check that the solution has that residual.
@@ -43,7 +60,24 @@ fn petsc_four_eigenvalues() {
             k[[2 * block + i, 2 * block + j]] = scale * v;
         }
     }
-    assert_eq!(iterations(&k, 0.0, &Uniform(1).array(6, 1), 1e-10), 4);
+    let b = Uniform(1).array(6, 1);
+    assert_eq!(iterations(&k, 0.0, &b, 1e-10), 4);
+    // With the diagonal, two: 1/2 and 3/2.
+    let jacobi = SolveOptions {
+        preconditioner: Preconditioner::Jacobi,
+        ..options(0.0, 1e-10)
+    };
+    let found = solve(&k, b.view(), None, jacobi).expect("it converges");
+    assert_eq!(found.iterations, 2);
+}
+
+/// SciPy, test_iterative.py: the Laplacian in one dimension has as many eigenvalues as rows, and takes as many iterations whatever the tolerance.
+#[test]
+fn scipy_poisson_in_one_dimension() {
+    let (k, b) = (tridiagonal(40, -1.0, 2.0), column((0..40).map(f64::from)));
+    for tolerance in [1e-6, 1e-8, 1e-10] {
+        assert_eq!(iterations(&k, 0.0, &b, tolerance), 40);
+    }
 }
 
 /// Krylov.jl, test/test_cg.jl.
@@ -105,6 +139,18 @@ fn poisson_in_two_dimensions() {
     let (k, b) = (poisson(32), Array2::ones((1024, 1)));
     assert_eq!(iterations(&k, 0.0, &b, 1e-6), 51);
     assert_eq!(iterations(&k, 0.0, &b, 1e-10), 66);
+    // From a random one 86 and 115.
+    let b = normal(1024, 50);
+    assert_close(iterations(&k, 0.0, &b, 1e-6), 86, 5);
+    assert_close(iterations(&k, 0.0, &b, 1e-10), 115, 5);
+    // A low rank is no help where all eigenvalues are of one size.
+    let dense = k_of(&k);
+    let landmarks = SolveOptions {
+        preconditioner: Preconditioner::Nystrom(Landmarks::Uniform(50)),
+        ..options(0.0, 1e-10)
+    };
+    let found = solve(&dense, b.view(), None, landmarks).expect("it converges");
+    assert!(found.iterations >= 109, "{}", found.iterations);
 }
 
 /// Trefethen and Bau, *Numerical Linear Algebra*, lecture 38: the smaller tau, the faster; tau = 0.2 is indefinite.
@@ -160,6 +206,48 @@ fn strakos() {
         let single = in_single(&k);
         let solution = solve(&single, b.view(), None, options(0.0, 1e-10)).expect("it converges");
         assert!(rms(&residual(&k, 0.0, &b, &solution.values))[0] <= 1.01e-10 * rms(&b)[0]);
+    }
+}
+
+/// The same: the iterations that it takes until the norm of the error is below 1e-4, 1e-8, 1e-12 of what it was.
+#[test]
+fn strakos_errors() {
+    let cases = [
+        (24, 1e-3, 1.0, 0.6, [23, 29, 37]),
+        (48, 0.1, 100.0, 0.875, [61, 89, 109]),
+        (48, 0.1, 1000.0, 0.8, [80, 120, 156]),
+    ];
+    for (n, first, last, rho, expected) in cases {
+        let part = |i: usize| i as f64 / (n - 1) as f64 * f64::powi(rho, (n - 1 - i) as i32);
+        let eigenvalues: Vec<f64> = (0..n).map(|i| first + part(i) * (last - first)).collect();
+        // alpha is the least of them, so that the error is what the solve goes by.
+        let k = Array2::from_diag(&Array1::from_iter(eigenvalues.iter().map(|l| l - first)));
+        let b = Array2::from_elem((n, 1), 1.0 / (n as f64).sqrt());
+        let error = |iterations: usize, tolerance: f64| {
+            let options = SolveOptions {
+                alpha: first,
+                tolerance: Tolerance::Prediction(tolerance),
+                max_iterations: Some(iterations),
+                preconditioner: Preconditioner::None,
+                ..Default::default()
+            };
+            let best = match solve(&k, b.view(), None, options) {
+                Ok(found) => found,
+                Err(SolveError::Unconverged(failed)) => failed.best,
+                Err(error) => panic!("{error}"),
+            };
+            let terms = best.values.iter().zip(&b).zip(&eigenvalues);
+            let squares = terms.map(|((a, b), l)| l * (a - b / l).powi(2));
+            squares.sum::<f64>().sqrt()
+        };
+        for (tolerance, expected) in [1e-4, 1e-8, 1e-12].into_iter().zip(expected) {
+            let tolerance = tolerance * error(0, 1e-300);
+            let goal = 0.5 * tolerance / f64::sqrt(last - first);
+            let found = (0..200).find(|&k| error(k, goal) < tolerance);
+            // To have 1e-12 certified takes a restart from a true residual.
+            let percent = if goal < 1e-11 { 30 } else { 10 };
+            assert_close(found.expect("it converges"), expected, percent);
+        }
     }
 }
 
@@ -236,25 +324,42 @@ fn gaussian_on_the_circle() {
     let k = Circle::new(n, 1000.0);
     assert!(iterations(&k, 0.01, &b, 1e-6) <= 4);
     assert!(iterations(&k, 0.01, &b, 1e-10) <= 8);
-    let mut random = Uniform(40);
-    let normal = column((0..n).map(|_| (0..12).map(|_| random.next()).sum::<f64>() - 6.0));
+    let normal = normal(n, 40);
     for (tolerance, expected) in [(1e-2, 135), (1e-6, 328), (1e-10, 504)] {
         let found = iterations(&k, 0.01, &normal, tolerance);
         assert_close(found, expected, 10);
     }
+    // A wider kernel, with fewer eigenvalues that matter.
+    let k = Circle::new(n, 10.0);
+    for (tolerance, expected) in [(1e-2, 38), (1e-6, 58), (1e-10, 88)] {
+        assert_close(iterations(&k, 0.01, &normal, tolerance), expected, 20);
+    }
+}
+
+/// KeOps' example: 500 points in the unit square, by KeOps' rule, one column at a time.
+#[test]
+fn example_of_keops() {
+    let mut random = Uniform(42);
+    let (k, b) = (gaussian(500, &mut random), random.array(500, 1));
+    let rule = SolveOptions {
+        tolerance: Tolerance::Rms(1e-6),
+        ..options(0.01, 0.0)
+    };
+    let found = solve(&k, b.view(), None, rule).expect("it converges");
+    assert_close(found.iterations, 221, 10);
 }
 
 /// KeOps' benchmark of its solver, 1000 normal points in three dimensions, is nearly diagonal: two iterations by KeOps' rule.
 #[test]
 fn benchmark_of_keops() {
-    let mut random = Uniform(41);
-    let mut normal = || (0..12).map(|_| random.next()).sum::<f64>() - 6.0;
-    let x = Array2::from_shape_simple_fn((1000, 3), &mut normal);
+    let normal = normal(4000, 41);
+    let x = normal.slice(s![..3000, ..]).to_owned();
+    let x = x.into_shape_with_order((1000, 3)).expect("3000 numbers");
     let k = Array2::from_shape_fn((1000, 1000), |(i, j)| {
         let d = &x.row(i) - &x.row(j);
         (-5000.0 * d.dot(&d)).exp()
     });
-    let b = Array2::from_shape_simple_fn((1000, 1), &mut normal);
+    let b = normal.slice(s![3000.., ..]).to_owned();
     let rule = SolveOptions {
         tolerance: Tolerance::Rms(1e-6),
         ..options(0.8, 0.0)

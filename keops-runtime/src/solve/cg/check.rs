@@ -190,7 +190,7 @@ impl Cg<'_> {
         // Of conjugate gradients the last iterate has the smallest error, and the smoothed one the smallest residual.
         let residuals = match &self.smoothed {
             Some(smoothed) => Some(smoothed.r.clone()),
-            None if self.basis.q.width() == self.coefficients.nrows() => {
+            None if self.coefficients.dim() == (self.basis.q.width(), all.len()) => {
                 Some(self.residuals_of(&all))
             }
             None => None,

@@ -207,6 +207,13 @@ impl LowRank {
         &self.capacitance
     }
 
+    /// `(F'F + mu Id)^-1 F'F`.
+    pub(crate) fn capacitance_inverse_times_gram(&self) -> Array2<f64> {
+        let mut inner = self.partial.gram.clone();
+        self.capacitance.solve(&mut inner);
+        inner
+    }
+
     /// The same, known to be used with the operator that it was made of, or not known to be.
     pub(crate) fn with_certainty(&self, certain: bool) -> Self {
         Self {
