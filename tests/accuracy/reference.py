@@ -49,12 +49,13 @@ def both(sampler):
 
 def matern(square, nu):
     s = sqrt(square)
-    return s**nu * besselk(nu, s) / (2 ** (nu - 1) * gamma(nu))
+    at_zero = 2 ** (nu - 1) * gamma(nu) if nu > 0 else 1
+    return s**nu * besselk(abs(nu), s) / at_zero
 
 
 def exact_square():
     """The square of a number of twelve digits, so that no error of a square root counts."""
-    s = either(uniform(0, 3), uniform(0.6, 0.9), spread(-8, 4), uniform(0, 20))()
+    s = either(uniform(0, 3), uniform(0.6, 0.9), spread(-8, 4), uniform(0, 20), uniform(0, 60))()
     scale = 2.0 ** (11 - math.floor(math.log2(s)))
     return (round(s * scale) / scale) ** 2
 
@@ -95,11 +96,12 @@ TABLE = [
 ]
 for order in (1, 2):
     TABLE.append((f"Polygamma(x,{order})", lambda x, n=order: psi(n, x), either(spread(-15, 15), uniform(0, 20))))
-for order in ("0", "0.25", "0.75", "1", "1.5", "2.375"):
+# Orders are doubles, whatever is written.
+for order in ("0", "0.1", "0.25", "0.75", "1", "1.5", "2.375", "2.7", "3.5", "6", "8.2", "15.7", "20.5", "31.5", "32"):
     sampler = either(uniform(0, 3), uniform(0.6, 0.9), spread(-20, 6), uniform(0, 50))
-    TABLE.append((f"BesselK(x,{order})", lambda x, nu=mpf(order): besselk(nu, x), sampler))
-for order in ("0.25", "0.5", "0.75", "1", "1.5", "2.25", "2.5"):
-    TABLE.append((f"MaternFamily(x,{order})", lambda x, nu=mpf(order): matern(x, nu), exact_square))
+    TABLE.append((f"BesselK(x,{order})", lambda x, nu=mpf(float(order)): besselk(nu, x), sampler))
+for order in ("-7.3", "-2", "0.25", "0.3", "0.5", "0.75", "1", "1.5", "2.25", "2.5", "3.5", "5", "8.2", "19.7", "31.5", "32"):
+    TABLE.append((f"MaternFamily(x,{order})", lambda x, nu=mpf(float(order)): matern(x, nu), exact_square))
 
 for formula, function, *samplers in TABLE:
     print("=", formula)

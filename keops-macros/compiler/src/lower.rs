@@ -406,6 +406,13 @@ impl Component<'_, '_> {
         self.lowering.graph.apply(instruction, args)
     }
 
+    /// An instruction on these very operands, for what depends on how it rounds.
+    pub fn apply_as_written(&mut self, instruction: Instruction, args: &[Value]) -> Value {
+        self.lowering
+            .graph
+            .apply_exactly(instruction, args.to_vec())
+    }
+
     /// `body(k)` combined over k from 0 to `extent`.
     pub fn fold(
         &mut self,

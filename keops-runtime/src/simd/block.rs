@@ -133,6 +133,7 @@ impl<S: Simd> Simd for Block<S> {
         fma(a, b, c);
         fms(a, b, c);
         fnma(a, b, c);
+        product_error(a, b);
         floor(a);
         min(a, b);
         max(a, b);

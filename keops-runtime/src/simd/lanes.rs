@@ -114,6 +114,11 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn select_eq(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
         self.select(self.eq(a, b), x, y)
     }
+    /// `a * b` less the product that [`Simd::mul`] makes of it, exactly if neither overflows nor underflows.
+    #[inline(always)]
+    fn product_error(self, a: Self::V, b: Self::V) -> Self::V {
+        math::double::product_error(self, a, b)
+    }
     /// The nearest integer, halves away from zero (C `round`); `a` itself for zeros, infinities and NaN.
     #[inline(always)]
     fn round(self, a: Self::V) -> Self::V {

@@ -4,15 +4,23 @@
 //! ([`crate::special::bessel_k`]), and what is emitted are core instructions.
 
 use super::helpers::{horner, number};
+use super::two_words::TwoWords;
 use super::{ADD, DIVIDE, Derivative, MINUS, MULT, Meaning, Op, Param};
 use crate::lower::Component;
 use crate::scalar::{Instruction, Value};
 use crate::special::bessel_k::{self, DIRECT, Extra, border};
+use crate::special::twofold::{PI, Twofold};
 
 pub(super) const OPS: &[&Op] = &[&MATERN, &MATERN_FAMILY, &BESSEL_K];
 
 /// The largest order.
 const LARGEST: f64 = 32.0;
+
+/// Here e^-s is 0 in any type, so that what is larger may as well be this, and infinity never meets 0.
+const LARGEST_S: f64 = 1000.0;
+
+/// As much of s as stands in the exponential before a recurrence.
+const EARLY: f64 = 40.0;
 
 /// K of a fixed order.
 pub(crate) static BESSEL_K: Op = Op {
@@ -27,7 +35,7 @@ pub(crate) static BESSEL_K: Op = Op {
         Scaled {
             order,
             power: 0.0,
-            factor: 1.0,
+            factor: Twofold::ONE,
         }
         .emit(c, x, square)
     }),
@@ -43,7 +51,7 @@ pub(crate) static BESSEL_K: Op = Op {
         vec![Some(dag.apply(&MINUS, &[sum]))]
     }),
     ulp: Some([4.0, 4.0]),
-    doc: "The modified Bessel function of the second kind K_nu(f), of an order nu from -32 to 32 that is a number; above 2.5, one unit more of error for each order",
+    doc: "The modified Bessel function of the second kind K_nu(f), of an order nu from -32 to 32 that is a number; for orders below 0.1 up to 5 units just below 0.175",
     ..Op::BASE
 };
 
@@ -83,7 +91,7 @@ pub(crate) static MATERN_FAMILY: Op = Op {
         let scaled = Scaled {
             order: nu.abs(),
             power: nu,
-            factor: 1.0 / at_zero(nu),
+            factor: Twofold::ONE / at_zero(nu),
         };
         let value = scaled.emit(c, s, square);
         if nu > 0.0 {
@@ -97,23 +105,28 @@ pub(crate) static MATERN_FAMILY: Op = Op {
         let lower = dag.apply_with(&MATERN_FAMILY, args, &[Param::of_number(nu - 1.0)]);
         let factor = match nu {
             nu if nu > 1.0 => 0.25 / (nu - 1.0),
-            nu => 0.5 / at_zero(nu),
+            nu => 0.5 / at_zero(nu).rounded(),
         };
         let factor = dag.constant(-factor);
         vec![Some(dag.apply(&MULT, &[factor, lower]))]
     }),
     ulp: Some([4.0, 4.0]),
-    doc: "f^(nu/2) K_nu(sqrt f), which Matern kernels and their derivatives are made of: scaled to 1 at 0 where nu > 0, and taken as 0 at 0 where nu <= 0; above 2.5, one unit more of error for each order",
+    doc: "f^(nu/2) K_nu(sqrt f), which Matern kernels and their derivatives are made of: scaled to 1 at 0 where nu > 0, and taken as 0 at 0 where nu <= 0",
     ..Op::BASE
 };
 
 /// The value of s^nu K_nu(s) at 0 where it is finite, and 1 elsewhere.
-fn at_zero(nu: f64) -> f64 {
+fn at_zero(nu: f64) -> Twofold {
     if nu > 0.0 {
-        (nu - 1.0).exp2() * bessel_k::gamma(nu)
+        (Twofold::from(nu) - Twofold::ONE).exp2() * bessel_k::gamma(nu)
     } else {
-        1.0
+        Twofold::ONE
     }
+}
+
+/// sqrt(pi / 2)
+fn root_of_half_pi() -> Twofold {
+    (PI * 0.5.into()).sqrt()
 }
 
 fn order_within(name: &str, params: &[Param], least: f64) -> Result<(), String> {
@@ -129,17 +142,25 @@ fn order_within(name: &str, params: &[Param], least: f64) -> Result<(), String> 
 struct Scaled {
     order: f64,
     power: f64,
-    factor: f64,
+    factor: Twofold,
 }
 
 impl Scaled {
     /// The value for `s` >= 0, whose square is `square`.
     fn emit(&self, c: &mut Component<'_, '_>, s: Value, square: Value) -> Value {
-        if self.order.fract() == 0.5 {
+        let half_integer = self.order.fract() == 0.5;
+        if half_integer && self.order <= DIRECT {
             return self.closed_form(c, s);
         }
+        let far = if self.order <= DIRECT {
+            self.direct(c, s)
+        } else {
+            self.recurrence(c, s, square)
+        };
+        if half_integer {
+            return far;
+        }
         let near = self.near(c, s, square);
-        let far = self.far(c, s);
         let border = c.constant(border(self.order));
         // NaN takes the second value.
         c.apply(Instruction::SelectLt, &[s, border, near, far])
@@ -148,7 +169,7 @@ impl Scaled {
     /// For a half-integer: sqrt(pi / 2s) e^-s sum_k (m+k)!/(k! (m-k)!) (2s)^-k with m = order - 1/2 (DLMF 10.49.12).
     fn closed_form(&self, c: &mut Component<'_, '_>, s: Value) -> Value {
         let m = (self.order - 0.5) as usize;
-        let mut coefficients = vec![self.factor * std::f64::consts::FRAC_PI_2.sqrt()];
+        let mut coefficients = vec![(self.factor * root_of_half_pi()).rounded()];
         for k in 0..m {
             let ratio = ((m + k + 1) * (m - k)) as f64 / (2.0 * (k + 1) as f64);
             coefficients.push(coefficients[k] * ratio);
@@ -158,8 +179,11 @@ impl Scaled {
             let last = coefficients[m];
             coefficients.iter_mut().for_each(|c| *c /= last);
             coefficients.reverse();
-            let s = bounded(c, s);
-            return damped(c, s, &coefficients);
+            let s = bounded(c, s, LARGEST_S);
+            let minus = c.apply(Instruction::Neg, &[s]);
+            let decay = c.apply(Instruction::Exp, &[minus]);
+            let sum = horner(c, s, &coefficients);
+            return c.apply(Instruction::Mul, &[decay, sum]);
         }
         let (zero, one) = (c.constant(0.0), c.constant(1.0));
         let inverse = c.apply(Instruction::Div, &[one, s]);
@@ -179,12 +203,12 @@ impl Scaled {
         let halved = c.apply(Instruction::Mul, &[half, s]);
         let extra = match series.extra {
             Extra::Logarithm => c.apply(Instruction::Log, &[halved]),
-            Extra::PowerLessOne(exponent) => {
-                let log = c.apply(Instruction::Log, &[halved]);
-                let exponent = c.constant(exponent);
-                let product = c.apply(Instruction::Mul, &[exponent, log]);
-                c.apply(Instruction::Expm1, &[product])
+            Extra::PowerLessOne(exponent) if exponent.abs() >= 0.16 => {
+                let [exponent, one] = [exponent, 1.0].map(|x| c.constant(x));
+                let power = c.apply(Instruction::Pow, &[halved, exponent]);
+                c.apply(Instruction::Sub, &[power, one])
             }
+            Extra::PowerLessOne(exponent) => power_less_one(c, halved, exponent),
             Extra::Power(exponent) => {
                 let exponent = c.constant(exponent);
                 c.apply(Instruction::Pow, &[halved, exponent])
@@ -204,7 +228,7 @@ impl Scaled {
             }
         };
         // s^power is (s/2)^power 2^power.
-        let scale = self.factor * self.power.exp2();
+        let scale = (self.factor * Twofold::from(self.power).exp2()).rounded();
         let [regular, singular] = [series.regular, series.singular].map(|coefficients| {
             let scaled: Vec<f64> = coefficients.iter().map(|c| c * scale).collect();
             horner(c, square, &scaled)
@@ -214,65 +238,81 @@ impl Scaled {
         times_power(c, value, halved, self.power - self.order)
     }
 
-    /// From the [`border`] on: the polynomial, and recurrences for high orders.
-    fn far(&self, c: &mut Component<'_, '_>, s: Value) -> Value {
-        let s = bounded(c, s);
-        let scale = self.factor * std::f64::consts::FRAC_PI_2.sqrt();
+    /// From the [`border`] on, for an order up to [`DIRECT`]: the polynomial.
+    fn direct(&self, c: &mut Component<'_, '_>, s: Value) -> Value {
+        let s = bounded(c, s, LARGEST_S);
+        let scale = self.factor * root_of_half_pi();
         let minus = c.apply(Instruction::Neg, &[s]);
-        if self.order <= DIRECT {
-            let sum = smooth_part(c, s, self.order, scale);
-            let decay = c.apply(Instruction::Exp, &[minus]);
-            let product = c.apply(Instruction::Mul, &[decay, sum]);
-            return times_power(c, product, s, self.power - 0.5);
-        }
-        // Two orders below, and K_(n+1) = K_(n-1) + 2n/s K_n up from there (DLMF 10.29.1), a sum of positive terms.
-        // Half of the exponential stands before the sum and half behind it, so that neither overflows.
-        let steps = (self.order - DIRECT).ceil();
-        let mut order = self.order - steps;
-        let half = c.constant(0.5);
-        let halved = c.apply(Instruction::Mul, &[minus, half]);
-        let decay = c.apply(Instruction::Exp, &[halved]);
-        let (mut below, mut here);
-        let mut rest = self.power - 0.5;
-        if self.power == self.order {
-            // In terms of s^n K_n(s) / (2^(n-1) Gamma(n)), which is 1 at 0 for each n:
-            // h_(n+1) = h_n + s^2 / (4n(n-1)) h_(n-1).
-            rest = order - 1.5;
-            let scale = scale / self.factor;
-            below = smooth_part(c, s, order - 1.0, scale / at_zero(order - 1.0));
-            here = smooth_part(c, s, order, scale / at_zero(order));
-            here = c.apply(Instruction::Mul, &[s, here]);
+        let sum = smooth_part(c, s, self.order, scale);
+        let decay = c.apply(Instruction::Exp, &[minus]);
+        let product = c.apply(Instruction::Mul, &[decay, sum]);
+        times_power(c, product, s, self.power - 0.5)
+    }
+
+    /// From the [`border`] on, and everywhere for a half-integer, for an order above [`DIRECT`]: from the orders around 1/2
+    /// upwards by K_(n+1) = K_(n-1) + 2n/s K_n (DLMF 10.29.1), in two words. All terms are positive.
+    fn recurrence(&self, c: &mut Component<'_, '_>, s: Value, square: Value) -> Value {
+        use Instruction::*;
+        let steps = (self.order - 0.5).floor();
+        let lowest = self.order - steps;
+        let s = bounded(c, s, LARGEST_S);
+        // e^-s in two factors: the sum is neither to underflow before its time nor to overflow.
+        let early = bounded(c, s, EARLY);
+        let rest = c.apply(Sub, &[early, s]);
+        let early = c.apply(Neg, &[early]);
+        let [early, late] = [early, rest].map(|exponent| c.apply(Exp, &[exponent]));
+        let scaled_to_one = self.power == self.order;
+        let scale = match scaled_to_one {
+            true => Twofold::ONE / at_zero(lowest),
+            false => self.factor,
+        };
+        let [mut below, mut here] = [lowest - 1.0, lowest].map(|order| {
+            let sum = smooth_part(c, s, order, scale * root_of_half_pi());
+            let value = c.apply(Mul, &[early, sum]);
+            TwoWords::of(c, value)
+        });
+        let mut n = Twofold::from(lowest);
+        if scaled_to_one {
+            // In terms of h_n = s^n K_n(s) / (2^(n-1) Gamma(n)), which is 1 at 0 for each n:
+            // h_(n+1) = h_n + s^2 / (4n(n-1)) h_(n-1), once there are two n above 0.
+            let [distance, square] =
+                [s, bounded(c, square, LARGEST_S * LARGEST_S)].map(|value| TwoWords::of(c, value));
+            let half = Twofold::from(0.5) / n;
+            let factor = TwoWords::constant(c, half).times(c, distance);
+            (below, here) = (here, factor.times(c, below).plus(c, here));
+            for _ in 1..steps as usize {
+                let quarter = Twofold::from(0.25) / (n * (n + Twofold::ONE));
+                let factor = TwoWords::constant(c, quarter).times(c, square);
+                (below, here) = (here, factor.times(c, below).plus(c, here));
+                n = n + Twofold::ONE;
+            }
         } else {
-            below = smooth_part(c, s, order - 1.0, scale);
-            here = smooth_part(c, s, order, scale);
+            let inverse = TwoWords::inverse(c, s);
+            for _ in 0..steps as usize {
+                let factor = TwoWords::constant(c, n + n).times(c, inverse);
+                (below, here) = (here, factor.times(c, here).plus(c, below));
+                n = n + Twofold::ONE;
+            }
         }
-        below = c.apply(Instruction::Mul, &[decay, below]);
-        here = c.apply(Instruction::Mul, &[decay, here]);
-        let one = c.constant(1.0);
-        for _ in 0..steps as usize {
-            let next = if self.power == self.order {
-                let square = c.apply(Instruction::Mul, &[s, s]);
-                let factor = c.constant(0.25 / (order * (order - 1.0)));
-                let factor = c.apply(Instruction::Mul, &[factor, square]);
-                let product = c.apply(Instruction::Mul, &[factor, below]);
-                c.apply(Instruction::Add, &[product, here])
-            } else {
-                let inverse = c.apply(Instruction::Div, &[one, s]);
-                let factor = c.constant(2.0 * order);
-                let factor = c.apply(Instruction::Mul, &[factor, inverse]);
-                let product = c.apply(Instruction::Mul, &[factor, here]);
-                c.apply(Instruction::Add, &[product, below])
-            };
-            (below, here) = (here, next);
-            order += 1.0;
+        let value = here.rounded(c);
+        let value = c.apply(Mul, &[value, late]);
+        if scaled_to_one {
+            return times_power(c, value, s, lowest - 0.5);
         }
-        let value = c.apply(Instruction::Mul, &[here, decay]);
-        times_power(c, value, s, rest)
+        let value = times_power(c, value, s, self.power - 0.5);
+        // Where it is larger than the largest number, the lower word is none.
+        let (zero, infinity) = (c.constant(0.0), c.constant(f64::INFINITY));
+        let large = c.apply(SelectLe, &[zero, s, infinity, value]);
+        c.apply(SelectEq, &[value, value, value, large])
     }
 }
 
 /// scale e^s sqrt(2s / pi) K_order(s)
-fn smooth_part(c: &mut Component<'_, '_>, s: Value, order: f64, scale: f64) -> Value {
+fn smooth_part(c: &mut Component<'_, '_>, s: Value, order: f64, scale: Twofold) -> Value {
+    let scale = scale.rounded();
+    if order.abs() == 0.5 {
+        return c.constant(scale);
+    }
     let coefficients: Vec<f64> = bessel_k::polynomial(order.abs())
         .iter()
         .map(|c| c * scale)
@@ -289,51 +329,56 @@ fn smooth_part(c: &mut Component<'_, '_>, s: Value, order: f64, scale: f64) -> V
     c.apply(Instruction::Add, &[product, scale])
 }
 
-/// `s`, or a number for which e^-s is 0 anyway, so that infinity never meets 0. NaN stays.
-fn bounded(c: &mut Component<'_, '_>, s: Value) -> Value {
-    let bound = c.constant(1500.0);
+/// The smaller of `s` and `bound`. NaN stays.
+fn bounded(c: &mut Component<'_, '_>, s: Value, bound: f64) -> Value {
+    let bound = c.constant(bound);
     c.apply(Instruction::Min, &[bound, s])
 }
 
-/// e^-s times a polynomial of `s`; lowest degree first.
-fn damped(c: &mut Component<'_, '_>, s: Value, coefficients: &[f64]) -> Value {
-    let minus = c.apply(Instruction::Neg, &[s]);
-    if coefficients.len() <= 4 {
-        let decay = c.apply(Instruction::Exp, &[minus]);
-        let sum = horner(c, s, coefficients);
-        return c.apply(Instruction::Mul, &[decay, sum]);
-    }
-    // Half of the exponential on the coefficients: powers of s alone would overflow.
-    let half = c.constant(0.5);
-    let halved = c.apply(Instruction::Mul, &[minus, half]);
-    let decay = c.apply(Instruction::Exp, &[halved]);
-    let mut sum = c.constant(0.0);
-    for &coefficient in coefficients.iter().rev() {
-        let product = c.apply(Instruction::Mul, &[sum, s]);
-        let coefficient = c.constant(coefficient);
-        let damped = c.apply(Instruction::Mul, &[coefficient, decay]);
-        sum = c.apply(Instruction::Add, &[product, damped]);
-    }
-    c.apply(Instruction::Mul, &[sum, decay])
+/// What the smaller type can hold of a number, and the rest.
+fn parts(x: f64) -> [f64; 2] {
+    let held = f64::from(x as f32);
+    [held, x - held]
 }
 
 /// `value` s^exponent for s >= 0: by products and quotients where twice the exponent is a small integer.
 fn times_power(c: &mut Component<'_, '_>, value: Value, s: Value, exponent: f64) -> Value {
+    use Instruction::*;
     let twice = 2.0 * exponent;
-    if twice.fract() != 0.0 || twice.abs() > 16.0 {
-        let exponent = c.constant(exponent);
-        let power = c.apply(Instruction::Pow, &[s, exponent]);
-        return c.apply(Instruction::Mul, &[value, power]);
+    if twice.fract() == 0.0 && twice.abs() <= 7.0 {
+        let mut power = super::arithmetic::integer_power(c, s, exponent.abs() as i64);
+        if exponent.fract() != 0.0 {
+            let root = c.apply(Sqrt, &[s]);
+            power = c.apply(Mul, &[power, root]);
+        }
+        let combine = if exponent < 0.0 { Div } else { Mul };
+        return c.apply(combine, &[value, power]);
     }
-    let mut power = super::arithmetic::integer_power(c, s, exponent.abs() as i64);
-    if exponent.fract() != 0.0 {
-        let root = c.apply(Instruction::Sqrt, &[s]);
-        power = c.apply(Instruction::Mul, &[power, root]);
+    if exponent.abs() < 0.2 {
+        let less_one = power_less_one(c, s, exponent);
+        let product = c.apply(Mul, &[value, less_one]);
+        return c.apply(Add, &[value, product]);
     }
-    let combine = if exponent < 0.0 {
-        Instruction::Div
-    } else {
-        Instruction::Mul
-    };
-    c.apply(combine, &[value, power])
+    // What the smaller type cannot hold of the exponent is a factor of its own.
+    let [held, rest] = parts(exponent);
+    let held = c.constant(held);
+    let mut power = c.apply(Pow, &[s, held]);
+    if rest != 0.0 {
+        let zero = c.constant(0.0);
+        let less_one = power_less_one(c, s, rest);
+        let product = c.apply(Mul, &[power, less_one]);
+        let whole = c.apply(Add, &[power, product]);
+        power = c.apply(SelectEq, &[s, zero, power, whole]);
+    }
+    c.apply(Mul, &[value, power])
+}
+
+/// s^exponent - 1 for an exponent near 0.
+fn power_less_one(c: &mut Component<'_, '_>, s: Value, exponent: f64) -> Value {
+    let log = c.apply(Instruction::Log, &[s]);
+    let [held, rest] = parts(exponent).map(|part| c.constant(part));
+    let product = c.apply(Instruction::Mul, &[held, log]);
+    let correction = c.apply(Instruction::Mul, &[rest, log]);
+    let product = c.apply(Instruction::Add, &[product, correction]);
+    c.apply(Instruction::Expm1, &[product])
 }

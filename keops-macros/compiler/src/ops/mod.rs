@@ -16,6 +16,7 @@ mod indexing;
 mod piecewise;
 mod tensor;
 mod transcendental;
+mod two_words;
 mod vector;
 
 use std::collections::HashMap;

@@ -19,6 +19,8 @@ pub enum Instruction {
     Fms,
     /// c - a * b
     Fnma,
+    /// What the rounding of a * b lost: a * b less the product.
+    ProductError,
     /// -a
     Neg,
     /// |a|
@@ -130,6 +132,12 @@ static TABLE: &[(Instruction, Info)] = {
                 (-a[0]).mul_add(a[1], a[2])
             }),
         ),
+        (
+            ProductError,
+            info("product_error", "fma($a, $b, -($a * $b))", 2, 2, |a| {
+                a[0].mul_add(a[1], -(a[0] * a[1]))
+            }),
+        ),
         (Neg, info("neg", "-$a", 1, 1, |a| -a[0])),
         (Abs, info("abs", "fabs($a)", 1, 1, |a| a[0].abs())),
         (
@@ -209,7 +217,10 @@ impl Instruction {
 
     /// Whether the operands of a binary instruction may be exchanged.
     pub fn commutes(self) -> bool {
-        matches!(self, Instruction::Add | Instruction::Mul)
+        matches!(
+            self,
+            Instruction::Add | Instruction::Mul | Instruction::ProductError
+        )
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// The sum `hi + lo`, where `lo` is at most half a unit in the last place of `hi`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Twofold {
+pub(crate) struct Twofold {
     hi: f64,
     lo: f64,
 }
@@ -13,23 +13,23 @@ pub(super) struct Twofold {
 /// log 2
 const LN_2: Twofold = Twofold::new(std::f64::consts::LN_2, 2.319_046_813_846_299_6e-17);
 /// pi
-pub(super) const PI: Twofold = Twofold::new(std::f64::consts::PI, 1.224_646_799_147_353_2e-16);
+pub(crate) const PI: Twofold = Twofold::new(std::f64::consts::PI, 1.224_646_799_147_353_2e-16);
 
 impl Twofold {
-    pub(super) const ZERO: Twofold = Twofold::new(0.0, 0.0);
-    pub(super) const ONE: Twofold = Twofold::new(1.0, 0.0);
+    pub(crate) const ZERO: Twofold = Twofold::new(0.0, 0.0);
+    pub(crate) const ONE: Twofold = Twofold::new(1.0, 0.0);
 
-    pub(super) const fn new(hi: f64, lo: f64) -> Twofold {
+    pub(crate) const fn new(hi: f64, lo: f64) -> Twofold {
         Twofold { hi, lo }
     }
 
     /// The nearest double.
-    pub(super) fn rounded(self) -> f64 {
+    pub(crate) fn rounded(self) -> f64 {
         self.hi + self.lo
     }
 
     #[cfg(test)]
-    pub(super) fn abs(self) -> Twofold {
+    pub(crate) fn abs(self) -> Twofold {
         if self.hi < 0.0 { -self } else { self }
     }
 
@@ -40,7 +40,7 @@ impl Twofold {
     }
 
     /// The square root, by one step of Newton's method from that of the upper word.
-    pub(super) fn sqrt(self) -> Twofold {
+    pub(crate) fn sqrt(self) -> Twofold {
         if self.hi <= 0.0 {
             return Twofold::ZERO;
         }
@@ -50,7 +50,7 @@ impl Twofold {
     }
 
     /// The exponential function: its power series for a 64th of the argument without its powers of two.
-    pub(super) fn exp(self) -> Twofold {
+    pub(crate) fn exp(self) -> Twofold {
         const HALVINGS: i32 = 6;
         if self.hi < -700.0 {
             return Twofold::ZERO;
@@ -68,8 +68,13 @@ impl Twofold {
         sum * exponent.exp2().into()
     }
 
+    /// 2^self
+    pub(crate) fn exp2(self) -> Twofold {
+        (self * LN_2).exp()
+    }
+
     /// The cosine, by its power series: for arguments of a few periods at most.
-    pub(super) fn cos(self) -> Twofold {
+    pub(crate) fn cos(self) -> Twofold {
         let square = self * self;
         let (mut term, mut sum) = (Twofold::ONE, Twofold::ONE);
         for n in 1..40 {

@@ -3,6 +3,12 @@
 use super::super::Simd;
 use super::Coefficients;
 
+/// See [`Simd::product_error`].
+#[inline(always)]
+pub(in super::super) fn product_error<S: Simd>(s: S, a: S::V, b: S::V) -> S::V {
+    Double::product(s, a, b).lo
+}
+
 /// The sum `hi + lo`, where `lo` is small against `hi`.
 #[derive(Clone, Copy)]
 pub(super) struct Double<V> {

@@ -5,7 +5,7 @@
 //! huge arguments of sine and cosine.
 
 mod coefficients;
-mod double;
+pub(super) mod double;
 pub(super) mod erf;
 pub(super) mod exp;
 #[cfg(target_arch = "x86_64")]
