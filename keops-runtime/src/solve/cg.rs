@@ -74,6 +74,9 @@ use basis::Basis;
 use smoothing::Smoothed;
 use step::Directions;
 
+/// Rounding errors in `r'P^-1 r`, as a multiple of `u` and of the condition number of `P`.
+const SLACK: f64 = 16.0;
+
 /// The state of a solve. `b`, `x`, what is smoothed, what is proven and `coefficients` have one column for each system in `systems`, in that order.
 pub(super) struct Cg<'a> {
     pub(super) matrix: Matrix<'a>,
@@ -81,6 +84,8 @@ pub(super) struct Cg<'a> {
     pub(super) preconditioner_report: Option<PreconditionerReport>,
     /// The preconditioner, if it is a factorisation.
     pub(super) low_rank: Option<LowRank>,
+    /// What bounds are multiplied with for the rounding errors in products with the inverse of the preconditioner.
+    preconditioner_slack: f64,
     precision: Precision,
     /// The systems in work.
     systems: Vec<System>,
@@ -142,16 +147,14 @@ impl<'a> Cg<'a> {
             preconditioner: None,
             preconditioner_report: None,
             low_rank: None,
+            preconditioner_slack: 1.0,
             precision: if working {
                 Precision::Working
             } else {
                 Precision::Double
             },
             x: zeros(),
-            basis: Basis {
-                q: Block::zeros(0, 0),
-                z: None,
-            },
+            basis: Basis::empty(),
             coefficients: Array2::zeros((0, 0)),
             directions: Block::zeros(0, 0),
             previous: None,
@@ -185,11 +188,24 @@ impl<'a> Cg<'a> {
         let result = self
             .start(guess)
             .and_then(|()| self.iterate(options, limit));
-        if result.is_err() {
-            self.give_up();
-        }
         let failure = match result {
-            Err(failure) => failure,
+            Err(failure) => {
+                self.give_up();
+                let ended = matches!(
+                    failure,
+                    Failure::IterationLimit { .. }
+                        | Failure::TimedOut { .. }
+                        | Failure::Stopped { .. }
+                );
+                // The best iterates may be good enough where the last ones are not.
+                let is_good = |outcome: &Option<Outcome>| {
+                    outcome.as_ref().is_some_and(|outcome| outcome.converged)
+                };
+                if ended && self.outcomes.iter().all(is_good) {
+                    return Ok(());
+                }
+                failure
+            }
             Ok(()) => match self.stagnated() {
                 Some(failure) => failure,
                 None => return Ok(()),
@@ -222,13 +238,21 @@ impl<'a> Cg<'a> {
         self.x.update(&guess, &used, |_, guess, used| used * guess);
         let all: Vec<_> = (0..self.systems.len()).collect();
         let residuals = self.matrix.residuals(&self.b, &self.x, &all);
-        let residuals = residuals.map_err(|error| self.failed(Part::Operator, error))?;
+        let mut residuals = residuals.map_err(|error| self.failed(Part::Operator, error))?;
+        let n = self.b.rows() as usize;
         let norms = norms(&residuals);
         if norms.iter().any(|norm| !norm.is_finite()) {
             return Err(self.non_finite(Part::Operator));
         }
-        for (system, residual) in self.systems.iter_mut().zip(norms) {
-            system.begin(Distance::plain(residual, self.matrix.alpha));
+        let zero = Block::zeros(n, self.systems.len());
+        for (c, norm) in norms.into_iter().enumerate() {
+            if norm < self.systems[c].now.residual {
+                self.systems[c].begin(Distance::plain(norm, self.matrix.alpha));
+            } else {
+                // A guess that is worse than zero.
+                self.x.copy_column(c, &zero, c);
+                residuals.copy_column(c, &self.b, c);
+            }
         }
         self.proven.data_mut().copy_from_slice(self.x.data());
         if let Some(smoothed) = &mut self.smoothed {
@@ -306,10 +330,13 @@ impl<'a> Cg<'a> {
             report.condition = f64::INFINITY;
         }
         self.preconditioner_report = Some(report);
+        let norm = low_rank.norm_estimate();
         if certain {
             // Directions that are preconditioned show little of it.
-            self.raise_scale(low_rank.norm_estimate() + self.matrix.alpha);
+            self.raise_scale(norm + self.matrix.alpha);
         }
+        let condition = (norm + low_rank.shift()) / low_rank.shift();
+        self.preconditioner_slack = 1.0 + SLACK * DOUBLE_ROUNDOFF * condition;
         if low_rank.rank() > 0 {
             self.preconditioner = Some(Box::new(low_rank.with_certainty(certain)));
             self.low_rank = Some(low_rank.with_certainty(false));
@@ -339,7 +366,7 @@ impl<'a> Cg<'a> {
             }
             self.iteration += 1;
             let stepped = self.step()?;
-            self.check(!stepped)?;
+            self.check(!stepped || self.is_idle())?;
             self.record();
             self.retire()?;
             self.call_back(options)?;

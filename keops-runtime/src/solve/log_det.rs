@@ -24,9 +24,11 @@ pub struct LogDet {
     pub standard_error: f64,
     /// By how much the quadratures of the probes fell in the last quarter of their steps, on the mean: of the order of what the value is too large by
     /// because they ended at some depth. It is small against the standard error that is asked for, unless they ended at
-    /// [`EstimateOptions::max_depth`]; then the value may be too large by several times as much, and only a better preconditioner or more steps help.
-    /// It is not part of the standard error. 0 where the value is exact.
+    /// [`EstimateOptions::max_depth`]; then the value may be too large by many times as much, and only a better preconditioner or more steps help:
+    /// see [`LogDet::converged`]. It is not part of the standard error. 0 where the value is exact.
     pub quadrature_error: f64,
+    /// Whether the quadratures ended because they were good enough, and not at [`EstimateOptions::max_depth`].
+    pub converged: bool,
     /// Whether the value comes from a Cholesky factorisation of the whole matrix.
     pub exact: bool,
     /// The number of probes.
@@ -55,6 +57,9 @@ pub struct LogDet {
 ///
 /// Products are in the operator's working precision, as long as that shows curvatures of the size of `alpha`, and all else is in double precision. Results are the
 /// same for any number of threads, if those of the operator are.
+///
+/// Where `alpha` is so small that the shift of the preconditioner exceeds it ([`LowRank::shift`]), rounding errors bias each eigenvalue's logarithm by up to a
+/// hundredth, which no error tells.
 ///
 /// # Errors
 /// See [`EstimateError`]. An operator that couples its columns is refused.
@@ -132,6 +137,7 @@ pub(crate) fn estimate(
         value: preconditioner.map_or(0.0, LowRank::log_determinant) + value,
         standard_error,
         quadrature_error: errors.mean().value,
+        converged: deepest < options.max_depth || errors.mean().value <= QUADRATURE * target,
         exact: false,
         probes: values.count(),
         depth: deepest,
@@ -155,6 +161,7 @@ impl LogDet {
             value: factor.log_det(),
             standard_error: 0.0,
             quadrature_error: 0.0,
+            converged: true,
             exact: true,
             probes: 0,
             depth: 0,

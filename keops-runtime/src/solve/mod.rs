@@ -150,6 +150,8 @@ fn solve_in_double<'a>(
                 Tolerance::Rms(e) => (Criterion::Residual, e * (rows as f64).sqrt() / unit),
                 Tolerance::Relative(e) => (Criterion::Residual, e * b_norm),
                 Tolerance::Absolute(e) => (Criterion::Residual, e / unit),
+                // Without deviations all predictions are zero, whatever the solution.
+                Tolerance::Prediction(_) if deviation == 0.0 => (Criterion::Error, f64::INFINITY),
                 Tolerance::Prediction(e) => (Criterion::Error, e / deviation / unit),
             };
             let distance = Distance::plain(b_norm, options.alpha);

@@ -1,12 +1,14 @@
 //! Ridge paths: systems that differ in `alpha` alone.
 
+use std::time::Instant;
+
 use ndarray::{Array2, ArrayView2};
 
 use super::operator::LinearOperator;
-use super::options::{Preconditioner, SolveOptions, Tolerance};
+use super::options::{IterationState, Preconditioner, SolveOptions, Tolerance};
 use super::precondition::LowRank;
 use super::report::{Products, Solution, SolveError};
-use super::shifts::shifted;
+use super::shifts::{Progress, shifted};
 use super::{Scales, largest_deviation, solve};
 use crate::Error;
 use crate::input::Element;
@@ -25,7 +27,8 @@ pub struct RidgePath<T: std::fmt::Debug> {
 }
 
 /// Solves `(alpha Id + K) a = b` for every `alpha` of a list, for less than the price of one by one. `options` are those of each solve, but for
-/// [`alpha`](SolveOptions::alpha) and the time limit, which is one for each.
+/// [`alpha`](SolveOptions::alpha) and the time limit, which is one for what they share and one for each.
+/// The callback is called in what they share too, with the residuals of the smallest `alpha` and without bounds of errors; there it ends that alone.
 ///
 /// With a preconditioner of the solver's own, one factorisation of `K` serves all `alpha`, made for the smallest, and each is solved by few iterations
 /// of its own. Where there is none, because it does not pay, because the operator has no entries, or because
@@ -37,7 +40,7 @@ pub struct RidgePath<T: std::fmt::Debug> {
 /// iterations. The prediction is `c^-0.6` for that fraction, and iterations in proportion to `alpha^-1/2`.
 ///
 /// # Errors
-/// [`Error::Option`] for an `alpha` that is negative or not finite, and for a preconditioner that cannot be had. Everything else is the outcome of the
+/// [`Error::Option`] for an `alpha` or a tolerance that is negative or not finite, and for a preconditioner that cannot be had. Everything else is the outcome of the
 /// `alpha` that it belongs to.
 ///
 /// ```
@@ -57,7 +60,7 @@ pub fn solve_path<T: Element, O: LinearOperator + ?Sized>(
     alphas: &[f64],
     mut options: SolveOptions<'_>,
 ) -> Result<RidgePath<T>, Error> {
-    let shared = Shared::new(&operator, &b.mapv(T::to_f64), alphas, &options)?;
+    let shared = Shared::new(&operator, &b.mapv(T::to_f64), alphas, &mut options)?;
     let (keep, mut callback) = (options.keep_preconditioner, options.on_iteration.take());
     let own = shared.preconditioner.as_ref();
     let own = own.map(|built| built.with_certainty(true));
@@ -101,8 +104,9 @@ impl<'a> Shared<'a> {
         operator: &dyn LinearOperator,
         b: &Array2<f64>,
         alphas: &[f64],
-        options: &SolveOptions<'a>,
+        options: &mut SolveOptions<'a>,
     ) -> Result<Self, Error> {
+        let started = Instant::now();
         if let Some(alpha) = alphas.iter().find(|&&a| !(a >= 0.0 && a.is_finite())) {
             return Err(Error::Option {
                 option: "alphas",
@@ -110,7 +114,10 @@ impl<'a> Shared<'a> {
                 found: alpha.to_string(),
             });
         }
+        options.check()?;
         options.preconditioner.check(operator)?;
+        let time_limit = options.time_limit;
+        let in_time = || time_limit.is_none_or(|limit| started.elapsed() < limit);
         let mut shared = Self {
             preconditioner: None,
             otherwise: options.preconditioner,
@@ -127,7 +134,7 @@ impl<'a> Shared<'a> {
             Preconditioner::None => {}
             choice if operator.entries().is_some() => {
                 // Where it cannot be had, the solves find out why.
-                let built = LowRank::new(operator, smallest, choice).ok();
+                let built = LowRank::in_time(operator, smallest, choice, &in_time).ok();
                 shared.preconditioner = built.filter(|built| built.rank() > 0);
             }
             _ => {}
@@ -153,7 +160,8 @@ impl<'a> Shared<'a> {
             };
             // Squares of right-hand sides of any size are to neither overflow nor underflow.
             let unit = Scales::new(b, 1).0[0];
-            let goal = |norm: f64, rows: f64| match options.tolerance {
+            let tolerance = options.tolerance;
+            let goal = |norm: f64, rows: f64| match tolerance {
                 Tolerance::Rms(e) => 0.5 * e * rows.sqrt() / unit,
                 Tolerance::Relative(e) => 0.5 * e * norm,
                 Tolerance::Absolute(e) => 0.5 * e / unit,
@@ -162,8 +170,28 @@ impl<'a> Shared<'a> {
             };
             let limit = options.iteration_limit(b.len());
             let scaled = b.mapv(|value| value / unit);
+            let rows = b.nrows().max(1) as f64;
+            let go_on = |state: &Progress<'_>| {
+                if !in_time() {
+                    return false;
+                }
+                let Some(callback) = &mut options.on_iteration else {
+                    return true;
+                };
+                let rms = |square: &f64| (square / rows).sqrt() * unit;
+                let residuals: Vec<f64> = state.squares.iter().map(rms).collect();
+                let state = IterationState {
+                    iteration: state.iteration,
+                    errors: &vec![f64::INFINITY; residuals.len()],
+                    active: residuals.len(),
+                    residuals: &residuals,
+                    precision: state.precision,
+                    elapsed: started.elapsed(),
+                };
+                callback(&state).is_continue()
+            };
             (shared.guesses, shared.products) =
-                shifted(operator, scaled.view(), alphas, goal, limit);
+                shifted(operator, scaled.view(), alphas, goal, limit, go_on);
             for guess in &mut shared.guesses {
                 *guess *= unit;
             }

@@ -143,7 +143,12 @@ pub enum Failure {
     /// Repeated iterative refinement in double precision no longer lowers the true residual: rounding errors, or a
     /// right-hand side that is not in the range of a singular operator, allow no less.
     #[error(
-        "column {column} stagnated: its residual cannot be brought below an rms of {floor:.1e}{}",
+        "column {column} stagnated: {} cannot be brought below {}{}",
+        if .error_bound.is_some() { "the bound of its error" } else { "its residual" },
+        match .error_bound {
+            Some(bound) => format!("{bound:.1e}"),
+            None => format!("an rms of {floor:.1e}"),
+        },
         below_rounding(*.alpha, *.rounding)
     )]
     Stagnated {
@@ -151,6 +156,8 @@ pub enum Failure {
         column: usize,
         /// The root mean square of the smallest true residual of that column.
         floor: f64,
+        /// The smallest bound of its error in the norm of the matrix, if the tolerance is one of predictions.
+        error_bound: Option<f64>,
         /// The multiple of the identity.
         alpha: f64,
         /// An estimate of the rounding errors of a product, `u |alpha Id + K|` in double precision. Where `alpha` is not well above it, a larger one gives a

@@ -4,8 +4,8 @@ use ndarray::{Array2, ArrayView2};
 
 use super::block::{Block, column_sums};
 use super::log_det::working_precision;
-use super::operator::LinearOperator;
-use super::product::{Matrix, norms};
+use super::operator::{LinearOperator, Precision};
+use super::product::{DOUBLE_ROUNDOFF, Matrix, norms};
 use super::report::Products;
 
 /// What a shift needs beside the recursion of the smallest.
@@ -19,6 +19,14 @@ struct Shift {
     columns: Vec<Column>,
 }
 
+/// How far the recursion is.
+pub(super) struct Progress<'a> {
+    pub(super) iteration: usize,
+    /// The squares of the residuals of the smallest shift.
+    pub(super) squares: &'a [f64],
+    pub(super) precision: Precision,
+}
+
 /// One column: the residual of the shifted system is `zeta` times that of the unshifted one.
 #[derive(Clone, Copy)]
 struct Column {
@@ -28,8 +36,8 @@ struct Column {
 }
 
 /// Approximate solutions of `(alpha Id + K) a = b` for every `alpha`, by the products that the smallest takes alone, without a preconditioner; and
-/// these products. `goal` are the norms of residuals that are wanted for each column. A recursion that breaks down, or reaches the limit, ends all of
-/// them where they are.
+/// these products. `goal` are the norms of residuals that are wanted for each column. A recursion that breaks down, reaches the limit, or is not to
+/// `go_on`, ends all of them where they are.
 ///
 /// Krylov spaces do not depend on the shift, and the residuals of all shifts are parallel. Source: A. Frommer, P. Maass, *Fast CG-based methods for
 /// Tikhonov-Phillips regularization*, SIAM J. Sci. Comput. 20 (1999); B. Jegerlehner, *Krylov space solvers for shifted linear systems*,
@@ -40,6 +48,7 @@ pub(super) fn shifted(
     alphas: &[f64],
     goal: impl Fn(f64, f64) -> f64,
     limit: usize,
+    mut go_on: impl FnMut(&Progress<'_>) -> bool,
 ) -> (Vec<Array2<f64>>, Products) {
     let (shape, smallest) = (
         b.dim(),
@@ -57,7 +66,9 @@ pub(super) fn shifted(
     };
     let mut r = Block::from_rows(width, b.iter().copied().collect());
     let rows = r.rows();
-    let goals: Vec<f64> = norms(&r).into_iter().map(|norm| goal(norm, rows)).collect();
+    // The recursion tells of residuals that rounding errors do not allow.
+    let goal = |norm: f64| goal(norm, rows).max(DOUBLE_ROUNDOFF * norm);
+    let goals: Vec<f64> = norms(&r).into_iter().map(goal).collect();
     let start = |alpha: &f64| Shift {
         distance: alpha - smallest,
         x: Block::from_rows(width, vec![0.0; r.data().len()]),
@@ -76,11 +87,19 @@ pub(super) fn shifted(
     let mut rr = squares(&r);
     let (mut step, mut beta) = (vec![1.0; width], vec![0.0; width]);
     let precision = working_precision(operator);
-    for _ in 0..limit {
+    for iteration in 0..limit {
         for shift in &mut shifts {
             shift.retire(&rr, &goals);
         }
         if shifts.iter().all(|s| s.columns.iter().all(|c| c.done)) {
+            break;
+        }
+        let progress = Progress {
+            iteration,
+            squares: &rr,
+            precision,
+        };
+        if !go_on(&progress) {
             break;
         }
         if matrix.apply(precision, &p, &mut ap).is_err() {

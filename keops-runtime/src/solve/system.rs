@@ -163,6 +163,11 @@ impl System {
         }
     }
 
+    /// Whether the distance according to the recursion has not been halved for long.
+    pub(super) fn is_idle(&self) -> bool {
+        self.idle >= PATIENCE
+    }
+
     /// Whether it is time for a check: when the recursion believes to be done, when in working precision the distance has not been halved
     /// for long, or when it has been reduced to `gain` times that of the last check and the `drift` to be expected until the end matters.
     pub(super) fn is_due(
@@ -171,7 +176,7 @@ impl System {
         precision: Precision,
         drift: impl FnOnce() -> Distance,
     ) -> bool {
-        let stalled = precision == Precision::Working && self.idle >= PATIENCE;
+        let stalled = precision == Precision::Working && self.is_idle();
         let measure = self.measure(self.now);
         stalled
             || measure <= self.target
@@ -196,7 +201,7 @@ impl System {
         let (measure, recursive) = (self.measure(truth), self.measure(self.now));
         let progress = measure <= 0.5 * self.measure(self.proven);
         let honest = !broken && measure <= 2.0 * recursive;
-        let stalled = self.idle >= PATIENCE;
+        let stalled = self.is_idle();
         if self.improves(truth) {
             self.proven = truth;
         }

@@ -1,6 +1,6 @@
 //! Bases of blocks of residuals.
 
-use ndarray::Array2;
+use ndarray::{Array2, Axis, s};
 
 use super::super::block::{Block, products};
 use super::super::cholesky::Cholesky;
@@ -21,81 +21,39 @@ pub(super) struct Basis {
 }
 
 impl Basis {
-    /// A basis of the columns of `w`, given `z = P^-1 w`, and the triangle or trapezoid `S` with `w = Q S`.
+    pub(super) fn empty() -> Self {
+        Self {
+            q: Block::zeros(0, 0),
+            z: None,
+        }
+    }
+
+    /// A basis of the columns of `w`, and the `S` with `w = Q S`, where `invert` applies `P^-1`, if there is a preconditioner.
     ///
-    /// By the Cholesky factorisation of the products of the columns with pivots, and once more, because the first pass is exact up to `u` times
-    /// the square of the condition number only; columns that nearly depend on others are made orthogonal to these and take part in the next
-    /// pass. What then remains of a column is resolved however small it is, unless it is rounding errors.
-    pub(super) fn new(w: Block, z: Option<Block>) -> (Self, Array2<f64>) {
-        let mut rest = Self { q: w, z };
-        let columns = rest.q.width();
-        let mut gram = rest.gram();
-        if let Some(&[square]) = gram.as_slice().and_then(|gram| gram.first_chunk())
-            && columns == 1
-            && square > 0.0
+    /// What the columns have in common is found before that: rounding errors in `P^-1 w` are larger by the condition number of `P`, and would
+    /// pass for directions of their own.
+    pub(super) fn new<E>(
+        mut w: Block,
+        invert: impl FnOnce(&Block) -> Result<Option<Block>, E>,
+    ) -> Result<(Self, Array2<f64>), E> {
+        let mut s = None;
+        if w.width() != 1 {
+            let (q, factor) = orthonormal(w);
+            (w, s) = (q, Some(factor));
+        }
+        let z = invert(&w)?;
+        let basis = Self { q: w, z };
+        if basis.z.is_none()
+            && let Some(s) = s
         {
-            let norm = square.sqrt();
-            rest.scale(norm.recip());
-            return (rest, Array2::from_elem((1, 1), norm));
+            return Ok((basis, s));
         }
-        let least = NOISE * &gram.diag();
-        let mut places: Vec<usize> = (0..columns).collect();
-        let mut basis: Option<Self> = None;
-        let mut s = Array2::zeros((0, columns));
-        loop {
-            let (chosen, factor) = independent(&gram, DEPENDENT);
-            if chosen.is_empty() {
-                break;
-            }
-            let (mut part, mut triangle) = rest.select(&chosen).normalized(&factor);
-            if let Some(basis) = &basis {
-                // To have been nearly dependent on each other has made rounding errors larger.
-                let along = part.project(basis).dot(&triangle.t());
-                for (&k, along) in chosen.iter().zip(along.columns()) {
-                    let mut column = s.column_mut(places[k]);
-                    column += &along;
-                }
-                if let Ok(again) = Cholesky::new(part.gram()) {
-                    part = part.map(|block| times_inverse(block, &again));
-                    triangle = triangle.dot(again.lower());
-                }
-            }
-            let mut rows = Array2::zeros((chosen.len(), columns));
-            for (&k, column) in chosen.iter().zip(triangle.rows()) {
-                rows.column_mut(places[k]).assign(&column);
-            }
-            let left: Vec<_> = (0..places.len()).filter(|k| !chosen.contains(k)).collect();
-            places = left.iter().map(|&k| places[k]).collect();
-            if !left.is_empty() {
-                rest = rest.select(&left);
-                // Twice, because the first time leaves rounding errors of the size of the whole column.
-                for _ in 0..2 {
-                    let along = rest.project(&part);
-                    for (&place, along) in places.iter().zip(along.columns()) {
-                        let mut column = rows.column_mut(place);
-                        column += &along;
-                    }
-                }
-            }
-            s = ndarray::concatenate![ndarray::Axis(0), s, rows];
-            basis = Some(match basis {
-                Some(basis) => basis.beside(&part),
-                None => part,
-            });
-            gram = rest.gram();
-            let sound: Vec<_> = (0..left.len())
-                .filter(|&k| gram[[k, k]] > least[places[k]])
-                .collect();
-            if sound.is_empty() {
-                break;
-            }
-            if sound.len() < left.len() {
-                rest = rest.select(&sound);
-                places = sound.iter().map(|&k| places[k]).collect();
-                gram = rest.gram();
-            }
-        }
-        (basis.unwrap_or_else(|| rest.select(&[])), s)
+        let (basis, factor) = basis.normalized();
+        let s = match s {
+            Some(s) => factor.dot(&s),
+            None => factor,
+        };
+        Ok((basis, s))
     }
 
     /// `P^-1 Q`.
@@ -119,51 +77,128 @@ impl Basis {
         }
     }
 
-    fn select(&self, columns: &[usize]) -> Self {
-        self.map(|block| block.select_columns(columns))
-    }
-
-    fn scale(&mut self, factor: f64) {
-        for block in [Some(&mut self.q), self.z.as_mut()].into_iter().flatten() {
-            block.data_mut().iter_mut().for_each(|v| *v *= factor);
-        }
-    }
-
-    /// The basis `Q` of independent columns `W` with the factorisation `W'P^-1 W = L L'`, and the triangle `T` with `W = Q T'`.
-    fn normalized(self, factor: &Cholesky) -> (Self, Array2<f64>) {
-        let once = self.map(|block| times_inverse(block, factor));
-        let first = factor.lower();
-        match Cholesky::new(once.gram()) {
-            Ok(second) if first.nrows() > 1 => {
-                let twice = once.map(|block| times_inverse(block, &second));
-                (twice, first.dot(second.lower()))
+    /// The basis `Q` of independent columns `W`, and the `S` with `W = Q S`, by the Cholesky factorisation of `W'P^-1 W`, and once more, because that is exact
+    /// up to `u` times the square of the condition number only. Columns that rounding errors alone make positive are left out.
+    fn normalized(mut self) -> (Self, Array2<f64>) {
+        let gram = self.gram();
+        if let Some(&[square]) = gram.as_slice()
+            && square > 0.0
+        {
+            let norm = square.sqrt();
+            for block in [Some(&mut self.q), self.z.as_mut()].into_iter().flatten() {
+                block.data_mut().iter_mut().for_each(|v| *v /= norm);
             }
-            _ => (once, first.clone()),
+            return (self, Array2::from_elem((1, 1), norm));
+        }
+        let Ok(first) = Cholesky::new(gram.clone()) else {
+            let (chosen, factor) = independent(&gram, DEPENDENT);
+            // The others along these: (Q'P^-1 Q)^-1 Q'P^-1 W = L^-T L^-1 (W'P^-1 W), of which Q takes the first factor.
+            let mut s = gram.select(Axis(0), &chosen);
+            factor.half_solve(&mut s);
+            let part = self.map(|block| times_inverse(&block.select_columns(&chosen), &factor));
+            return (part, s);
+        };
+        let once = self.map(|block| times_inverse(block, &first));
+        match Cholesky::new(once.gram()) {
+            Ok(second) => {
+                let twice = once.map(|block| times_inverse(block, &second));
+                let s = first.lower().dot(second.lower());
+                (twice, s.reversed_axes())
+            }
+            Err(_) => (once, first.lower().t().to_owned()),
         }
     }
+}
 
-    /// Takes off what is along a basis, and returns how much that was.
-    fn project(&mut self, onto: &Self) -> Array2<f64> {
-        let along = products(onto.preconditioned(), &self.q);
-        let off = -&along;
-        self.q.add_product(&onto.q, &off);
-        if let (Some(z), Some(onto)) = (&mut self.z, &onto.z) {
-            z.add_product(onto, &off);
+/// An orthonormal basis `Q` of the columns of `w`, no more of them than rows, and the `S` with `w = Q S`.
+///
+/// By the Cholesky factorisation of the products of the columns with pivots, and once more, because the first pass is exact up to `u` times
+/// the square of the condition number only; columns that nearly depend on others are made orthogonal to these and take part in the next
+/// pass. What then remains of a column is resolved however small it is, unless it is rounding errors.
+fn orthonormal(w: Block) -> (Block, Array2<f64>) {
+    let columns = w.width();
+    let rows = w.data().len().checked_div(columns).unwrap_or(0);
+    let mut rest = w;
+    let mut gram = products(&rest, &rest);
+    let least = NOISE * &gram.diag();
+    let mut places: Vec<usize> = (0..columns).collect();
+    let mut basis: Option<Block> = None;
+    let mut s = Array2::zeros((0, columns));
+    while s.nrows() < rows {
+        let (mut chosen, mut factor) = independent(&gram, DEPENDENT);
+        if chosen.len() > rows - s.nrows() {
+            chosen.truncate(rows - s.nrows());
+            let lower = factor.lower();
+            let lower = lower.slice(s![..chosen.len(), ..chosen.len()]).to_owned();
+            factor = Cholesky::of_lower(lower);
         }
-        along
+        if chosen.is_empty() {
+            break;
+        }
+        let mut part = times_inverse(&rest.select_columns(&chosen), &factor);
+        let mut triangle = factor.lower().t().to_owned();
+        let mut again = |part: &mut Block, triangle: &mut Array2<f64>| {
+            if let Ok(factor) = Cholesky::new(products(part, part)) {
+                *part = times_inverse(part, &factor);
+                *triangle = factor.lower().t().dot(triangle);
+            }
+        };
+        again(&mut part, &mut triangle);
+        if let Some(basis) = &basis {
+            // To have been nearly dependent on each other has made rounding errors larger.
+            let along = project(&mut part, basis).dot(&triangle);
+            for (&k, along) in chosen.iter().zip(along.columns()) {
+                let mut column = s.column_mut(places[k]);
+                column += &along;
+            }
+            again(&mut part, &mut triangle);
+        }
+        let mut rows = Array2::zeros((chosen.len(), columns));
+        for (&k, column) in chosen.iter().zip(triangle.columns()) {
+            rows.column_mut(places[k]).assign(&column);
+        }
+        let left: Vec<_> = (0..places.len()).filter(|k| !chosen.contains(k)).collect();
+        places = left.iter().map(|&k| places[k]).collect();
+        if !left.is_empty() {
+            rest = rest.select_columns(&left);
+            // Twice, because the first time leaves rounding errors of the size of the whole column.
+            for _ in 0..2 {
+                let along = project(&mut rest, &part);
+                for (&place, along) in places.iter().zip(along.columns()) {
+                    let mut column = rows.column_mut(place);
+                    column += &along;
+                }
+            }
+        }
+        s = ndarray::concatenate![Axis(0), s, rows];
+        basis = Some(match basis {
+            Some(basis) => basis.beside(&part),
+            None => part,
+        });
+        if left.is_empty() {
+            break;
+        }
+        gram = products(&rest, &rest);
+        let sound: Vec<_> = (0..left.len())
+            .filter(|&k| gram[[k, k]] > least[places[k]])
+            .collect();
+        if sound.is_empty() {
+            break;
+        }
+        if sound.len() < left.len() {
+            rest = rest.select_columns(&sound);
+            places = sound.iter().map(|&k| places[k]).collect();
+            gram = products(&rest, &rest);
+        }
     }
+    (basis.unwrap_or_else(|| rest.select_columns(&[])), s)
+}
 
-    /// Both bases, side by side.
-    fn beside(&self, other: &Self) -> Self {
-        Self {
-            q: self.q.beside(&other.q),
-            z: self
-                .z
-                .as_ref()
-                .zip(other.z.as_ref())
-                .map(|(own, other)| own.beside(other)),
-        }
-    }
+/// Takes off what is along an orthonormal basis, and returns how much that was.
+fn project(block: &mut Block, onto: &Block) -> Array2<f64> {
+    let along = products(onto, block);
+    block.add_product(onto, &-&along);
+    along
 }
 
 /// `W L^-T`.
@@ -176,6 +211,7 @@ fn times_inverse(w: &Block, factor: &Cholesky) -> Block {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::convert::Infallible;
 
     fn number(i: usize, c: usize) -> f64 {
         ((3 * i * i + 7 * i + 1) as f64 * (c + 1) as f64).sin()
@@ -205,11 +241,11 @@ mod tests {
             }
             out
         };
-        for z in [None, Some(weigh(&w))] {
-            let (basis, s) = Basis::new(w.clone(), z);
+        for weighed in [false, true] {
+            let invert = |w: &Block| Ok::<_, Infallible>(weighed.then(|| weigh(w)));
+            let Ok((basis, s)) = Basis::new(w.clone(), invert);
             assert_eq!((basis.q.width(), s.dim()), (5, (5, 8)));
-            // What is left of a column by 1e-12 of itself has rounding errors of 1e-4, which P^-1 makes others of.
-            let rounding = if basis.z.is_some() { 1e-3 } else { 1e-14 };
+            let rounding = 1e-13;
             let gram = basis.gram() - Array2::<f64>::eye(5);
             assert!(gram.iter().all(|e| e.abs() < rounding), "{gram:e}");
             if let Some(z) = &basis.z {
@@ -227,7 +263,8 @@ mod tests {
     #[test]
     fn nothing_has_an_empty_basis() {
         for columns in [0, 1, 3] {
-            let (basis, s) = Basis::new(Block::zeros(4, columns), None);
+            let none = |_: &Block| Ok::<_, Infallible>(None);
+            let Ok((basis, s)) = Basis::new(Block::zeros(4, columns), none);
             assert_eq!((basis.q.width(), s.dim()), (0, (0, columns)));
         }
     }

@@ -6,14 +6,25 @@ use super::super::block::{Block, column_sums};
 use super::super::operator::Precision;
 use super::super::product::{column_norm, norms};
 use super::super::report::{Failure, Part};
-use super::super::system::{Distance, Outcome, State};
+use super::super::system::{Distance, Outcome, State, System};
 use super::{Cg, DOUBLE_ROUNDOFF};
 
 /// The block is made narrower when products with those systems that are left cost this part of products with the block.
 const CHEAP: f64 = 0.25;
 
 impl Cg<'_> {
-    /// Compares the recursion with the truth where there is reason to; `broken` says that it cannot go on.
+    /// Whether the residual of a system has not been halved for long, but that of its smoothed iterate is small enough.
+    pub(super) fn is_idle(&self) -> bool {
+        let Some(smoothed) = &self.smoothed else {
+            return false;
+        };
+        let is_idle = |(c, system): (usize, &System)| {
+            system.is_idle() && column_norm(&smoothed.r, c) <= system.tolerance
+        };
+        self.systems.iter().enumerate().any(is_idle)
+    }
+
+    /// Compares the recursion with the truth where there is reason to; `broken` says that it cannot go on, or need not.
     pub(super) fn check(&mut self, broken: bool) -> Result<(), Failure> {
         let roundoff = self.roundoff();
         let gain = (4.0 * roundoff.sqrt()).min(0.1);
@@ -241,9 +252,11 @@ impl Cg<'_> {
         let failed = |outcome: &Option<Outcome>| outcome.as_ref().is_some_and(|o| !o.converged);
         let column = self.outcomes.iter().position(failed)?;
         let floor = self.history[column].last().copied()?;
+        let error = self.errors[column].last().copied()?;
         Some(Failure::Stagnated {
             column,
             floor,
+            error_bound: self.is_for_error().then_some(error),
             alpha: self.matrix.alpha,
             rounding: DOUBLE_ROUNDOFF * self.scale,
         })

@@ -33,17 +33,7 @@ pub(super) struct Directions {
 impl Cg<'_> {
     /// Begins the recursion from residuals.
     pub(super) fn begin(&mut self, residuals: Block) -> Result<(), Failure> {
-        let z = self.preconditioned(&residuals)?;
-        if let Some(z) = &z {
-            let signs = column_sums(&residuals, z, |r, z| [r * z]);
-            for ([value], norm) in signs.into_iter().zip(norms(&residuals)) {
-                if norm > 0.0 && value <= 0.0 {
-                    let iteration = self.iteration + 1;
-                    return Err(Failure::PreconditionerIndefinite { iteration, value });
-                }
-            }
-        }
-        let (basis, coefficients) = Basis::new(residuals, z);
+        let (basis, coefficients) = Basis::new(residuals, |q| self.definite(q, 0.0))?;
         self.directions = basis.preconditioned().clone();
         (self.basis, self.coefficients) = (basis, coefficients);
         self.previous = None;
@@ -94,18 +84,7 @@ impl Cg<'_> {
         self.x.add_product(&self.directions, &steps);
         let mut w = std::mem::replace(&mut self.basis.q, Block::zeros(0, 0));
         w.add_product(&product, &-&step);
-        let z = self.preconditioned(&w)?;
-        if let Some(z) = &z {
-            let signs = column_sums(&w, z, |w, z| [w * z]);
-            let sizes = norms(&w).into_iter().zip(norms(z));
-            for ([value], (w, z)) in signs.into_iter().zip(sizes) {
-                if value < -INDEFINITE * w * z {
-                    let iteration = self.iteration;
-                    return Err(Failure::PreconditionerIndefinite { iteration, value });
-                }
-            }
-        }
-        let (basis, s) = Basis::new(w, z);
+        let (basis, s) = Basis::new(w, |q| self.definite(q, -INDEFINITE))?;
         self.coefficients = s.dot(&self.coefficients);
         let mut directions = basis.preconditioned().clone();
         directions.add_product(&self.directions, &s.t().to_owned());
@@ -300,7 +279,8 @@ impl Cg<'_> {
             let node = m * if moved < 0.5 { 1.0 - moved } else { 0.5 };
             self.error_bound.advance(node, s, c)
         };
-        let distance = |(residual, error): (f64, f64)| self.plain(residual).or(error);
+        let slack = self.preconditioner_slack;
+        let distance = |(residual, error): (f64, f64)| self.plain(residual).or(slack * error);
         Ok(residuals.into_iter().zip(errors).map(distance).collect())
     }
 
@@ -342,12 +322,28 @@ impl Cg<'_> {
         let distance = |((residual, [rz]), &c): ((f64, [f64; 1]), &usize)| {
             let mut distance = self.plain(residual);
             if m > 0.0 {
-                distance = distance.or((rz / m).sqrt());
+                distance = distance.or(self.preconditioner_slack * (rz / m).sqrt());
             }
             distance.error += self.rounding_error(c);
             distance
         };
         Ok(known.map(distance).collect())
+    }
+
+    /// [`Cg::preconditioned`] of independent columns, and an error if the preconditioner is not definite: `r'P^-1 r` is to be more than `least |r| |P^-1 r|`.
+    fn definite(&self, r: &Block, least: f64) -> Result<Option<Block>, Failure> {
+        let z = self.preconditioned(r)?;
+        if let Some(z) = &z {
+            let values = column_sums(r, z, |r, z| [r * z]);
+            let sizes = norms(r).into_iter().zip(norms(z));
+            for ([value], (r, z)) in values.into_iter().zip(sizes) {
+                if r > 0.0 && value <= least * r * z && (z > 0.0 || least == 0.0) {
+                    let iteration = self.iteration + 1;
+                    return Err(Failure::PreconditionerIndefinite { iteration, value });
+                }
+            }
+        }
+        Ok(z)
     }
 
     /// `P^-1 R`, if there is a preconditioner.

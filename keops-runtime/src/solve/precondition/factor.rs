@@ -10,8 +10,12 @@ use super::random::Random;
 
 /// Residual variances and pivots below this multiple of the largest diagonal entry are rounding errors.
 pub(super) const ROUNDING: f64 = 64.0 * f64::EPSILON;
-/// Residual variances below minus this multiple of the largest diagonal entry are none: the matrix is not semidefinite.
-const INDEFINITE: f64 = 1e-10;
+/// Pivots below this part of the largest residual are not taken. They are of little use beside it, and rounding errors in the others' residuals are larger by its inverse.
+const LEAST_PIVOT: f64 = 1e-5;
+/// Residuals below minus this multiple of the largest diagonal entry show that rounding errors have become too large.
+const UNSOUND: f64 = 1e-10;
+/// Residuals below minus this multiple of the largest diagonal entry are no rounding errors: the matrix is not semidefinite.
+const INDEFINITE: f64 = 1e-6;
 /// Number of points that are eliminated together: a block of rows of so many entries stays in the second level cache.
 const CHUNK: usize = 256;
 
@@ -62,6 +66,8 @@ impl Candidates {
 pub(super) struct Growth {
     /// How many were accepted.
     pub(super) accepted: usize,
+    /// False if rounding errors were too large. None were accepted then.
+    pub(super) sound: bool,
     /// An estimate of the largest eigenvalue of the residual before they were eliminated, as a fraction of its trace.
     pub(super) concentration: f64,
 }
@@ -98,6 +104,11 @@ impl Factor {
         let zeros = self.residual.iter().filter(|&&d| d == 0.0).count();
         let lost = zeros.saturating_sub(self.rank()) as f64;
         self.trace() + lost * ROUNDING * self.largest
+    }
+
+    /// Whether the residual of a point is more than rounding errors.
+    pub(super) fn is_left(&self, point: usize) -> bool {
+        self.residual.get(point).is_some_and(|&d| d > 0.0)
     }
 
     /// The largest entry of the diagonal of the residual.
@@ -152,7 +163,8 @@ impl Factor {
     ///
     /// A candidate is accepted with the probability to which those accepted before it have left its residual, of what it was
     /// when it was drawn. This rejection makes the accepted pivots those that one would have drawn one by one, each from the residual
-    /// that the ones before it leave (Epperly, Tropp and Webber 2024). Without random numbers all are accepted.
+    /// that the ones before it leave (Epperly, Tropp and Webber 2024). Without random numbers all are accepted, up to the first that nearly depends on those before
+    /// it.
     ///
     /// `None` if the matrix turns out not to be semidefinite, or there is no memory left; the factorisation is of no use then.
     pub(super) fn grow(
@@ -185,25 +197,27 @@ impl Factor {
             return Ok(None);
         }
         let concentration = concentration(&among);
-        let least = self.largest * ROUNDING;
-        let (accepted, factor) = eliminate(among, &candidates.order, least, random);
-        if accepted.is_empty() {
-            // What looked like a residual was rounding errors.
-            for &point in points {
+        let noise = self.largest * ROUNDING;
+        let least = noise.max(LEAST_PIVOT * self.largest_residual());
+        for (&point, &pivot) in points.iter().zip(among.diag()) {
+            if pivot <= noise {
+                // What looked like a residual was rounding errors.
                 self.residual[point] = 0.0;
             }
         }
+        let (accepted, factor) = eliminate(among, &candidates.order, least, random);
         let at_pivots = at_candidates.select(Axis(1), &accepted);
 
         // The rows of the pivots become the new columns of F.
         let mut new = rows.select(Axis(0), &accepted);
         drop(rows);
+        let mut residual = self.residual.clone();
         let tasks: Vec<_> = new
             .axis_chunks_iter_mut(Axis(1), CHUNK)
             .zip(old.axis_chunks_iter(Axis(1), CHUNK))
-            .zip(self.residual.chunks_mut(CHUNK))
+            .zip(residual.chunks_mut(CHUNK))
             .collect();
-        let semidefinite: Vec<bool> = tasks
+        let smallest: Vec<f64> = tasks
             .into_par_iter()
             .map(|((mut new, old), residual)| {
                 general_mat_mul(-1.0, &at_pivots.t(), &old, 1.0, &mut new);
@@ -213,12 +227,21 @@ impl Factor {
                         *residual -= f * f;
                     }
                 }
-                residual.iter().all(|&d| d >= -INDEFINITE * self.largest)
+                residual.iter().copied().fold(0.0, f64::min)
             })
             .collect();
-        if semidefinite.contains(&false) {
+        let smallest = smallest.into_iter().fold(0.0, f64::min);
+        if smallest < -INDEFINITE * self.largest {
             return Ok(None);
         }
+        if smallest < -UNSOUND * self.largest {
+            return Ok(Some(Growth {
+                accepted: 0,
+                sound: false,
+                concentration,
+            }));
+        }
+        self.residual = residual;
         for &k in &accepted {
             self.residual[points[k]] = 0.0;
         }
@@ -231,6 +254,7 @@ impl Factor {
         self.columns.extend(new.iter());
         Ok(Some(Growth {
             accepted: accepted.len(),
+            sound: true,
             concentration,
         }))
     }
@@ -260,6 +284,9 @@ pub(super) fn eliminate(
         let pivot = a[[j, j]];
         // The first is accepted always, as uniform numbers are below 1. One that has been accepted leaves a zero.
         let mark = random.as_mut().map_or(0.0, |random| random.uniform());
+        if pivot <= least && random.is_none() {
+            break;
+        }
         if pivot <= least || mark * before[j] >= pivot || accepted.contains(&j) {
             continue;
         }

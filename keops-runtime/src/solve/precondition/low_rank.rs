@@ -101,13 +101,23 @@ impl LowRank {
         alpha: f64,
         preconditioner: Preconditioner<'_>,
     ) -> Result<Self, Error> {
+        Self::in_time(&operator, alpha, preconditioner, &|| true)
+    }
+
+    /// The same, of a lower rank if there is no time to go on.
+    pub(in super::super) fn in_time(
+        operator: &dyn LinearOperator,
+        alpha: f64,
+        preconditioner: Preconditioner<'_>,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Self, Error> {
         let n = operator.len();
         let choice = preconditioner.choice(n)?.ok_or_else(|| Error::Option {
             option: "preconditioner",
             expected: "Auto, Cholesky, Greedy or Nystrom",
             found: format!("{preconditioner:?}"),
         })?;
-        Self::build(operator.entries(), n, alpha, choice)
+        Self::build(operator.entries(), n, alpha, choice, go_on)
     }
 
     /// The preconditioner of `alpha Id + K` for another `alpha`, in `r^3 / 3` operations, without the operator.
@@ -134,7 +144,7 @@ impl LowRank {
     pub fn refreshed<O: LinearOperator + ?Sized>(&self, operator: &O) -> Result<Self, Error> {
         self.check_size(operator.len())?;
         let choice = Choice::Given(self.pivots());
-        Self::build(operator.entries(), operator.len(), self.alpha, choice)
+        Self::build(operator.entries(), operator.len(), self.alpha, choice, &|| true)
     }
 
     /// The number of rows of the matrix.
@@ -265,6 +275,7 @@ impl LowRank {
         n: usize,
         alpha: f64,
         choice: Choice<'_>,
+        go_on: &dyn Fn() -> bool,
     ) -> Result<Self, Error> {
         check_alpha(alpha)?;
         let entries = entries.ok_or(Error::Option {
@@ -277,7 +288,7 @@ impl LowRank {
             columns: 1,
             alpha,
             reduction: REDUCTION,
-            go_on: &|| true,
+            go_on,
         };
         let found = Self::find(entries, choice, &request);
         let found = found.map_err(|error| Error::Preconditioner {

@@ -1,5 +1,7 @@
 //! The search for pivots: how many, and which.
 
+use std::collections::VecDeque;
+
 use super::super::operator::{Entries, OperatorError};
 use super::factor::{Candidates, Factor};
 use super::model::{Model, Residual};
@@ -7,7 +9,7 @@ use super::random::Random;
 
 /// The fewest candidates that are drawn together.
 const LEAST_BLOCK: usize = 10;
-/// The number of given pivots that are eliminated together.
+/// The most given pivots that are eliminated together.
 const GIVEN_BLOCK: usize = 64;
 /// What the factorisation of [`Choice::Auto`] may take in memory, in numbers: 1 GiB.
 const MOST_NUMBERS: usize = 1 << 27;
@@ -97,6 +99,9 @@ fn auto(
         let Some(growth) = factor.grow(entries, &candidates, Some(&mut random))? else {
             return Ok(None);
         };
+        if !growth.sound {
+            break;
+        }
         residual.concentration = growth.concentration;
         plain = plain.min(model.remaining(&residual));
         let trace = factor.trace();
@@ -128,6 +133,9 @@ fn random(
         let Some(growth) = factor.grow(entries, &candidates, Some(&mut random))? else {
             return Ok(None);
         };
+        if !growth.sound {
+            break;
+        }
         block = next_block(factor.rank(), growth.accepted);
     }
     Ok(Some(true))
@@ -144,8 +152,11 @@ fn greedy(
         let Some(candidate) = factor.largest_point() else {
             break;
         };
-        if factor.grow(entries, &candidate, None)?.is_none() {
+        let Some(growth) = factor.grow(entries, &candidate, None)? else {
             return Ok(None);
+        };
+        if !growth.sound {
+            break;
         }
     }
     Ok(Some(true))
@@ -156,23 +167,41 @@ fn next_block(rank: usize, accepted: usize) -> usize {
     (rank / 2).min(2 * accepted).max(LEAST_BLOCK)
 }
 
-/// Eliminates the given points one after the other, but for those that depend on others already eliminated.
+/// Eliminates the given points one after the other, but for those that depend on others already eliminated. One that nearly does is put off, until
+/// residuals everywhere are as small as its own.
 fn given(
     factor: &mut Factor,
     entries: &dyn Entries,
     request: &Request<'_>,
     points: &[usize],
 ) -> Result<Option<bool>, OperatorError> {
-    for points in points.chunks(GIVEN_BLOCK) {
-        if !(request.go_on)() {
+    let mut rest: VecDeque<usize> = points.iter().copied().collect();
+    let mut put_off = VecDeque::new();
+    let (mut block, mut accepted) = (LEAST_BLOCK, 0);
+    while (request.go_on)() {
+        rest.retain(|&point| factor.is_left(point));
+        if rest.is_empty() {
+            if accepted == 0 {
+                break;
+            }
+            (rest, accepted) = (std::mem::take(&mut put_off), 0);
+            continue;
+        }
+        let next: Vec<usize> = rest.iter().copied().take(block).collect();
+        let Some(candidates) = Candidates::given(&next, request.n) else {
+            break;
+        };
+        let Some(growth) = factor.grow(entries, &candidates, None)? else {
+            return Ok(None);
+        };
+        if !growth.sound {
             break;
         }
-        let Some(candidates) = Candidates::given(points, request.n) else {
-            continue;
-        };
-        if factor.grow(entries, &candidates, None)?.is_none() {
-            return Ok(None);
+        if growth.accepted == 0 {
+            put_off.extend(rest.pop_front());
         }
+        accepted += growth.accepted;
+        block = (2 * growth.accepted).clamp(LEAST_BLOCK, GIVEN_BLOCK);
     }
     Ok(Some(true))
 }
