@@ -8,8 +8,9 @@ use keops_runtime::solve::{
     Failure, FnOperator, LinearOperator, OperatorError, Part, Precision, Precondition,
     Preconditioner, SolveError, SolveOptions, Tolerance, solve,
 };
-use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, array};
+use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, array, s};
 
+use crate::dependent::kernel;
 use crate::operators::*;
 use crate::robustness::{example, options};
 
@@ -519,5 +520,48 @@ fn alpha_below_the_rounding_floor() {
             }
             Err(other) => panic!("{other}"),
         }
+    }
+}
+
+/// The residual of conjugate gradients goes up and down; at the limit, that of the smoothed iterate counts.
+#[test]
+fn a_limit_that_is_reached_with_good_iterates_is_no_failure() {
+    let x = Uniform(1).array(150, 2);
+    let k = kernel(&x, &x, 500.0);
+    let b = Uniform(2).array(150, 1);
+    let mut smoothed = 0;
+    for limit in 1..120 {
+        let options = SolveOptions {
+            preconditioner: Preconditioner::None,
+            max_iterations: Some(limit),
+            ..options(1e-4, 1e-2)
+        };
+        match solve(&k, b.view(), None, options) {
+            Ok(found) => {
+                assert!(found.columns[0].converged);
+                smoothed += usize::from(found.iterations == limit);
+            }
+            Err(SolveError::Unconverged(failed)) => {
+                assert!(failed.best.columns.iter().any(|column| !column.converged));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(smoothed > 1);
+}
+
+#[test]
+fn a_guess_that_is_worse_than_none_is_not_used() {
+    let (k, b) = example(60, 2);
+    let alone = solve(&k, b.view(), None, options(0.01, 1e-8)).expect("it converges");
+    let last = b.slice(s![.., 1..]);
+    let expected = solve(&k, last, None, options(0.01, 1e-8)).expect("it converges");
+    for size in [1e5, 1e20, 1e200] {
+        let mut guess = alone.values_f64.clone();
+        guess.column_mut(1).fill(size);
+        let found = solve(&k, b.view(), Some(guess.view()), options(0.01, 1e-8));
+        let found = found.expect("it converges");
+        assert_eq!(found.columns[0].iterations, 0);
+        assert_eq!(found.iterations, expected.iterations);
     }
 }

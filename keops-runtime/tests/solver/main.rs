@@ -1,6 +1,7 @@
 //! The solver against problems whose answers are known from elsewhere, and against everything that can go wrong.
 
 mod data;
+mod dependent;
 mod determinant;
 mod endings;
 mod errors;

@@ -1,7 +1,12 @@
 //! Ridge paths: the solutions are those of solves one by one, for fewer products.
 
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use keops_runtime::Error;
 use keops_runtime::solve::{
-    LinearOperator, Preconditioner, RidgePath, SolveOptions, Tolerance, solve, solve_path,
+    IterationState, LinearOperator, Preconditioner, RidgePath, SolveOptions, Tolerance, solve,
+    solve_path,
 };
 use ndarray::{Array2, s};
 
@@ -181,4 +186,50 @@ fn paths_do_not_depend_on_scale() {
             assert_eq!((found / unit, products), (expected.clone(), before));
         }
     }
+}
+
+#[test]
+fn what_is_shared_keeps_to_limits_too() {
+    let mut random = Uniform(12);
+    let k = gaussian(200, &mut random);
+    let b = random.array(200, 1);
+    for e in [f64::NAN, -1.0] {
+        let options = SolveOptions {
+            tolerance: Tolerance::Rms(e),
+            ..options(Preconditioner::None)
+        };
+        let refused = solve_path(&k, b.view(), &ALPHAS, options);
+        assert!(matches!(
+            refused,
+            Err(Error::Option {
+                option: "tolerance",
+                ..
+            })
+        ));
+    }
+    // A callback that stops everything, and no time at all.
+    for (time_limit, stop) in [(None, true), (Some(Duration::ZERO), false)] {
+        let options = SolveOptions {
+            time_limit,
+            on_iteration: stop
+                .then(|| Box::new(|_: &IterationState<'_>| ControlFlow::Break(())) as _),
+            ..options(Preconditioner::None)
+        };
+        let path = solve_path(&k, b.view(), &ALPHAS, options).expect("a path");
+        assert_eq!(path.shared.working + path.shared.double, 0);
+        assert!(path.solutions.iter().all(Result::is_err));
+    }
+    let limited = SolveOptions {
+        time_limit: Some(Duration::ZERO),
+        ..options(Preconditioner::Cholesky { rank: 100 })
+    };
+    let path = solve_path(&k, b.view(), &ALPHAS, limited).expect("a path");
+    assert!(path.preconditioner.is_none());
+    // Residuals of zero cannot be had, and are not waited for.
+    let impossible = SolveOptions {
+        tolerance: Tolerance::Rms(0.0),
+        ..options(Preconditioner::None)
+    };
+    let path = solve_path(&k, b.view(), &ALPHAS, impossible).expect("a path");
+    assert!(path.shared.double < 400, "{}", path.shared.double);
 }

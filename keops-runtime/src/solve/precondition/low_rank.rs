@@ -144,7 +144,13 @@ impl LowRank {
     pub fn refreshed<O: LinearOperator + ?Sized>(&self, operator: &O) -> Result<Self, Error> {
         self.check_size(operator.len())?;
         let choice = Choice::Given(self.pivots());
-        Self::build(operator.entries(), operator.len(), self.alpha, choice, &|| true)
+        Self::build(
+            operator.entries(),
+            operator.len(),
+            self.alpha,
+            choice,
+            &|| true,
+        )
     }
 
     /// The number of rows of the matrix.
