@@ -253,9 +253,8 @@
 
 //! # CUDA
 //!
-//! On 2026-11-26 all reference cases were run on an H100; no other device has been tried. What was added since (products that compute each value of a
-//! symmetric kernel once, block-sparse reductions, and batches in one launch) has passed its tests with kernels that are compiled as C++ and run on a processor, and
-//! NVIDIA's compiler takes them for sm_80, sm_90 and sm_120, but it has not been run on a device.
+//! All reference cases were run on an H100 on 2026-11-26 and on an H200 on 2026-11-27, with block-sparse reductions and batches on the latter; no other device has been
+//! tried. The tests run kernels that are compiled as C++ on a processor, and NVIDIA's compiler takes them for sm_80, sm_90 and sm_120.
 //!
 //! A formula is emitted as CUDA device functions too, and its reductions run on a device where there is one:
 //!

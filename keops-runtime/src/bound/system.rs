@@ -283,13 +283,13 @@ impl<'a, T: Element, G> System<'a, T, G> {
         solve_path(&*operator, b.view(), alphas, self.solver)
     }
 
-    /// Solves, and hands back what was needed for it.
     /// The operator, the options of calls, and the gradients.
     pub(super) fn into_operator(self) -> Result<(Operator<'a>, CallOptions, G), Error> {
         let operator = (self.operator)(&self.options)?;
         Ok((operator, self.options, self.gradients))
     }
 
+    /// Solves, and hands back what was needed for it.
     pub(super) fn solve_and_keep(self) -> Result<(Operator<'a>, Solution<T>, G), SolveError<T>> {
         let operator = (self.operator)(&self.options)?;
         self.unknown.check(&self.rhs)?;

@@ -5,12 +5,12 @@ use ndarray::{ArrayBase, ArrayView1, Data, Ix1};
 
 /// Values that are accepted for a `Pm` variable of dimension `D`, with elements of type `T`.
 ///
-/// These are `&[T]`, `&[T; D]`, `&Vec<T>`, `&Array1<T>` and `ArrayView1<T>` of length `D`, and a bare `T` where `D` is
-/// 1. A value of another length is an error of `run`, not of the conversion.
+/// These are `&[T]`, `&[T; D]`, `&Vec<T>`, `&Array1<T>` and `ArrayView1<T>` of length `D`, and a bare `T` or `&T`
+/// where `D` is 1. A value of another length is an error of `run`, not of the conversion.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot stand for a `Pm` variable with elements of type `{T}`",
     label = "expected a parameter",
-    note = "accepted are `&[T]`, `&[T; D]`, `&Vec<T>`, `&Array1<T>`, `ArrayView1<T>`, and a bare `T` where the dimension is 1",
+    note = "accepted are `&[T]`, `&[T; D]`, `&Vec<T>`, `&Array1<T>`, `ArrayView1<T>`, and a bare `T` or `&T` where the dimension is 1",
     note = "all arrays of one call have the same element type, `f32`, `f64` or `half::f16`"
 )]
 pub trait IntoParams<'a, T: Element> {
@@ -27,6 +27,9 @@ macro_rules! bare {
     ($($t:ty),*) => {$(
         impl<'a> IntoParams<'a, $t> for $t {
             fn into_params(self) -> Argument<'a> { collect([&self]) }
+        }
+        impl<'a> IntoParams<'a, $t> for &$t {
+            fn into_params(self) -> Argument<'a> { collect([self]) }
         }
     )*};
 }

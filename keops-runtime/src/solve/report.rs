@@ -9,8 +9,8 @@ use super::operator::OperatorError;
 use super::precondition::LowRank;
 use crate::Error;
 
-/// The solution `a` of `(alpha Id + K) a = b`, or the best approximation that was found, and how it came about.
-#[derive(Clone, Debug)]
+/// The solution `a` of `(alpha Id + K) a = b`, or the best approximation that was found, and how it came about: in one line when printed with `{}`.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Solution<T> {
     /// The solution, of the shape of `b`: [`Solution::values_f64`] rounded to `T`.
@@ -82,6 +82,8 @@ pub struct PreconditionerReport {
     /// factorisation (at rank 0 of the matrix itself), and `n max_i(alpha + K_ii) / alpha` for Jacobi. It holds for a positive semidefinite operator, up to
     /// rounding errors, and is often 3 to 10 times too large. Infinite where nothing is known, as of one that was made of another operator.
     pub condition: f64,
+    /// Why there is none, where one was to be made and could not be.
+    pub impossible: Option<&'static str>,
     /// The number of entries of the operator that it took, in this solve or when it was built. A product uses `n^2` of them.
     pub entries: usize,
 }
@@ -288,6 +290,43 @@ impl<T> fmt::Debug for Unconverged<T> {
     }
 }
 
+/// Without the arrays, which have no end.
+impl<T> fmt::Debug for Solution<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Solution")
+            .field("shape", &self.values.shape())
+            .field("iterations", &self.iterations)
+            .field("columns", &self.columns)
+            .field("asymmetry", &self.asymmetry)
+            .field("products", &self.products)
+            .field("preconditioner", &self.preconditioner)
+            .field("elapsed", &self.elapsed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Display for Solution<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.columns.iter().any(|column| !column.converged) {
+            return write!(f, "not converged: {}", self.summary());
+        }
+        let largest =
+            |value: fn(&ColumnReport) -> f64| self.columns.iter().map(value).fold(0.0, f64::max);
+        write!(
+            f,
+            "converged in {} iterations: residuals of rms {:.1e} and errors of {:.1e} at most, {} products",
+            self.iterations,
+            largest(|column| column.rms),
+            largest(|column| column.error_bound),
+            self.products.working + self.products.double,
+        )?;
+        if let Some(report) = &self.preconditioner {
+            write!(f, ", a preconditioner of rank {}", report.rank)?;
+        }
+        write!(f, ", {:.3?}", self.elapsed)
+    }
+}
+
 impl<T> Solution<T> {
     /// The same report with other values.
     pub(super) fn map<U>(self, f: fn(f64) -> U) -> Solution<U> {
@@ -307,7 +346,7 @@ impl<T> Solution<T> {
     }
 
     /// How far the columns came, in one line.
-    fn summary(&self) -> String {
+    pub(super) fn summary(&self) -> String {
         let left: Vec<_> = self
             .columns
             .iter()

@@ -205,3 +205,51 @@ fn landmarks_that_depend_on_each_other_give_a_lower_rank() {
         }
     }
 }
+
+/// A preconditioner that cannot be made is told of in the report, and the reason in the error of one that is made by itself.
+#[test]
+fn why_there_is_no_preconditioner() {
+    let indefinite = array![[1.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+    let nan = Array2::from_diag_elem(3, f64::NAN);
+    for (k, expected) in [(indefinite, "semidefinite"), (nan, "not finite")] {
+        let preconditioner = Preconditioner::Cholesky { rank: 3 };
+        let refused = LowRank::new(&k, 0.1, preconditioner).expect_err("no preconditioner");
+        assert!(refused.to_string().contains(expected), "{refused}");
+        let options = SolveOptions {
+            alpha: 0.1,
+            preconditioner,
+            ..Default::default()
+        };
+        let failed = failure(solve(&k, column([1.0, -1.0, 0.0]).view(), None, options));
+        let report = failed.best.preconditioner.expect("a report");
+        assert!(report.impossible.is_some_and(|why| why.contains(expected)));
+    }
+}
+
+#[test]
+fn solutions_are_told_in_a_line() {
+    let k = kernel(&grid(5), &grid(5), 1.0);
+    let b = column((0..25).map(f64::from));
+    let solved = |limit| {
+        let options = SolveOptions {
+            alpha: 0.1,
+            max_iterations: limit,
+            preconditioner: Preconditioner::None,
+            ..Default::default()
+        };
+        solve(&k, b.view(), None, options)
+    };
+    let found = solved(None).expect("it converges");
+    let line = found.to_string();
+    assert!(
+        line.starts_with("converged in ") && !line.contains('\n'),
+        "{line}"
+    );
+    assert!(format!("{found:?}").len() < 1000);
+    let failed = failure(solved(Some(1)));
+    let line = failed.best.to_string();
+    assert!(
+        line.starts_with("not converged: after 1 iterations 1 of 1"),
+        "{line}"
+    );
+}

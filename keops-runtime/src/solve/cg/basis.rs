@@ -137,7 +137,7 @@ fn orthonormal(w: Block) -> (Block, Array2<f64>) {
         }
         let mut part = times_inverse(&rest.select_columns(&chosen), &factor);
         let mut triangle = factor.lower().t().to_owned();
-        let mut again = |part: &mut Block, triangle: &mut Array2<f64>| {
+        let again = |part: &mut Block, triangle: &mut Array2<f64>| {
             if let Ok(factor) = Cholesky::new(products(part, part)) {
                 *part = times_inverse(part, &factor);
                 *triangle = factor.lower().t().dot(triangle);

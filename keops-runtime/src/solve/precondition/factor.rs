@@ -34,6 +34,24 @@ pub(super) struct Factor {
     pub(super) entries: usize,
 }
 
+/// Why there is no factorisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Impossible {
+    Indefinite,
+    NotFinite,
+    Memory,
+}
+
+impl Impossible {
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Indefinite => "the operator is not positive semidefinite",
+            Self::NotFinite => "the operator has entries that are not finite",
+            Self::Memory => "the factorisation does not fit into memory",
+        }
+    }
+}
+
 /// Candidates for pivots.
 pub(super) struct Candidates {
     /// Different points.
@@ -73,14 +91,20 @@ pub(super) struct Growth {
 }
 
 impl Factor {
-    /// The factorisation of rank 0. `None` if the diagonal is not that of a semidefinite matrix.
-    pub(super) fn new(entries: &dyn Entries, n: usize) -> Result<Option<Self>, OperatorError> {
+    /// The factorisation of rank 0. [`Impossible`] if the diagonal is not that of a semidefinite matrix.
+    pub(super) fn new(
+        entries: &dyn Entries,
+        n: usize,
+    ) -> Result<Result<Self, Impossible>, OperatorError> {
         let mut residual = vec![0.0; n];
         entries.compute_diagonal(&mut residual)?;
-        if !residual.iter().all(|&d| d >= 0.0 && d.is_finite()) {
-            return Ok(None);
+        if !residual.iter().all(|d| d.is_finite()) {
+            return Ok(Err(Impossible::NotFinite));
         }
-        Ok(Some(Self {
+        if residual.iter().any(|&d| d < 0.0) {
+            return Ok(Err(Impossible::Indefinite));
+        }
+        Ok(Ok(Self {
             columns: Vec::new(),
             pivots: Vec::new(),
             largest: residual.iter().copied().fold(0.0, f64::max),
@@ -166,20 +190,20 @@ impl Factor {
     /// that the ones before it leave (Epperly, Tropp and Webber 2024). Without random numbers all are accepted, up to the first that nearly depends on those before
     /// it.
     ///
-    /// `None` if the matrix turns out not to be semidefinite, or there is no memory left; the factorisation is of no use then.
+    /// [`Impossible`] if the matrix turns out not to be semidefinite, or there is no memory left; the factorisation is of no use then.
     pub(super) fn grow(
         &mut self,
         entries: &dyn Entries,
         candidates: &Candidates,
         random: Option<&mut Random>,
-    ) -> Result<Option<Growth>, OperatorError> {
+    ) -> Result<Result<Growth, Impossible>, OperatorError> {
         let n = self.residual.len();
         let points = &candidates.points;
         let (Some(block), true) = (
             zeros(points.len() * n),
             self.columns.try_reserve_exact(points.len() * n).is_ok(),
         ) else {
-            return Ok(None);
+            return Ok(Err(Impossible::Memory));
         };
         let mut rows = Array2::from_shape_vec((points.len(), n), block)?;
         entries.compute_rows(points, rows.view_mut())?;
@@ -194,7 +218,7 @@ impl Factor {
         let (at_candidates, mut among) = (at_points(old), at_points(rows.view()));
         general_mat_mul(-1.0, &at_candidates.t(), &at_candidates, 1.0, &mut among);
         if !among.iter().all(|entry| entry.is_finite()) {
-            return Ok(None);
+            return Ok(Err(Impossible::NotFinite));
         }
         let concentration = concentration(&among);
         let noise = self.largest * ROUNDING;
@@ -232,10 +256,10 @@ impl Factor {
             .collect();
         let smallest = smallest.into_iter().fold(0.0, f64::min);
         if smallest < -INDEFINITE * self.largest {
-            return Ok(None);
+            return Ok(Err(Impossible::Indefinite));
         }
         if smallest < -UNSOUND * self.largest {
-            return Ok(Some(Growth {
+            return Ok(Ok(Growth {
                 accepted: 0,
                 sound: false,
                 concentration,
@@ -252,7 +276,7 @@ impl Factor {
         }
         self.pivots.extend(accepted.iter().map(|&k| points[k]));
         self.columns.extend(new.iter());
-        Ok(Some(Growth {
+        Ok(Ok(Growth {
             accepted: accepted.len(),
             sound: true,
             concentration,

@@ -25,9 +25,11 @@ impl Jacobi {
         let mut report = PreconditionerReport {
             rank: 0,
             condition: f64::INFINITY,
+            impossible: None,
             entries: n,
         };
         if !diagonal.iter().all(|&d| d > 0.0 && d.is_finite()) {
+            report.impossible = Some("the diagonal of the operator is not positive and finite");
             return Ok((None, report));
         }
         let jacobi = Self { diagonal };

@@ -11,7 +11,7 @@ use super::super::dense::gram;
 use super::super::operator::{Entries, LinearOperator, OperatorError};
 use super::super::options::{Precondition, Preconditioner};
 use super::super::report::PreconditionerReport;
-use super::factor::{Factor, ROUNDING};
+use super::factor::{Factor, Impossible, ROUNDING};
 use super::random::Random;
 use super::search::{Choice, Request, search};
 use crate::Error;
@@ -133,7 +133,9 @@ impl LowRank {
         let other = Self::invert(Arc::clone(&self.partial), alpha);
         other
             .map(|other| Self { certain, ..other })
-            .ok_or_else(not_semidefinite)
+            .ok_or_else(|| Error::Preconditioner {
+                reason: Impossible::Indefinite.reason().to_owned(),
+            })
     }
 
     /// The preconditioner of another matrix of as many rows with the same pivots, for parameters or points that have changed a
@@ -214,6 +216,7 @@ impl LowRank {
         PreconditionerReport {
             rank: self.rank(),
             condition,
+            impossible: None,
             entries: self.partial.entries,
         }
     }
@@ -302,7 +305,9 @@ impl LowRank {
         })?;
         match found {
             Found::Made(found) => Ok(found),
-            Found::Impossible(_) => Err(not_semidefinite()),
+            Found::Impossible(report) => Err(Error::Preconditioner {
+                reason: report.impossible.unwrap_or_default().to_owned(),
+            }),
         }
     }
 
@@ -312,20 +317,23 @@ impl LowRank {
         choice: Choice<'_>,
         request: &Request<'_>,
     ) -> Result<Found, OperatorError> {
-        let impossible = |entries| {
+        let impossible = |entries, why: Impossible| {
             Ok(Found::Impossible(PreconditionerReport {
                 rank: 0,
                 condition: f64::INFINITY,
+                impossible: Some(why.reason()),
                 entries,
             }))
         };
-        let Some(mut factor) = Factor::new(entries, request.n)? else {
-            return impossible(request.n);
+        let mut factor = match Factor::new(entries, request.n)? {
+            Ok(factor) => factor,
+            Err(why) => return impossible(request.n, why),
         };
         let trace = factor.trace_bound();
         // A matrix that is not semidefinite is left to the iterations, which prove it.
-        let Some(used) = search(&mut factor, entries, choice, request)? else {
-            return impossible(factor.entries);
+        let used = match search(&mut factor, entries, choice, request)? {
+            Ok(used) => used,
+            Err(why) => return impossible(factor.entries, why),
         };
         let (entries, residual) = (factor.entries, factor.trace_bound());
         let (transposed, pivots, residual) = if used {
@@ -343,7 +351,7 @@ impl LowRank {
         };
         match Self::invert(Arc::new(partial), request.alpha) {
             Some(found) => Ok(Found::Made(found)),
-            None => impossible(entries),
+            None => impossible(entries, Impossible::Indefinite),
         }
     }
 
@@ -480,10 +488,4 @@ fn check_alpha(alpha: f64) -> Result<(), Error> {
         expected: "a finite number that is not negative",
         found: alpha.to_string(),
     })
-}
-
-fn not_semidefinite() -> Error {
-    Error::Preconditioner {
-        reason: "the operator is not positive semidefinite, or its factorisation does not fit into memory".to_owned(),
-    }
 }

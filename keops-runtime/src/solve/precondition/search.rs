@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::super::operator::{Entries, OperatorError};
-use super::factor::{Candidates, Factor};
+use super::factor::{Candidates, Factor, Impossible};
 use super::model::{Model, Residual};
 use super::random::Random;
 
@@ -43,14 +43,13 @@ pub(in super::super) struct Request<'a> {
     pub(in super::super) go_on: &'a dyn Fn() -> bool,
 }
 
-/// Grows a factorisation as chosen. Whether it is to be used; `None` if it cannot be, because the matrix is not semidefinite or there is
-/// no memory for it.
+/// Grows a factorisation as chosen. Whether it is to be used; [`Impossible`] if it cannot be.
 pub(super) fn search(
     factor: &mut Factor,
     entries: &dyn Entries,
     choice: Choice<'_>,
     request: &Request<'_>,
-) -> Result<Option<bool>, OperatorError> {
+) -> Result<Result<bool, Impossible>, OperatorError> {
     match choice {
         Choice::Auto => auto(factor, entries, request),
         Choice::Random(rank) => random(factor, entries, request, rank),
@@ -60,12 +59,12 @@ pub(super) fn search(
     }
 }
 
-/// Grows a factorisation for as long as that pays. Whether it is to be used; `None` if it cannot be.
+/// Grows a factorisation for as long as that pays. Whether it is to be used.
 fn auto(
     factor: &mut Factor,
     entries: &dyn Entries,
     request: &Request<'_>,
-) -> Result<Option<bool>, OperatorError> {
+) -> Result<Result<bool, Impossible>, OperatorError> {
     let n = request.n;
     let trace = factor.trace();
     let model = Model {
@@ -96,8 +95,9 @@ fn auto(
         let Some(candidates) = factor.draw(block.min(most - factor.rank()), &mut random) else {
             break;
         };
-        let Some(growth) = factor.grow(entries, &candidates, Some(&mut random))? else {
-            return Ok(None);
+        let growth = match factor.grow(entries, &candidates, Some(&mut random))? {
+            Ok(growth) => growth,
+            Err(why) => return Ok(Err(why)),
         };
         if !growth.sound {
             break;
@@ -114,31 +114,32 @@ fn auto(
         };
         block = next_block(factor.rank(), growth.accepted);
     }
-    Ok(Some(model.remaining(&residual) < plain))
+    Ok(Ok(model.remaining(&residual) < plain))
 }
 
-/// Grows a factorisation to a rank, or to the numerical rank of the matrix. `None` if it is of no use.
+/// Grows a factorisation to a rank, or to the numerical rank of the matrix.
 fn random(
     factor: &mut Factor,
     entries: &dyn Entries,
     request: &Request<'_>,
     rank: usize,
-) -> Result<Option<bool>, OperatorError> {
+) -> Result<Result<bool, Impossible>, OperatorError> {
     let mut random = Random::default();
     let mut block = LEAST_BLOCK;
     while factor.rank() < rank && (request.go_on)() {
         let Some(candidates) = factor.draw(block.min(rank - factor.rank()), &mut random) else {
             break;
         };
-        let Some(growth) = factor.grow(entries, &candidates, Some(&mut random))? else {
-            return Ok(None);
+        let growth = match factor.grow(entries, &candidates, Some(&mut random))? {
+            Ok(growth) => growth,
+            Err(why) => return Ok(Err(why)),
         };
         if !growth.sound {
             break;
         }
         block = next_block(factor.rank(), growth.accepted);
     }
-    Ok(Some(true))
+    Ok(Ok(true))
 }
 
 /// As [`random`], with the point of largest residual for the next pivot.
@@ -147,19 +148,20 @@ fn greedy(
     entries: &dyn Entries,
     request: &Request<'_>,
     rank: usize,
-) -> Result<Option<bool>, OperatorError> {
+) -> Result<Result<bool, Impossible>, OperatorError> {
     while factor.rank() < rank && (request.go_on)() {
         let Some(candidate) = factor.largest_point() else {
             break;
         };
-        let Some(growth) = factor.grow(entries, &candidate, None)? else {
-            return Ok(None);
+        let growth = match factor.grow(entries, &candidate, None)? {
+            Ok(growth) => growth,
+            Err(why) => return Ok(Err(why)),
         };
         if !growth.sound {
             break;
         }
     }
-    Ok(Some(true))
+    Ok(Ok(true))
 }
 
 /// The number of candidates to draw next: half the rank, so that the rank grows geometrically, unless many were rejected.
@@ -174,7 +176,7 @@ fn given(
     entries: &dyn Entries,
     request: &Request<'_>,
     points: &[usize],
-) -> Result<Option<bool>, OperatorError> {
+) -> Result<Result<bool, Impossible>, OperatorError> {
     let mut rest: VecDeque<usize> = points.iter().copied().collect();
     let mut put_off = VecDeque::new();
     let (mut block, mut accepted) = (LEAST_BLOCK, 0);
@@ -191,8 +193,9 @@ fn given(
         let Some(candidates) = Candidates::given(&next, request.n) else {
             break;
         };
-        let Some(growth) = factor.grow(entries, &candidates, None)? else {
-            return Ok(None);
+        let growth = match factor.grow(entries, &candidates, None)? {
+            Ok(growth) => growth,
+            Err(why) => return Ok(Err(why)),
         };
         if !growth.sound {
             break;
@@ -203,7 +206,7 @@ fn given(
         accepted += growth.accepted;
         block = (2 * growth.accepted).clamp(LEAST_BLOCK, GIVEN_BLOCK);
     }
-    Ok(Some(true))
+    Ok(Ok(true))
 }
 
 /// `count` different numbers below `n`, all sets with the same probability (the first steps of the shuffle of Fisher and Yates).
