@@ -1,10 +1,10 @@
 //! Differentiation of typed formulas, in reverse mode, from the operation table.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::alias::Category;
 use crate::dag::{Dag, Kind, Node};
-use crate::ops::{ADD, CONCAT, Derivative, ELEM, ELEM_T, MULT, Op, Param, SCALPROD, SUM};
+use crate::ops::{ADD, CONCAT, Derivative, ELEM, ELEM_T, MULT, Op, Param, SCALPROD, SUM, SUM_T};
 
 /// The adjoint `(d f / d variable)^T e`, a vector of the dimension of `variable`.
 ///
@@ -105,6 +105,84 @@ pub fn jacobian(dag: &mut Dag, f: Node, variable: Node) -> Result<Node, String> 
 
 /// The trace of the Jacobian of `f`, which has the dimension of `variable`.
 pub fn divergence(dag: &mut Dag, f: Node, variable: Node) -> Result<Node, String> {
+    let diagonal = diagonal(dag, f, variable)?;
+    Ok(dag.apply(&SUM, &[diagonal]))
+}
+
+/// The diagonal of the Jacobian of `f`, which has the dimension of `variable`. Through elementwise operations it is one formula, whatever the dimension; operations
+/// that mix components are differentiated component by component.
+fn diagonal(dag: &mut Dag, f: Node, variable: Node) -> Result<Node, String> {
+    let dim = dag.dim(variable);
+    if dim == 1 {
+        return slope(dag, f, variable);
+    }
+    let depends = dag.dependence(f, variable);
+    let mut diagonals: HashMap<Node, Node> = HashMap::new();
+    for node in elementwise(dag, f) {
+        let found = match dag.kind(node).clone() {
+            _ if node == variable => {
+                let one = dag.constant(1.0);
+                dag.apply_with(&SUM_T, &[one], &[Param::Int(dim as i64)])
+            }
+            _ if !depends[&node] => dag.zero(dim),
+            // Component k is the scalar, and its derivative by component k that of the scalar.
+            Kind::Apply(op, args, _) if *op == SUM_T => slope(dag, args[0], variable)?,
+            Kind::Apply(op, args, params) => match op.derivative {
+                Derivative::Zero => dag.zero(dim),
+                Derivative::Partials(partials) => {
+                    let slopes = partials(dag, &args, &params, node);
+                    let mut total = dag.zero(dim);
+                    for (&arg, partial) in args.iter().zip(slopes) {
+                        let Some(partial) = partial.filter(|_| depends[&arg]) else {
+                            continue;
+                        };
+                        let inner = match diagonals.get(&arg) {
+                            Some(&diagonal) => diagonal,
+                            None => slope(dag, arg, variable)?,
+                        };
+                        let part = dag.apply(&MULT, &[partial, inner]);
+                        total = dag.apply(&ADD, &[total, part]);
+                    }
+                    total
+                }
+                _ => diagonal_by_basis(dag, node, variable)?,
+            },
+            _ => dag.zero(dim),
+        };
+        diagonals.insert(node, found);
+    }
+    Ok(diagonals[&f])
+}
+
+/// The nodes of the dimension of `f` that it is made of by elementwise operations, itself among them, arguments before their users.
+fn elementwise(dag: &Dag, f: Node) -> Vec<Node> {
+    let mut found = HashSet::from([f]);
+    let mut stack = vec![f];
+    while let Some(node) = stack.pop() {
+        let Kind::Apply(op, args, _) = dag.kind(node) else {
+            continue;
+        };
+        if matches!(op.derivative, Derivative::Partials(_)) {
+            for &arg in args {
+                if dag.dim(arg) == dag.dim(f) && found.insert(arg) {
+                    stack.push(arg);
+                }
+            }
+        }
+    }
+    let mut nodes = dag.reachable(&[f]);
+    nodes.retain(|node| found.contains(node));
+    nodes
+}
+
+/// The gradient of a scalar.
+fn slope(dag: &mut Dag, f: Node, variable: Node) -> Result<Node, String> {
+    let one = dag.constant(1.0);
+    gradient(dag, f, variable, one)
+}
+
+/// The diagonal of the Jacobian of `f`, component by component.
+fn diagonal_by_basis(dag: &mut Dag, f: Node, variable: Node) -> Result<Node, String> {
     let dim = dag.dim(variable);
     let mut entries = Vec::new();
     for k in 0..dim {
@@ -112,7 +190,7 @@ pub fn divergence(dag: &mut Dag, f: Node, variable: Node) -> Result<Node, String
         let row = gradient(dag, f, variable, e)?;
         entries.push(dag.apply_with(&ELEM, &[row], &[Param::Int(k as i64)]));
     }
-    combined(dag, &ADD, entries)
+    combined(dag, &CONCAT, entries)
 }
 
 /// The nodes combined by an associative operation, neighbours first: what walks through the result then walks through

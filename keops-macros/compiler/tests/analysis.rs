@@ -357,6 +357,24 @@ fn formulas_of_many_components_need_little_stack() {
         .expect("no panic, and no overflow of the stack");
 }
 
+/// Divergences of elementwise operations are one loop, whatever the dimension.
+#[test]
+fn laplacians_do_not_grow_with_the_dimension() {
+    for text in [
+        "Laplacian(Exp(-SqDist(x,y)),x)",
+        "Laplacian(Inv(1+Norm2(x-y)),x)",
+        "Divergence(x*Exp(-SqDist(x,y))*y,x)",
+        "Grad(Laplacian(Exp(-SqDist(x,y)),x),y)",
+    ] {
+        let size = |dim: usize| {
+            let program = formula(text, &format!("x:i{dim} y:j{dim}")).program();
+            keops_compiler::emit::cuda_functions(&program).lines().count()
+        };
+        assert!(size(1000) <= size(200), "{text}: {} {}", size(200), size(1000));
+        assert!(size(1000) < 200, "{text}: {}", size(1000));
+    }
+}
+
 /// Products use each value twice only where the structure proves it; samples can miss where a formula is not symmetric.
 #[test]
 fn symmetry_is_proven_for_the_kernels_in_use() {

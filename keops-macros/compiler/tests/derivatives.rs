@@ -184,6 +184,37 @@ fn check(text: &str, aliases: &[Alias], position: usize, tally: &mut Tally) {
     }
 }
 
+/// Compares `Divergence(formula, v)` with the sum of the diagonal of the Jacobian, one `Grad` for each component.
+fn check_divergence(text: &str, aliases: &[Alias], position: usize) -> usize {
+    let variable = &aliases[position];
+    if compile(text, aliases).dim() != variable.dim {
+        return 0;
+    }
+    let name = &variable.name;
+    let entry = |k: usize| {
+        let unit = format!("ElemT(IntCst(1),{},{k})", variable.dim);
+        format!("Elem(Grad({text},{name},{unit}),{k})")
+    };
+    let entries: Vec<String> = (0..variable.dim).map(entry).collect();
+    let divergence = format!("Divergence({text},{name})");
+    let ours = compile(&divergence, aliases).graph();
+    let expected = compile(&entries.join("+"), aliases).graph();
+    let mut random = Random(position as u64 + 1);
+    for _ in 0..POINTS {
+        let values: Values = aliases
+            .iter()
+            .map(|alias| random.vector(alias.dim))
+            .collect();
+        let [ours, expected] = [&ours, &expected].map(|graph| evaluate(graph, aliases, &values)[0]);
+        assert!(
+            (ours - expected).abs() <= 1e-10 * (1.0 + expected.abs())
+                || ours.is_nan() && expected.is_nan(),
+            "{divergence} is {ours}, the sum {expected}, at {values:?}"
+        );
+    }
+    1
+}
+
 #[test]
 fn every_operation_has_the_derivative_of_its_values() {
     for op in ops::all().filter(|op| !op.args.is_empty()) {
@@ -194,6 +225,7 @@ fn every_operation_has_the_derivative_of_its_values() {
             op.name
         );
         let mut tally = Tally::default();
+        let mut divergences = 0;
         for (dims, params) in forms {
             let aliases = aliases(&dims);
             let names = aliases.iter().map(|alias| alias.name.clone());
@@ -202,6 +234,7 @@ fn every_operation_has_the_derivative_of_its_values() {
             let dim = compile(&text, &aliases).dim();
             for first in 0..aliases.len() {
                 check(&text, &aliases, first, &mut tally);
+                divergences += check_divergence(&text, &aliases, first);
                 let mut aliases = aliases.clone();
                 let category = Category::J;
                 aliases.push(Alias {
@@ -212,11 +245,15 @@ fn every_operation_has_the_derivative_of_its_values() {
                 let gradient = format!("Grad({text},{},e)", aliases[first].name);
                 for second in 0..aliases.len() {
                     check(&gradient, &aliases, second, &mut tally);
+                    divergences += check_divergence(&gradient, &aliases, second);
                 }
             }
         }
         let Tally { compared, skipped } = tally;
-        println!("{}: {compared} compared, {skipped} skipped", op.name);
+        println!(
+            "{}: {compared} compared, {skipped} skipped, {divergences} divergences",
+            op.name
+        );
         assert!(
             compared > skipped,
             "{}: {compared} compared, {skipped} skipped",

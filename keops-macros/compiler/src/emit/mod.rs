@@ -33,6 +33,6 @@ pub fn check_size(program: &Program) -> Result<(), String> {
     };
     Err(format!(
         "this formula takes {number} {what} for each pair, and more than {most} keep the compiler too long (derivatives of high order, \
-         and Laplacians in many dimensions, grow fast)"
+         and traces of matrix products in many dimensions, grow fast)"
     ))
 }
