@@ -228,3 +228,17 @@ fn every_way_to_sum_agrees_with_a_dense_product() {
         }
     }
 }
+
+/// No value, and more than memory holds.
+#[test]
+fn numbers_of_smallest_values_that_cannot_be() {
+    let x = Array2::from_shape_fn((20, 2), |(i, k)| (3 * i + k) as f64);
+    let distance = lazy!(|x: Vi(2), y: Vj(2)| x.sqdist(y)).bind(&x, &x);
+    let none = distance.kmin(0, 1).expect_err("no value");
+    assert!(none.to_string().contains("at least 1"), "{none}");
+    assert!(distance.argkmin(0, 0).is_err());
+    assert!(distance.kmin(usize::MAX / 64, 1).is_err());
+    let all = distance.kmin(30, 1).expect("values");
+    assert_eq!(all.dim(), (20, 30, 1));
+    assert_eq!(all[[0, 29, 0]], f64::INFINITY);
+}

@@ -365,6 +365,13 @@ macro_rules! smallest {
                 problem: &Problem<'_>,
                 components: usize,
             ) -> Result<Self::Output, Error> {
+                if self.0 == 0 {
+                    return Err(Error::Option {
+                        option: "k",
+                        expected: "a number of values of at least 1",
+                        found: "0".to_owned(),
+                    });
+                }
                 let reduction = Smallest::new(self.0, problem.most_columns());
                 let kernel = Operation::<T>::on_device(self, options, Type::of::<T::Compute>());
                 let ($values, $indices) = candidates::<P, T, _>(hardware, problem, reduction, kernel, self.0, components)?;
