@@ -21,6 +21,53 @@ pub(super) struct Block {
     data: Vec<f64>,
 }
 
+/// Calls a function with the number of columns as a constant, if there are few, and tells whether there are.
+macro_rules! few {
+    ($width:expr => $function:ident($($argument:expr),*)) => {
+        few!(@ $width, $function, ($($argument),*), 2 3 4 5 6 7)
+    };
+    (@ $width:expr, $function:ident, $arguments:tt, $($few:literal)*) => {
+        match $width {
+            $($few => { few!(! $function, $few, $arguments); true })*
+            _ => false,
+        }
+    };
+    (! $function:ident, $few:literal, ($($argument:expr),*)) => {
+        $function::<$few>($($argument),*)
+    };
+}
+
+/// Adds `other C` to `own`, for blocks of `W` columns.
+fn add_few_products<const W: usize>(own: &mut [f64], other: &[f64], c: &Array2<f64>) {
+    let mut constants = [[0.0; W]; W];
+    for ((i, j), &c) in c.indexed_iter() {
+        constants[i][j] = c;
+    }
+    let (own, other) = (own.as_chunks_mut::<W>().0, other.as_chunks::<W>().0);
+    for (own, other) in own.iter_mut().zip(other) {
+        for i in 0..W {
+            for j in 0..W {
+                own[j] += other[i] * constants[i][j];
+            }
+        }
+    }
+}
+
+/// Adds `A'B` to `sums`, for blocks of `W` columns.
+fn add_sums_of_few<const W: usize>(a: &[f64], b: &[f64], sums: &mut Array2<f64>) {
+    let mut constants = [[0.0; W]; W];
+    for (a, b) in a.as_chunks::<W>().0.iter().zip(b.as_chunks::<W>().0) {
+        for i in 0..W {
+            for j in 0..W {
+                constants[i][j] += a[i] * b[j];
+            }
+        }
+    }
+    for ((i, j), sum) in sums.indexed_iter_mut() {
+        *sum += constants[i][j];
+    }
+}
+
 impl Block {
     /// `width` zero vectors of `rows` entries.
     pub(super) fn zeros(rows: usize, width: usize) -> Self {
@@ -147,6 +194,9 @@ impl Block {
                 own.iter_mut()
                     .zip(other)
                     .for_each(|(own, other)| *own += other * c);
+                return;
+            }
+            if width == inner && few!(width => add_few_products(own, other, c)) {
                 return;
             }
             for (own, other) in own.chunks_exact_mut(width).zip(other.chunks_exact(inner)) {
@@ -310,6 +360,9 @@ fn add_products(a: &[f64], b: &[f64], sums: &mut Array2<f64>) {
             [*sum] = sum_entries(a, b, |a, b| [a * b]);
             return;
         }
+        if wa == wb && few!(wa => add_sums_of_few(a, b, sums)) {
+            return;
+        }
         for (a, b) in a.chunks_exact(wa).zip(b.chunks_exact(wb)) {
             for (a, mut sums) in a.iter().zip(sums.rows_mut()) {
                 for (b, sum) in b.iter().zip(&mut sums) {
@@ -383,6 +436,10 @@ mod tests {
     #[test]
     fn products_are_those_of_the_columns() {
         for (rows, wa, wb) in [
+            (7, 2, 2),
+            (2000, 3, 3),
+            (50, 5, 5),
+            (1100, 7, 7),
             (0, 2, 3),
             (1, 1, 1),
             (1025, 2, 3),
