@@ -258,7 +258,7 @@
 //!
 //! A formula is emitted as CUDA device functions too, and its reductions run on a device where there is one:
 //!
-//! - [`Backend::Auto`], the default, uses the first device for reductions of some 10^8 instructions and more, and the processor for less, and where the device
+//! - [`Backend::Auto`], the default, uses the first device for reductions of some 10^7 instructions and more, and the processor for less, and where the device
 //!   fails.
 //! - [`Backend::Cuda`] uses the device of that index, whatever the work. Where it cannot, it is an [`Error::Backend`] that says what is missing: the driver, a device, the
 //!   compiler library NVRTC, or a driver that is new enough for it.

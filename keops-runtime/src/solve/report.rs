@@ -59,7 +59,7 @@ pub struct ColumnReport {
     /// An upper bound of the error of [`Solution::values_f64`], `|a - a*|_A = sqrt((a - a*)'(alpha Id + K)(a - a*))` for the exact
     /// solution `a*`: the least of `|r| / sqrt(alpha)` and `sqrt(r'P^-1 r / m)` for the true residual `r` and a preconditioner
     /// with `alpha Id + K >= m P`, and, in double precision, the bound of Gauss and Radau, which follows from
-    /// the recursion and is 1 to 2 times too large after the first steps; and `u |alpha Id + K| |a| / sqrt(alpha)` more, for the rounding errors that `r` is
+    /// the recursion and is 1 to 2 times too large in nine of ten steps after the first, where `alpha` is near the smallest eigenvalue; and `u |alpha Id + K| |a| / sqrt(alpha)` more, for the rounding errors that `r` is
     /// computed with. It holds for a symmetric positive semidefinite `K`, and is infinite for `alpha = 0` and where [`Solution::asymmetry`] was found.
     ///
     /// With it comes a bound of the error of predictions, as for [`Tolerance::Prediction`](super::Tolerance::Prediction).
