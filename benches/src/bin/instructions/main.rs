@@ -1,0 +1,201 @@
+//! How many instructions the kernels take for a pair of points, counted without a clock.
+
+mod kernels;
+mod peak;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use lexopt::prelude::*;
+
+use kernels::{KERNELS, Kernel};
+
+const HELP: &str =
+    "Counts the instructions of kernels, compiled for AVX2, for a vector of pairs, by valgrind.
+
+Usage: cargo run --release -p keops-benches --bin instructions -- [OPTIONS]
+
+  --check     fails where they differ from those of benches/instructions.txt by more than a tenth
+  --update    writes that file
+  --roofline  measures the time of each kernel on one thread beside what fused multiply-adds
+              take on this machine at most, and prints the part of it that the instructions reach";
+
+/// Where the counts are kept.
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.txt");
+/// The part by which counts may differ from those that are kept: other versions of the compiler schedule differently.
+const SLACK: f64 = 0.1;
+/// Rows of a run.
+const ROWS: usize = 4096;
+/// Columns of two runs: what is counted is the difference, in which all that is not the loop over pairs falls out.
+const COLUMNS: [usize; 2] = [512, 1536];
+
+enum Task {
+    Print,
+    Check,
+    Update,
+    Roofline,
+    /// Runs one kernel, for the count.
+    Run {
+        kernel: String,
+        columns: usize,
+    },
+}
+
+fn task() -> Result<Option<Task>, lexopt::Error> {
+    let mut task = Task::Print;
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        task = match argument {
+            Long("check") => Task::Check,
+            Long("update") => Task::Update,
+            Long("roofline") => Task::Roofline,
+            Long("run") => Task::Run {
+                kernel: parser.value()?.string()?,
+                columns: parser.value()?.parse()?,
+            },
+            Short('h') | Long("help") => {
+                println!("{HELP}");
+                return Ok(None);
+            }
+            other => return Err(other.unexpected()),
+        };
+    }
+    Ok(Some(task))
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    match task()? {
+        None => Ok(()),
+        Some(Task::Run { kernel, columns }) => {
+            let known = KERNELS.iter().find(|known| known.name == kernel);
+            let known = known.ok_or("no such kernel")?;
+            Ok((known.run)(ROWS, columns)?)
+        }
+        Some(Task::Print) => {
+            print!("{}", written(&count_all()?));
+            Ok(())
+        }
+        Some(Task::Update) => Ok(fs::write(GOLDEN, written(&count_all()?))?),
+        Some(Task::Check) => check(&count_all()?),
+        Some(Task::Roofline) => roofline(),
+    }
+}
+
+/// Instructions for a vector of pairs, by the kernels' names.
+type Counts = BTreeMap<&'static str, f64>;
+
+fn count_all() -> Result<Counts, Box<dyn Error>> {
+    KERNELS
+        .iter()
+        .map(|kernel| Ok((kernel.name, count(kernel)?)))
+        .collect()
+}
+
+/// Counts the instructions of a kernel for a vector of pairs.
+fn count(kernel: &Kernel) -> Result<f64, Box<dyn Error>> {
+    let mut counts = [0.0; 2];
+    for (count, columns) in counts.iter_mut().zip(COLUMNS) {
+        let output = Command::new("valgrind")
+            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+            .arg(std::env::current_exe()?)
+            .args(["--run", kernel.name, &columns.to_string()])
+            .env("KEOPS_ISA", "avx2")
+            .env("RAYON_NUM_THREADS", "1")
+            .output()
+            .map_err(|error| format!("valgrind cannot be run: {error}"))?;
+        let told = String::from_utf8_lossy(&output.stderr);
+        if !output.status.success() {
+            return Err(format!("{}: {told}", kernel.name).into());
+        }
+        let collected = told
+            .lines()
+            .find_map(|line| line.split_once("Collected : "));
+        let (_, number) = collected.ok_or_else(|| format!("no count in {told}"))?;
+        *count = number.trim().parse()?;
+    }
+    let pairs = |columns: usize| match kernel.symmetric {
+        true => columns * columns,
+        false => ROWS * columns,
+    };
+    let vectors = (pairs(COLUMNS[1]) - pairs(COLUMNS[0])) as f64 / kernel.lanes as f64;
+    Ok((counts[1] - counts[0]) / vectors)
+}
+
+fn written(counts: &Counts) -> String {
+    let mut text = "instructions for a vector of pairs, 8 in f32 and 4 in f64, by `cargo run --release -p keops-benches --bin instructions -- --update`\n".to_owned();
+    for (name, count) in counts {
+        let _ = writeln!(text, "{count:8.1}  {name}");
+    }
+    text
+}
+
+/// Compares with the counts that are kept.
+fn check(counts: &Counts) -> Result<(), Box<dyn Error>> {
+    let kept = fs::read_to_string(Path::new(GOLDEN))?;
+    let mut differences = String::new();
+    for (name, count) in counts {
+        let line = kept
+            .lines()
+            .find(|line| line.ends_with(&format!("  {name}")));
+        let before: Option<f64> =
+            line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        let before = before.ok_or_else(|| format!("{name} is not in {GOLDEN}"))?;
+        if (count / before - 1.0).abs() > SLACK {
+            writeln!(
+                differences,
+                "{name}: {count:.1} instructions instead of {before:.1}"
+            )?;
+        }
+    }
+    if differences.is_empty() {
+        println!(
+            "{} kernels take as many instructions as before",
+            counts.len()
+        );
+        return Ok(());
+    }
+    Err(format!("{differences}if that is meant, run this with --update").into())
+}
+
+/// Prints the part of the most instructions a second that each kernel reaches on one thread.
+fn roofline() -> Result<(), Box<dyn Error>> {
+    let counts = count_all()?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
+    // SAFETY: nothing else runs yet that reads or writes the environment.
+    unsafe { std::env::set_var("KEOPS_ISA", "avx2") };
+    println!(
+        "| kernel | instructions for a vector of pairs | Gpair/s | instructions, 1e9/s | part of the peak |"
+    );
+    println!("|---|---|---|---|---|");
+    for kernel in KERNELS {
+        const POINTS: usize = 8192;
+        let once = || -> Result<f64, Box<dyn Error>> {
+            let start = Instant::now();
+            pool.install(|| (kernel.run)(POINTS, POINTS))?;
+            Ok(start.elapsed().as_secs_f64())
+        };
+        once()?;
+        let (mut best, mut peak) = (f64::INFINITY, 0.0_f64);
+        for _ in 0..5 {
+            best = best.min(once()?);
+            peak = peak.max(peak::instructions_per_second());
+        }
+        let speed = (POINTS * POINTS) as f64 / best;
+        let count = counts[kernel.name];
+        let instructions = speed / kernel.lanes as f64 * count;
+        println!(
+            "| {} | {count:.1} | {:.2} | {:.2} | {:.0} % of {:.2} |",
+            kernel.name,
+            speed / 1e9,
+            instructions / 1e9,
+            100.0 * instructions / peak,
+            peak / 1e9
+        );
+    }
+    Ok(())
+}
