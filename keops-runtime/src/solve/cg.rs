@@ -271,7 +271,7 @@ impl<'a> Cg<'a> {
         let choice = match given {
             Preconditioner::Custom(preconditioner) => {
                 self.preconditioner = Some(Box::new(preconditioner));
-                return Ok(());
+                return self.raise_scale_to_diagonal();
             }
             Preconditioner::Built(built) => {
                 let built = built
@@ -284,7 +284,10 @@ impl<'a> Cg<'a> {
                     _ => built.is_certain(),
                 };
                 self.use_low_rank(built, certain);
-                return Ok(());
+                return match certain {
+                    true => Ok(()),
+                    false => self.raise_scale_to_diagonal(),
+                };
             }
             _ => given.choice(operator.len()).ok().flatten(),
         };
@@ -297,6 +300,7 @@ impl<'a> Cg<'a> {
                 let (jacobi, report) = made.map_err(|error| self.failed(Part::Operator, error))?;
                 self.preconditioner = jacobi.map(|jacobi| Box::new(jacobi) as _);
                 self.preconditioner_report = Some(report);
+                return self.raise_scale_to_diagonal();
             }
             return Ok(());
         };
@@ -366,7 +370,7 @@ impl<'a> Cg<'a> {
             }
             self.iteration += 1;
             let stepped = self.step()?;
-            self.check(!stepped || self.is_idle())?;
+            self.check(!stepped, self.is_idle())?;
             self.record();
             self.retire()?;
             self.call_back(options)?;

@@ -33,7 +33,7 @@ pub struct RidgePath<T: std::fmt::Debug> {
 /// With a preconditioner of the solver's own, one factorisation of `K` serves all `alpha`, made for the smallest, and each is solved by few iterations
 /// of its own. Where there is none, because it does not pay, because the operator has no entries, or because
 /// [`Preconditioner::None`] says so, one recursion solves all systems by the products of the hardest (multi-shift conjugate gradients), and each
-/// is then handed to [`solve`](super::solve()) as a guess, which checks and completes it. That takes `2 m` blocks of memory for `m` values.
+/// is then handed to [`solve`](super::solve()) as a guess, which checks and completes it, within a limit of iterations of its own. That takes `2 m` blocks of memory for `m` values.
 ///
 /// Several right-hand sides are solved as a block for one `alpha` after the other where that is predicted to take fewer products: the recursion for all
 /// `alpha` takes the columns one by one, as residuals of a block are not parallel, and a block of `c` columns takes a fraction of their

@@ -20,6 +20,8 @@ const LEAST: usize = 2 * TOGETHER;
 const CHUNK: usize = 1024;
 /// What a factorisation may take in memory, in numbers: 512 MiB.
 const MOST_NUMBERS: usize = 1 << 26;
+/// From this bound of the condition number on, the solves of a process decide how large a rank pays.
+const HARD: f64 = 1e4;
 
 /// A source of probes `z = P^1/2 w` for a preconditioner `P`, with `w` uniformly distributed on the sphere of radius `sqrt(n)`, so that the mean of
 /// `z z'` is `P`.
@@ -163,6 +165,14 @@ fn automatic(
         let enough = |p: &LowRank| p.residual_trace() <= target * alpha || p.rank() < rank;
         if found.as_ref().is_none_or(enough) {
             break;
+        }
+    }
+    // Where much is left, solves want more, if it pays for them.
+    if found.as_ref().is_some_and(|p| p.report().condition > HARD) {
+        let other = find(entries, n, alpha, Choice::Auto)?;
+        let rank = |p: &Option<LowRank>| p.as_ref().map_or(0, LowRank::rank);
+        if rank(&other) > rank(&found) {
+            found = other;
         }
     }
     // What has not halved the trace is not worth applying.

@@ -33,27 +33,38 @@ impl Basis {
     /// What the columns have in common is found before that: rounding errors in `P^-1 w` are larger by the condition number of `P`, and would
     /// pass for directions of their own.
     pub(super) fn new<E>(
-        mut w: Block,
+        w: Block,
         invert: impl FnOnce(&Block) -> Result<Option<Block>, E>,
     ) -> Result<(Self, Array2<f64>), E> {
-        let mut s = None;
-        if w.width() != 1 {
-            let (q, factor) = orthonormal(w);
-            (w, s) = (q, Some(factor));
+        if w.width() == 1 {
+            return Self::of_independent(w, invert);
         }
+        let (q, s) = orthonormal(w);
+        Self::of_orthonormal(q, s, invert)
+    }
+
+    /// The same of orthonormal `w`, and the `S` for `w S`.
+    pub(super) fn of_orthonormal<E>(
+        w: Block,
+        s: Array2<f64>,
+        invert: impl FnOnce(&Block) -> Result<Option<Block>, E>,
+    ) -> Result<(Self, Array2<f64>), E> {
         let z = invert(&w)?;
         let basis = Self { q: w, z };
-        if basis.z.is_none()
-            && let Some(s) = s
-        {
+        if basis.z.is_none() {
             return Ok((basis, s));
         }
         let (basis, factor) = basis.normalized();
-        let s = match s {
-            Some(s) => factor.dot(&s),
-            None => factor,
-        };
-        Ok((basis, s))
+        Ok((basis, factor.dot(&s)))
+    }
+
+    /// The same of `w` whose columns are far from depending on each other.
+    pub(super) fn of_independent<E>(
+        w: Block,
+        invert: impl FnOnce(&Block) -> Result<Option<Block>, E>,
+    ) -> Result<(Self, Array2<f64>), E> {
+        let z = invert(&w)?;
+        Ok(Self { q: w, z }.normalized())
     }
 
     /// `P^-1 Q`.
@@ -115,7 +126,7 @@ impl Basis {
 /// By the Cholesky factorisation of the products of the columns with pivots, and once more, because the first pass is exact up to `u` times
 /// the square of the condition number only; columns that nearly depend on others are made orthogonal to these and take part in the next
 /// pass. What then remains of a column is resolved however small it is, unless it is rounding errors.
-fn orthonormal(w: Block) -> (Block, Array2<f64>) {
+pub(super) fn orthonormal(w: Block) -> (Block, Array2<f64>) {
     let columns = w.width();
     let rows = w.data().len().checked_div(columns).unwrap_or(0);
     let mut rest = w;

@@ -24,25 +24,27 @@ impl Cg<'_> {
         self.systems.iter().enumerate().any(is_idle)
     }
 
-    /// Compares the recursion with the truth where there is reason to; `broken` says that it cannot go on, or need not.
-    pub(super) fn check(&mut self, broken: bool) -> Result<(), Failure> {
+    /// Compares the recursion with the truth where there is reason to; `broken` says that it cannot go on, and
+    /// `idle` that it need not.
+    pub(super) fn check(&mut self, broken: bool, idle: bool) -> Result<(), Failure> {
         let roundoff = self.roundoff();
         let gain = (4.0 * roundoff.sqrt()).min(0.1);
         let is_due = |&c: &usize| {
             let drift = || self.expected_drift(c, roundoff);
-            broken || self.systems[c].is_due(gain, self.precision, drift)
+            broken || idle || self.systems[c].is_due(gain, self.precision, drift)
         };
         let due: Vec<_> = (0..self.systems.len()).filter(is_due).collect();
         if due.is_empty() {
             return Ok(());
         }
-        if broken {
+        let returns = broken || idle;
+        if returns {
             self.return_to_smoothed();
         }
         let truth = self.matrix.residuals(&self.b, &self.x, &due);
         let truth = truth.map_err(|error| self.failed(Part::Operator, error))?;
         let recursive = match &self.smoothed {
-            Some(smoothed) if broken => smoothed.r.select_columns(&due),
+            Some(smoothed) if returns => smoothed.r.select_columns(&due),
             _ => self.residuals_of(&due),
         };
         let drifts = column_sums(&truth, &recursive, |t, r| [(t - r) * (t - r)]);
@@ -67,6 +69,8 @@ impl Cg<'_> {
             if system.conclude(distance, drift, broken, precision) {
                 self.precision = Precision::Double;
             }
+            // The recursion has another iterate.
+            self.systems[c].restart |= idle && self.systems[c].state == State::Active;
         }
         if self.systems.iter().any(|system| system.restart) {
             self.restart(&due, &truth)?;

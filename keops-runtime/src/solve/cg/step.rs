@@ -10,11 +10,13 @@ use super::super::operator::Precision;
 use super::super::product::{norms, view, view_mut};
 use super::super::report::{Failure, Part};
 use super::super::system::Distance;
-use super::basis::Basis;
+use super::basis::{Basis, orthonormal};
 use super::{Cg, DOUBLE_ROUNDOFF};
 
 /// What `w'P^-1 w / (|w| |P^-1 w|)` may be below zero by rounding errors.
 const INDEFINITE: f64 = 1e-6;
+/// The part of residuals along the last directions that is left to be.
+const CONJUGATE: f64 = 1e-13;
 /// How far rounding errors may move eigenvalues, as a multiple of `u |A|`.
 const ROUNDING: f64 = 8.0;
 /// The number of iterations in which the operator is compared with its transpose: where it differs, it does so at once.
@@ -84,7 +86,12 @@ impl Cg<'_> {
         self.x.add_product(&self.directions, &steps);
         let mut w = std::mem::replace(&mut self.basis.q, Block::zeros(0, 0));
         w.add_product(&product, &-&step);
-        let (basis, s) = Basis::new(w, |q| self.definite(q, -INDEFINITE))?;
+        // In working precision no recursion bounds errors, and products do not agree with each other well enough.
+        let (basis, s) = if several && self.precision == Precision::Double {
+            self.conjugate_basis(w, &product, &inverse)?
+        } else {
+            Basis::new(w, |q| self.definite(q, -INDEFINITE))?
+        };
         self.coefficients = s.dot(&self.coefficients);
         let mut directions = basis.preconditioned().clone();
         directions.add_product(&self.directions, &s.t().to_owned());
@@ -102,6 +109,33 @@ impl Cg<'_> {
         }
         self.smooth();
         Ok(true)
+    }
+
+    /// A basis of the new residuals `w`, orthogonal to the directions.
+    ///
+    /// Where little is left of residuals, to make them of length 1 makes rounding errors larger, and with them what is along the directions that have just been
+    /// used. Bounds of errors count on nothing being there. One more step along these directions takes it off.
+    fn conjugate_basis(
+        &mut self,
+        w: Block,
+        product: &Block,
+        inverse: &Array2<f64>,
+    ) -> Result<(Basis, Array2<f64>), Failure> {
+        let (mut q, s) = orthonormal(w);
+        let along = inverse.dot(&products(&self.directions, &q));
+        let sizes = Array1::from(norms(product));
+        let most = sizes
+            .dot(&along.mapv(f64::abs))
+            .fold(0.0, |most: f64, &m| m.max(most));
+        // NaN is left to those who look for it.
+        if most.is_nan() || most <= CONJUGATE {
+            return Basis::of_orthonormal(q, s, |q| self.definite(q, -INDEFINITE));
+        }
+        q.add_product(product, &-&along);
+        let steps = along.dot(&s).dot(&self.coefficients);
+        self.x.add_product(&self.directions, &steps);
+        let (basis, factor) = Basis::of_independent(q, |q| self.definite(q, -INDEFINITE))?;
+        Ok((basis, factor.dot(&s)))
     }
 
     /// `(P'AP)^-1`, or where rounding errors exceed the curvature in some of the directions `P`, the inverse in the others. `None` if nothing is left, or
@@ -167,6 +201,19 @@ impl Cg<'_> {
             }
         }
         Ok(any.then_some(inverse))
+    }
+
+    /// Takes note of the largest entry of the diagonal, which the norm of the matrix is not less than.
+    pub(super) fn raise_scale_to_diagonal(&mut self) -> Result<(), Failure> {
+        let Some(entries) = self.matrix.operator.entries() else {
+            return Ok(());
+        };
+        let mut diagonal = vec![0.0; self.matrix.operator.len()];
+        let computed = entries.compute_diagonal(&mut diagonal);
+        computed.map_err(|error| self.failed(Part::Operator, error))?;
+        let largest = diagonal.into_iter().fold(0.0, f64::max);
+        self.raise_scale(largest + self.matrix.alpha);
+        Ok(())
     }
 
     pub(super) fn raise_scale(&mut self, scale: f64) {

@@ -224,10 +224,9 @@ impl Factor {
         let noise = self.largest * ROUNDING;
         let least = noise.max(LEAST_PIVOT * self.largest_residual());
         for (&point, &pivot) in points.iter().zip(among.diag()) {
-            if pivot <= noise {
-                // What looked like a residual was rounding errors.
-                self.residual[point] = 0.0;
-            }
+            // What looked like a residual was rounding errors, or the rows have another diagonal than was told.
+            let residual = if pivot <= noise { 0.0 } else { pivot };
+            self.residual[point] = self.residual[point].min(residual);
         }
         let (accepted, factor) = eliminate(among, &candidates.order, least, random);
         let at_pivots = at_candidates.select(Axis(1), &accepted);
