@@ -80,7 +80,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Functions that evaluate some of the formulas of the reference of accuracy together, and how many these are.
 fn accuracy(reference: &str) -> String {
-    const TOGETHER: usize = 6;
+    const TOGETHER: usize = 3;
     let formulas: Vec<&str> = reference
         .lines()
         .filter_map(|line| line.strip_prefix("= "))

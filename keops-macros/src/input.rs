@@ -91,6 +91,10 @@ impl Input {
             if input.is_empty() {
                 break;
             }
+            if let Ok(text) = input.fork().parse::<syn::LitStr>() {
+                let message = format!("a variable is declared without quotes: {}", text.value());
+                return Err(syn::Error::new(text.span(), message));
+            }
             let key = input.call(Ident::parse_any)?;
             if options::is_option(&key, input) {
                 options.parse(called, &key, input)?;

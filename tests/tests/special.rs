@@ -287,3 +287,56 @@ fn conventions_at_single_points() {
         assert_eq!(out, expected, "{x}");
     }
 }
+
+/// At the ends of the range: what overflows is infinite, nothing is 0 before its time, and negative arguments have no value.
+#[test]
+fn bessel_functions_at_the_ends_of_their_range() {
+    let x = Array2::from_shape_vec((6, 1), vec![0.0, -0.0, 1e-300, 5e-324, -1.0, f64::NAN]);
+    let x = x.expect("a column");
+    let k = genred!(
+        "Concat(BesselK(x,2.2),Concat(BesselK(x,0.05),Concat(BesselK(x,12),Concat(BesselK(x,7.3),BesselK(x,0.95)))))",
+        x = Vi(1),
+        axis = 1
+    );
+    let single = x.mapv(|x| x as f32);
+    let narrow = k.bind(&single).run().expect("values");
+    let out = k.bind(&x).run().expect("values");
+    for c in 0..5 {
+        for row in [0, 1] {
+            assert_eq!(out[[row, c]], f64::INFINITY, "{row} {c}");
+            assert_eq!(narrow[[row, c]], f32::INFINITY, "{row} {c}");
+        }
+        assert!(out[[4, c]].is_nan() && out[[5, c]].is_nan());
+        assert!(narrow[[4, c]].is_nan() && narrow[[5, c]].is_nan());
+    }
+    // Of the order 0.05, and 0.95, it is a number.
+    for c in [0, 2, 3] {
+        assert_eq!(out[[2, c]], f64::INFINITY);
+    }
+    let close = |found: f64, expected: f64, digits: f64| {
+        assert!(
+            (found / expected - 1.0).abs() < digits,
+            "{found:e} {expected:e}"
+        );
+    };
+    // From mpmath.
+    close(out[[2, 1]], 1.007_834_819_347_104_9e16, 1e-13);
+    // Matern kernels of high orders fall slowly.
+    let matern = genred!("Concat(Matern(x,32),Matern(x,31.5))", x = Vi(1), axis = 1);
+    let found = matern.bind(&array![[255.0_f32]]).run().expect("values");
+    close(f64::from(found[[0, 0]]), 2.786_797_677e-31, 1e-3);
+    let found = matern.bind(&array![[10_000.0_f64]]).run().expect("values");
+    close(found[[0, 1]], 1.582_924_773e-297, 1e-3);
+}
+
+#[test]
+fn second_derivatives_of_lengths_at_zero() {
+    let x = Array2::<f64>::zeros((1, 2));
+    let laplacian = genred!(
+        "Concat(Laplacian(Hypot(Elem(x,0),Elem(x,1)),x),Laplacian(Norm2(x),x))",
+        x = Vi(2),
+        axis = 1
+    );
+    let out = laplacian.bind(&x).run().expect("values");
+    assert_eq!((out[[0, 0]], out[[0, 1]]), (0.0, 0.0));
+}

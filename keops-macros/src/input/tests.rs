@@ -340,6 +340,12 @@ fn mistakes() {
         ),
         (
             Genred,
+            r#""x", "x = Vi(2)", axis = 1"#,
+            r#""x = Vi(2)""#,
+            "a variable is declared without quotes: x = Vi(2)",
+        ),
+        (
+            Genred,
             r#""x", reduction = KMin(0)"#,
             "0",
             "the number of values must be at least 1",

@@ -22,6 +22,8 @@ const CHUNK: usize = 1024;
 const MOST_NUMBERS: usize = 1 << 26;
 /// From this bound of the condition number on, the solves of a process decide how large a rank pays.
 const HARD: f64 = 1e4;
+/// The factor by which they are taken to reduce residuals.
+const REDUCTION: f64 = 1e6;
 
 /// A source of probes `z = P^1/2 w` for a preconditioner `P`, with `w` uniformly distributed on the sphere of radius `sqrt(n)`, so that the mean of
 /// `z z'` is `P`.
@@ -136,7 +138,7 @@ pub(crate) fn preconditioner(
     match (operator.entries(), choice) {
         (None, _) | (_, None) => Ok(None),
         (Some(entries), Some(Choice::Auto)) => automatic(entries, n, alpha, options.target(n)),
-        (Some(entries), Some(choice)) => find(entries, n, alpha, choice),
+        (Some(entries), Some(choice)) => find(entries, n, alpha, choice, 1.0),
     }
 }
 
@@ -160,7 +162,7 @@ fn automatic(
         if rank == 0 {
             continue;
         }
-        found = find(entries, n, alpha, Choice::Random(rank))?;
+        found = find(entries, n, alpha, Choice::Random(rank), 1.0)?;
         // The trace of the logarithm is at most that of R / alpha, and its estimates deviate by no more than sqrt(2) times that.
         let enough = |p: &LowRank| p.residual_trace() <= target * alpha || p.rank() < rank;
         if found.as_ref().is_none_or(enough) {
@@ -169,7 +171,7 @@ fn automatic(
     }
     // Where much is left, solves want more, if it pays for them.
     if found.as_ref().is_some_and(|p| p.report().condition > HARD) {
-        let other = find(entries, n, alpha, Choice::Auto)?;
+        let other = find(entries, n, alpha, Choice::Auto, REDUCTION)?;
         let rank = |p: &Option<LowRank>| p.as_ref().map_or(0, LowRank::rank);
         if rank(&other) > rank(&found) {
             found = other;
@@ -184,12 +186,13 @@ fn find(
     n: usize,
     alpha: f64,
     choice: Choice<'_>,
+    reduction: f64,
 ) -> Result<Option<LowRank>, EstimateError> {
     let request = Request {
         n,
         columns: 1,
         alpha,
-        reduction: 1.0,
+        reduction,
         go_on: &|| true,
     };
     match LowRank::find(entries, choice, &request) {

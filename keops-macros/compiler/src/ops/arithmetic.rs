@@ -430,10 +430,12 @@ pub(crate) static HYPOT: Op = Op {
         c.apply(Instruction::SelectEq, &[total, total, length, total])
     }),
     derivative: Derivative::Partials(|dag, args, _, value| {
-        let zero = dag.zero(1);
+        let (zero, one) = (dag.zero(1), dag.constant(1.0));
+        // Derivatives of the quotient are finite at 0 too, where they are not taken.
+        let divisor = unless_zero(dag, value, value, one);
         let mut slopes = Vec::new();
         for &arg in args {
-            let slope = dag.apply(&DIVIDE, &[arg, value]);
+            let slope = dag.apply(&DIVIDE, &[arg, divisor]);
             slopes.push(Some(unless_zero(dag, value, slope, zero)));
         }
         slopes

@@ -30,14 +30,19 @@ pub(crate) static BESSEL_K: Op = Op {
     params: &[number("nu")],
     dim: |dims, params| order_within("BesselK", params, -LARGEST).map(|()| dims[0]),
     meaning: Meaning::Component(|c| {
+        use Instruction::*;
         let (x, order) = (c.arg(0), c.param(0).number().abs());
-        let square = c.apply(Instruction::Mul, &[x, x]);
-        Scaled {
+        let (zero, nan) = (c.constant(0.0), c.constant(f64::NAN));
+        // Minus zero is zero.
+        let s = c.apply(SelectEq, &[x, zero, zero, x]);
+        let square = c.apply(Mul, &[s, s]);
+        let scaled = Scaled {
             order,
             power: 0.0,
             factor: Twofold::ONE,
-        }
-        .emit(c, x, square)
+        };
+        let value = scaled.emit(c, s, square);
+        c.apply(SelectLt, &[s, zero, nan, value])
     }),
     derivative: Derivative::Partials(|dag, args, params, value| {
         // K_nu' = -K_(nu-1) - nu/x K_nu (DLMF 10.29.2)
@@ -51,7 +56,7 @@ pub(crate) static BESSEL_K: Op = Op {
         vec![Some(dag.apply(&MINUS, &[sum]))]
     }),
     ulp: Some([4.0, 4.0]),
-    doc: "The modified Bessel function of the second kind K_nu(f), of an order nu from -32 to 32 that is a number; for orders below 0.1 up to 5 units just below 0.175",
+    doc: "The modified Bessel function of the second kind K_nu(f), of an order nu from -32 to 32 that is a number; for orders below 0.1 up to 5 units just below 0.175; NaN for f below 0",
     ..Op::BASE
 };
 
@@ -72,7 +77,7 @@ pub(crate) static MATERN: Op = Op {
         dag.apply_with(&MATERN_FAMILY, &[scaled], params)
     }),
     doc: "The Matern kernel of order nu (0.5, 1.5, or any other number up to 32) at the squared distance f in units of the length scale: \
-          2^(1-nu) / Gamma(nu) s^nu K_nu(s) with s = sqrt(2 nu f), which is 1 at 0; derivatives that do not exist at 0 are taken as 0",
+          2^(1-nu) / Gamma(nu) s^nu K_nu(s) with s = sqrt(2 nu f), which is 1 at 0; derivatives that do not exist at 0 are taken as 0; where s is no number of the type, its rounding counts for s/2 units",
     ..Op::BASE
 };
 
@@ -111,7 +116,7 @@ pub(crate) static MATERN_FAMILY: Op = Op {
         vec![Some(dag.apply(&MULT, &[factor, lower]))]
     }),
     ulp: Some([4.0, 4.0]),
-    doc: "f^(nu/2) K_nu(sqrt f), which Matern kernels and their derivatives are made of: scaled to 1 at 0 where nu > 0, and taken as 0 at 0 where nu <= 0",
+    doc: "f^(nu/2) K_nu(sqrt f), which Matern kernels and their derivatives are made of: scaled to 1 at 0 where nu > 0, and taken as 0 at 0 where nu <= 0; where sqrt(f) is no number of the type, its rounding counts for sqrt(f)/2 units",
     ..Op::BASE
 };
 
@@ -256,9 +261,11 @@ impl Scaled {
         let steps = (self.order - 0.5).floor();
         let lowest = self.order - steps;
         let s = bounded(c, s, LARGEST_S);
-        // e^-s in two factors: the sum is neither to underflow before its time nor to overflow.
+        // e^-s in factors: the sum is neither to underflow before its time nor to overflow.
         let early = bounded(c, s, EARLY);
         let rest = c.apply(Sub, &[early, s]);
+        let half = c.constant(0.5);
+        let rest = c.apply(Mul, &[half, rest]);
         let early = c.apply(Neg, &[early]);
         let [early, late] = [early, rest].map(|exponent| c.apply(Exp, &[exponent]));
         let scaled_to_one = self.power == self.order;
@@ -295,6 +302,7 @@ impl Scaled {
             }
         }
         let value = here.rounded(c);
+        let value = c.apply(Mul, &[value, late]);
         let value = c.apply(Mul, &[value, late]);
         if scaled_to_one {
             return times_power(c, value, s, lowest - 0.5);
@@ -354,28 +362,36 @@ fn times_power(c: &mut Component<'_, '_>, value: Value, s: Value, exponent: f64)
         let combine = if exponent < 0.0 { Div } else { Mul };
         return c.apply(combine, &[value, power]);
     }
-    if exponent.abs() < 0.2 {
-        let less_one = power_less_one(c, s, exponent);
-        let product = c.apply(Mul, &[value, less_one]);
-        return c.apply(Add, &[value, product]);
-    }
     // What the smaller type cannot hold of the exponent is a factor of its own.
     let [held, rest] = parts(exponent);
     let held = c.constant(held);
     let mut power = c.apply(Pow, &[s, held]);
     if rest != 0.0 {
-        let zero = c.constant(0.0);
+        let (zero, infinity) = (c.constant(0.0), c.constant(f64::INFINITY));
         let less_one = power_less_one(c, s, rest);
         let product = c.apply(Mul, &[power, less_one]);
         let whole = c.apply(Add, &[power, product]);
+        // Zero and infinity have no factor.
+        let whole = c.apply(SelectEq, &[power, infinity, power, whole]);
         power = c.apply(SelectEq, &[s, zero, power, whole]);
     }
-    c.apply(Mul, &[value, power])
+    let powered = c.apply(Mul, &[value, power]);
+    if exponent.abs() >= 0.2 {
+        return powered;
+    }
+    // Near 1 the power less one has fewer roundings.
+    let less_one = power_less_one(c, s, exponent);
+    let product = c.apply(Mul, &[value, less_one]);
+    let near = c.apply(Add, &[value, product]);
+    let small = c.constant(0.01);
+    c.apply(SelectLt, &[s, small, powered, near])
 }
 
 /// s^exponent - 1 for an exponent near 0.
 fn power_less_one(c: &mut Component<'_, '_>, s: Value, exponent: f64) -> Value {
-    let log = c.apply(Instruction::Log, &[s]);
+    // Large instead of infinite, of which parts could cancel. NaN stays.
+    let (log, least) = (c.apply(Instruction::Log, &[s]), c.constant(-1e30));
+    let log = c.apply(Instruction::Max, &[least, log]);
     let [held, rest] = parts(exponent).map(|part| c.constant(part));
     let product = c.apply(Instruction::Mul, &[held, log]);
     let correction = c.apply(Instruction::Mul, &[rest, log]);

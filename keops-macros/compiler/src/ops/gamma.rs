@@ -252,9 +252,9 @@ const DIGAMMA: [f64; 24] = [
     9.158816882117e-05, -5.76048865255672e-05, 0.00012241591000024265, -8.401289563760489e-05,
 ];
 
-/// The positive root of the digamma function, in parts; the first has 21 digits.
+/// The positive root of the digamma function, in parts; the first has 21 digits, the second 12.
 const ROOT: [f64; 3] = [
     1.4616317749023438,
-    3.7006601859126265e-07,
-    7.051609207366847e-24,
+    3.700843080878258e-07,
+    -1.8289496563115605e-11,
 ];
