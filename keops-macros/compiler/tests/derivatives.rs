@@ -109,6 +109,11 @@ impl Random {
         };
         (0..length).map(step).collect()
     }
+
+    fn values(&mut self, aliases: &[Alias]) -> Values {
+        let value = |alias: &Alias| self.vector(alias.dim);
+        aliases.iter().map(value).collect()
+    }
 }
 
 /// Values of all variables.
@@ -149,10 +154,7 @@ fn check(text: &str, aliases: &[Alias], position: usize, tally: &mut Tally) {
     let (value, slope) = (formula.graph(), compile(&gradient, &extended).graph());
     let mut random = Random(position as u64 + 1);
     for _ in 0..POINTS {
-        let values: Values = extended
-            .iter()
-            .map(|alias| random.vector(alias.dim))
-            .collect();
+        let values = random.values(&extended);
         let ours = evaluate(&slope, &extended, &values);
         let direction = &values[aliases.len()];
         // e^T formula, with component k of the variable moved.
@@ -201,10 +203,7 @@ fn check_divergence(text: &str, aliases: &[Alias], position: usize) -> usize {
     let expected = compile(&entries.join("+"), aliases).graph();
     let mut random = Random(position as u64 + 1);
     for _ in 0..POINTS {
-        let values: Values = aliases
-            .iter()
-            .map(|alias| random.vector(alias.dim))
-            .collect();
+        let values = random.values(aliases);
         let [ours, expected] = [&ours, &expected].map(|graph| evaluate(graph, aliases, &values)[0]);
         assert!(
             (ours - expected).abs() <= 1e-10 * (1.0 + expected.abs())

@@ -55,16 +55,16 @@ fn add_few_products<const W: usize>(own: &mut [f64], other: &[f64], c: &Array2<f
 
 /// Adds `A'B` to `sums`, for blocks of `W` columns.
 fn add_sums_of_few<const W: usize>(a: &[f64], b: &[f64], sums: &mut Array2<f64>) {
-    let mut constants = [[0.0; W]; W];
+    let mut own = [[0.0; W]; W];
     for (a, b) in a.as_chunks::<W>().0.iter().zip(b.as_chunks::<W>().0) {
         for i in 0..W {
             for j in 0..W {
-                constants[i][j] += a[i] * b[j];
+                own[i][j] += a[i] * b[j];
             }
         }
     }
     for ((i, j), sum) in sums.indexed_iter_mut() {
-        *sum += constants[i][j];
+        *sum += own[i][j];
     }
 }
 

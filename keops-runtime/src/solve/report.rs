@@ -346,7 +346,7 @@ impl<T> Solution<T> {
     }
 
     /// How far the columns came, in one line.
-    pub(super) fn summary(&self) -> String {
+    fn summary(&self) -> String {
         let left: Vec<_> = self
             .columns
             .iter()

@@ -1,7 +1,7 @@
 //! Partial Cholesky factorisations `K ~ F F'` with pivots.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView2, Axis, s};
+use ndarray::{Array2, ArrayView2, Axis, ShapeError, s};
 use rayon::prelude::*;
 
 use super::super::cholesky::Cholesky;
@@ -10,10 +10,10 @@ use super::random::Random;
 
 /// Residual variances and pivots below this multiple of the largest diagonal entry are rounding errors.
 pub(super) const ROUNDING: f64 = 64.0 * f64::EPSILON;
-/// Pivots below this part of the largest residual are not taken. They are of little use beside it, and rounding errors in the others' residuals are larger by its inverse.
-const LEAST_PIVOT: f64 = 1e-5;
+/// Pivots below this part of the largest residual are not taken where others can be. They are of little use beside it, and rounding errors in the others' residuals are larger by its inverse.
+pub(super) const LEAST_PIVOT: f64 = 1e-5;
 /// Residuals below minus this multiple of the largest diagonal entry show that rounding errors have become too large.
-const UNSOUND: f64 = 1e-10;
+const UNSOUND: f64 = 1e-12;
 /// Residuals below minus this multiple of the largest diagonal entry are no rounding errors: the matrix is not semidefinite.
 const INDEFINITE: f64 = 1e-6;
 /// Number of points that are eliminated together: a block of rows of so many entries stays in the second level cache.
@@ -49,6 +49,32 @@ impl Impossible {
             Self::NotFinite => "the operator has entries that are not finite",
             Self::Memory => "the factorisation does not fit into memory",
         }
+    }
+}
+
+/// What ends the growth of a factorisation for good.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    Impossible(Impossible),
+    /// The operator failed.
+    Failed(OperatorError),
+}
+
+impl From<Impossible> for Trouble {
+    fn from(why: Impossible) -> Self {
+        Self::Impossible(why)
+    }
+}
+
+impl From<OperatorError> for Trouble {
+    fn from(error: OperatorError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<ShapeError> for Trouble {
+    fn from(error: ShapeError) -> Self {
+        Self::Failed(error.into())
     }
 }
 
@@ -92,25 +118,22 @@ pub(super) struct Growth {
 
 impl Factor {
     /// The factorisation of rank 0. [`Impossible`] if the diagonal is not that of a semidefinite matrix.
-    pub(super) fn new(
-        entries: &dyn Entries,
-        n: usize,
-    ) -> Result<Result<Self, Impossible>, OperatorError> {
+    pub(super) fn new(entries: &dyn Entries, n: usize) -> Result<Self, Trouble> {
         let mut residual = vec![0.0; n];
         entries.compute_diagonal(&mut residual)?;
         if !residual.iter().all(|d| d.is_finite()) {
-            return Ok(Err(Impossible::NotFinite));
+            return Err(Impossible::NotFinite.into());
         }
         if residual.iter().any(|&d| d < 0.0) {
-            return Ok(Err(Impossible::Indefinite));
+            return Err(Impossible::Indefinite.into());
         }
-        Ok(Ok(Self {
+        Ok(Self {
             columns: Vec::new(),
             pivots: Vec::new(),
             largest: residual.iter().copied().fold(0.0, f64::max),
             residual,
             entries: n,
-        }))
+        })
     }
 
     /// The number of columns of `F`.
@@ -188,7 +211,7 @@ impl Factor {
     /// A candidate is accepted with the probability to which those accepted before it have left its residual, of what it was
     /// when it was drawn. This rejection makes the accepted pivots those that one would have drawn one by one, each from the residual
     /// that the ones before it leave (Epperly, Tropp and Webber 2024). Without random numbers all are accepted, up to the first that nearly depends on those before
-    /// it.
+    /// it: whose pivot is not more than the part `least` of the largest residual.
     ///
     /// [`Impossible`] if the matrix turns out not to be semidefinite, or there is no memory left; the factorisation is of no use then.
     pub(super) fn grow(
@@ -196,14 +219,15 @@ impl Factor {
         entries: &dyn Entries,
         candidates: &Candidates,
         random: Option<&mut Random>,
-    ) -> Result<Result<Growth, Impossible>, OperatorError> {
+        least: f64,
+    ) -> Result<Growth, Trouble> {
         let n = self.residual.len();
         let points = &candidates.points;
         let (Some(block), true) = (
             zeros(points.len() * n),
             self.columns.try_reserve_exact(points.len() * n).is_ok(),
         ) else {
-            return Ok(Err(Impossible::Memory));
+            return Err(Impossible::Memory.into());
         };
         let mut rows = Array2::from_shape_vec((points.len(), n), block)?;
         entries.compute_rows(points, rows.view_mut())?;
@@ -218,11 +242,11 @@ impl Factor {
         let (at_candidates, mut among) = (at_points(old), at_points(rows.view()));
         general_mat_mul(-1.0, &at_candidates.t(), &at_candidates, 1.0, &mut among);
         if !among.iter().all(|entry| entry.is_finite()) {
-            return Ok(Err(Impossible::NotFinite));
+            return Err(Impossible::NotFinite.into());
         }
         let concentration = concentration(&among);
         let noise = self.largest * ROUNDING;
-        let least = noise.max(LEAST_PIVOT * self.largest_residual());
+        let least = noise.max(least * self.largest_residual());
         for (&point, &pivot) in points.iter().zip(among.diag()) {
             // What looked like a residual was rounding errors, or the rows have another diagonal than was told.
             let residual = if pivot <= noise { 0.0 } else { pivot };
@@ -255,14 +279,14 @@ impl Factor {
             .collect();
         let smallest = smallest.into_iter().fold(0.0, f64::min);
         if smallest < -INDEFINITE * self.largest {
-            return Ok(Err(Impossible::Indefinite));
+            return Err(Impossible::Indefinite.into());
         }
         if smallest < -UNSOUND * self.largest {
-            return Ok(Ok(Growth {
+            return Ok(Growth {
                 accepted: 0,
                 sound: false,
                 concentration,
-            }));
+            });
         }
         self.residual = residual;
         for &k in &accepted {
@@ -275,11 +299,11 @@ impl Factor {
         }
         self.pivots.extend(accepted.iter().map(|&k| points[k]));
         self.columns.extend(new.iter());
-        Ok(Ok(Growth {
+        Ok(Growth {
             accepted: accepted.len(),
             sound: true,
             concentration,
-        }))
+        })
     }
 }
 

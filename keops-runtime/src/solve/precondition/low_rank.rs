@@ -11,7 +11,7 @@ use super::super::dense::gram;
 use super::super::operator::{Entries, LinearOperator, OperatorError};
 use super::super::options::{Precondition, Preconditioner};
 use super::super::report::PreconditionerReport;
-use super::factor::{Factor, Impossible, ROUNDING};
+use super::factor::{Factor, Impossible, ROUNDING, Trouble};
 use super::random::Random;
 use super::search::{Choice, Request, search};
 use crate::Error;
@@ -325,15 +325,17 @@ impl LowRank {
                 entries,
             }))
         };
-        let mut factor = match Factor::new(entries, request.n)? {
+        let mut factor = match Factor::new(entries, request.n) {
             Ok(factor) => factor,
-            Err(why) => return impossible(request.n, why),
+            Err(Trouble::Impossible(why)) => return impossible(request.n, why),
+            Err(Trouble::Failed(error)) => return Err(error),
         };
         let trace = factor.trace_bound();
         // A matrix that is not semidefinite is left to the iterations, which prove it.
-        let used = match search(&mut factor, entries, choice, request)? {
+        let used = match search(&mut factor, entries, choice, request) {
             Ok(used) => used,
-            Err(why) => return impossible(factor.entries, why),
+            Err(Trouble::Impossible(why)) => return impossible(factor.entries, why),
+            Err(Trouble::Failed(error)) => return Err(error),
         };
         let (entries, residual) = (factor.entries, factor.trace_bound());
         let (transposed, pivots, residual) = if used {

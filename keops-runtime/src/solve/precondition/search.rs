@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::super::operator::{Entries, OperatorError};
-use super::factor::{Candidates, Factor, Impossible};
+use super::super::operator::Entries;
+use super::factor::{Candidates, Factor, LEAST_PIVOT, Trouble};
 use super::model::{Model, Residual};
 use super::random::Random;
 
@@ -43,13 +43,13 @@ pub(in super::super) struct Request<'a> {
     pub(in super::super) go_on: &'a dyn Fn() -> bool,
 }
 
-/// Grows a factorisation as chosen. Whether it is to be used; [`Impossible`] if it cannot be.
+/// Grows a factorisation as chosen. Whether it is to be used; [`Trouble`] if it cannot be.
 pub(super) fn search(
     factor: &mut Factor,
     entries: &dyn Entries,
     choice: Choice<'_>,
     request: &Request<'_>,
-) -> Result<Result<bool, Impossible>, OperatorError> {
+) -> Result<bool, Trouble> {
     match choice {
         Choice::Auto => auto(factor, entries, request),
         Choice::Random(rank) => random(factor, entries, request, rank),
@@ -64,7 +64,7 @@ fn auto(
     factor: &mut Factor,
     entries: &dyn Entries,
     request: &Request<'_>,
-) -> Result<Result<bool, Impossible>, OperatorError> {
+) -> Result<bool, Trouble> {
     let n = request.n;
     let trace = factor.trace();
     let model = Model {
@@ -95,10 +95,7 @@ fn auto(
         let Some(candidates) = factor.draw(block.min(most - factor.rank()), &mut random) else {
             break;
         };
-        let growth = match factor.grow(entries, &candidates, Some(&mut random))? {
-            Ok(growth) => growth,
-            Err(why) => return Ok(Err(why)),
-        };
+        let growth = factor.grow(entries, &candidates, Some(&mut random), LEAST_PIVOT)?;
         if !growth.sound {
             break;
         }
@@ -114,7 +111,7 @@ fn auto(
         };
         block = next_block(factor.rank(), growth.accepted);
     }
-    Ok(Ok(model.remaining(&residual) < plain))
+    Ok(model.remaining(&residual) < plain)
 }
 
 /// Grows a factorisation to a rank, or to the numerical rank of the matrix.
@@ -123,23 +120,20 @@ fn random(
     entries: &dyn Entries,
     request: &Request<'_>,
     rank: usize,
-) -> Result<Result<bool, Impossible>, OperatorError> {
+) -> Result<bool, Trouble> {
     let mut random = Random::default();
     let mut block = LEAST_BLOCK;
     while factor.rank() < rank && (request.go_on)() {
         let Some(candidates) = factor.draw(block.min(rank - factor.rank()), &mut random) else {
             break;
         };
-        let growth = match factor.grow(entries, &candidates, Some(&mut random))? {
-            Ok(growth) => growth,
-            Err(why) => return Ok(Err(why)),
-        };
+        let growth = factor.grow(entries, &candidates, Some(&mut random), LEAST_PIVOT)?;
         if !growth.sound {
             break;
         }
         block = next_block(factor.rank(), growth.accepted);
     }
-    Ok(Ok(true))
+    Ok(true)
 }
 
 /// As [`random`], with the point of largest residual for the next pivot.
@@ -148,20 +142,17 @@ fn greedy(
     entries: &dyn Entries,
     request: &Request<'_>,
     rank: usize,
-) -> Result<Result<bool, Impossible>, OperatorError> {
+) -> Result<bool, Trouble> {
     while factor.rank() < rank && (request.go_on)() {
         let Some(candidate) = factor.largest_point() else {
             break;
         };
-        let growth = match factor.grow(entries, &candidate, None)? {
-            Ok(growth) => growth,
-            Err(why) => return Ok(Err(why)),
-        };
+        let growth = factor.grow(entries, &candidate, None, LEAST_PIVOT)?;
         if !growth.sound {
             break;
         }
     }
-    Ok(Ok(true))
+    Ok(true)
 }
 
 /// The number of candidates to draw next: half the rank, so that the rank grows geometrically, unless many were rejected.
@@ -176,14 +167,15 @@ fn given(
     entries: &dyn Entries,
     request: &Request<'_>,
     points: &[usize],
-) -> Result<Result<bool, Impossible>, OperatorError> {
+) -> Result<bool, Trouble> {
     let mut rest: VecDeque<usize> = points.iter().copied().collect();
     let mut put_off = VecDeque::new();
-    let (mut block, mut accepted) = (LEAST_BLOCK, 0);
+    let (mut block, mut accepted, mut least) = (LEAST_BLOCK, 0, LEAST_PIVOT);
     while (request.go_on)() {
         rest.retain(|&point| factor.is_left(point));
         if rest.is_empty() {
-            if accepted == 0 {
+            // What nearly depends on all others is taken last, as long as rounding errors allow it.
+            if accepted == 0 && std::mem::take(&mut least) == 0.0 {
                 break;
             }
             (rest, accepted) = (std::mem::take(&mut put_off), 0);
@@ -193,10 +185,7 @@ fn given(
         let Some(candidates) = Candidates::given(&next, request.n) else {
             break;
         };
-        let growth = match factor.grow(entries, &candidates, None)? {
-            Ok(growth) => growth,
-            Err(why) => return Ok(Err(why)),
-        };
+        let growth = factor.grow(entries, &candidates, None, least)?;
         if !growth.sound {
             break;
         }
@@ -204,9 +193,9 @@ fn given(
             put_off.extend(rest.pop_front());
         }
         accepted += growth.accepted;
-        block = (2 * growth.accepted).clamp(LEAST_BLOCK, GIVEN_BLOCK);
+        block = (2 * growth.accepted).clamp(1, GIVEN_BLOCK);
     }
-    Ok(Ok(true))
+    Ok(true)
 }
 
 /// `count` different numbers below `n`, all sets with the same probability (the first steps of the shuffle of Fisher and Yates).

@@ -3,7 +3,7 @@ use ndarray::{Array2, Axis, s};
 use super::super::cholesky::Cholesky;
 use super::super::options::Precondition;
 use super::super::report::PreconditionerReport;
-use super::factor::{Factor, concentration, eliminate};
+use super::factor::{Factor, LEAST_PIVOT, concentration, eliminate};
 use super::random::Random;
 use super::{Choice, Found, LowRank, Request};
 
@@ -37,7 +37,7 @@ fn gaussian(x: &Array2<f64>, g: f64) -> Array2<f64> {
 
 /// Grows a factorisation by blocks of candidates up to a rank.
 fn grown(k: &Array2<f64>, rank: usize, block: usize) -> Factor {
-    let mut factor = Factor::new(k, k.nrows()).unwrap().unwrap();
+    let mut factor = Factor::new(k, k.nrows()).unwrap();
     let mut random = Random::default();
     while factor.rank() < rank {
         let count = block.min(rank - factor.rank());
@@ -45,8 +45,7 @@ fn grown(k: &Array2<f64>, rank: usize, block: usize) -> Factor {
             break;
         };
         factor
-            .grow(k, &candidates, Some(&mut random))
-            .unwrap()
+            .grow(k, &candidates, Some(&mut random), LEAST_PIVOT)
             .unwrap();
     }
     factor
@@ -140,7 +139,7 @@ fn duplicates_end_at_the_numerical_rank() {
 fn rejection_gives_the_law_of_single_draws() {
     let k = gaussian(&numbers(4, 2), 6.0)
         * Array2::from_shape_fn((4, 4), |(i, j)| ((1 + i) * (1 + j)) as f64);
-    let factor = Factor::new(&k, 4).unwrap().unwrap();
+    let factor = Factor::new(&k, 4).unwrap();
     let trace = k.diag().sum();
     let after = |i: usize, j: usize| k[[j, j]] - k[[i, j]] * k[[i, j]] / k[[i, i]];
     let runs = 40_000;
