@@ -86,6 +86,7 @@ use crate::input::Element;
 ///   range.
 /// - [`SolveError::Unconverged`]: a column does not meet the tolerance, for one of the reasons in [`Failure`]. It holds
 ///   the best iterate of each column and the report on it: that of smallest error where the tolerance is one of predictions, of smallest residual otherwise.
+///   A limit that is reached, or a callback that stops, is no failure where these meet the tolerance.
 ///
 /// A panic of the operator, of a preconditioner or of the callback passes through.
 ///

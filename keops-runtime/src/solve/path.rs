@@ -170,7 +170,6 @@ impl<'a> Shared<'a> {
             };
             let limit = options.iteration_limit(b.len());
             let scaled = b.mapv(|value| value / unit);
-            let rows = b.nrows().max(1) as f64;
             let go_on = |state: &Progress<'_>| {
                 if !in_time() {
                     return false;
@@ -178,7 +177,7 @@ impl<'a> Shared<'a> {
                 let Some(callback) = &mut options.on_iteration else {
                     return true;
                 };
-                let rms = |square: &f64| (square / rows).sqrt() * unit;
+                let rms = |square: &f64| (square / state.rows.max(1.0)).sqrt() * unit;
                 let residuals: Vec<f64> = state.squares.iter().map(rms).collect();
                 let state = IterationState {
                     iteration: state.iteration,

@@ -24,6 +24,8 @@ pub(super) struct Progress<'a> {
     pub(super) iteration: usize,
     /// The squares of the residuals of the smallest shift.
     pub(super) squares: &'a [f64],
+    /// The number of entries of each.
+    pub(super) rows: f64,
     pub(super) precision: Precision,
 }
 
@@ -97,6 +99,7 @@ pub(super) fn shifted(
         let progress = Progress {
             iteration,
             squares: &rr,
+            rows,
             precision,
         };
         if !go_on(&progress) {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use keops_runtime::Error;
 use keops_runtime::solve::{
-    IterationState, LinearOperator, Preconditioner, RidgePath, SolveOptions, Tolerance, solve,
-    solve_path,
+    FnOperator, IterationState, LinearOperator, OperatorError, Precision, Preconditioner,
+    RidgePath, SolveOptions, Tolerance, solve, solve_path,
 };
-use ndarray::{Array2, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 
 use crate::operators::*;
 
@@ -232,4 +232,33 @@ fn what_is_shared_keeps_to_limits_too() {
     };
     let path = solve_path(&k, b.view(), &ALPHAS, impossible).expect("a path");
     assert!(path.shared.double < 400, "{}", path.shared.double);
+}
+
+/// Residuals that a callback is told are root mean squares over all entries of a system, also where that is the whole block.
+#[test]
+fn callbacks_are_told_residuals_of_whole_blocks() {
+    let b = Uniform(3).array(20, 3);
+    let apply = |_: Precision, v: ArrayView2<f64>, mut out: ArrayViewMut2<f64>| {
+        out.assign(&v);
+        Ok::<(), OperatorError>(())
+    };
+    let coupled = FnOperator::new(20, apply).with_coupled_columns(true);
+    let mut first = Vec::new();
+    let on_iteration = |state: &IterationState<'_>| {
+        if first.is_empty() {
+            first = state.residuals.to_vec();
+        }
+        ControlFlow::Continue(())
+    };
+    let options = SolveOptions {
+        on_iteration: Some(Box::new(on_iteration)),
+        ..options(Preconditioner::None)
+    };
+    solve_path(&coupled, b.view(), &ALPHAS, options).expect("a path");
+    let expected = (b.iter().map(|v| v * v).sum::<f64>() / 60.0).sqrt();
+    assert_eq!(first.len(), 1);
+    assert!(
+        (first[0] / expected - 1.0).abs() < 1e-14,
+        "{first:?} {expected}"
+    );
 }

@@ -22,6 +22,9 @@ const LARGEST_S: f64 = 1000.0;
 /// As much of s as stands in the exponential before a recurrence.
 const EARLY: f64 = 40.0;
 
+/// Powers of exponents below this are near 1.
+const NEAR_ONE: f64 = 0.16;
+
 /// K of a fixed order.
 pub(crate) static BESSEL_K: Op = Op {
     name: "BesselK",
@@ -208,7 +211,8 @@ impl Scaled {
         let halved = c.apply(Instruction::Mul, &[half, s]);
         let extra = match series.extra {
             Extra::Logarithm => c.apply(Instruction::Log, &[halved]),
-            Extra::PowerLessOne(exponent) if exponent.abs() >= 0.16 => {
+            // The power itself has fewer roundings than its logarithm, unless it is near 1.
+            Extra::PowerLessOne(exponent) if exponent.abs() >= NEAR_ONE => {
                 let [exponent, one] = [exponent, 1.0].map(|x| c.constant(x));
                 let power = c.apply(Instruction::Pow, &[halved, exponent]);
                 c.apply(Instruction::Sub, &[power, one])
@@ -376,10 +380,10 @@ fn times_power(c: &mut Component<'_, '_>, value: Value, s: Value, exponent: f64)
         power = c.apply(SelectEq, &[s, zero, power, whole]);
     }
     let powered = c.apply(Mul, &[value, power]);
-    if exponent.abs() >= 0.2 {
+    if exponent.abs() >= NEAR_ONE {
         return powered;
     }
-    // Near 1 the power less one has fewer roundings.
+    // Near 1 the power less one has fewer roundings; those of tiny numbers are not near 1.
     let less_one = power_less_one(c, s, exponent);
     let product = c.apply(Mul, &[value, less_one]);
     let near = c.apply(Add, &[value, product]);
