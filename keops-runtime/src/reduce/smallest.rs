@@ -11,28 +11,37 @@ use core::slice;
 /// fill up.
 ///
 /// The totals of a row and component are a *block*: in front a header, whose value is a threshold and whose index a
-/// count, and then so many candidates in any order. Values that are not below the threshold, which the tile state holds
-/// in vectors, are passed over. Others are appended, and when the block is full only its smallest are
-/// kept, of which the greatest is the new threshold. So whatever the order of the columns, a value costs amortised constant time.
+/// count, and then so many candidates. Values that are not below the threshold, which the tile state holds
+/// in vectors, are passed over.
+///
+/// Others are inserted, if few are kept, where they belong in order, so that the last one kept is always the threshold. If many are, they are appended, and
+/// when the block is full only its smallest are kept, of which the greatest is the new threshold. So whatever the order of
+/// the columns, a value costs amortised constant time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Smallest {
     /// How many values are kept: k, or the number of columns if that is less.
     kept: usize,
-    /// How many a block has room for; more than are kept.
+    /// How many a block has room for: as many as are kept in order, or more.
     room: usize,
 }
 
-/// A block has room for at least this many values beyond those that are kept.
-const SPARE: usize = 16;
+/// Up to so many values are kept in order.
+const FEW: usize = 64;
 
 impl Smallest {
     /// The `k` smallest values of `columns`.
     pub(crate) fn new(k: usize, columns: usize) -> Self {
         let kept = k.max(1).min(columns);
-        Self {
-            kept,
-            room: kept.saturating_add(kept.max(SPARE)),
-        }
+        let room = match kept {
+            0..=FEW => kept,
+            _ => kept.saturating_mul(2),
+        };
+        Self { kept, room }
+    }
+
+    /// Whether blocks are in order.
+    fn in_order(self) -> bool {
+        self.room == self.kept
     }
 
     /// Length of a block.
@@ -40,11 +49,36 @@ impl Smallest {
         self.room.saturating_add(1)
     }
 
-    /// Appends a candidate and returns the threshold.
-    fn append(self, block: &mut [Candidate], candidate: Candidate) -> f64 {
+    /// Takes a candidate that is below the threshold, and returns the new one.
+    #[inline(always)]
+    fn take(self, block: &mut [Candidate], candidate: Candidate) -> f64 {
         let Some((header, candidates)) = block.split_first_mut() else {
             return f64::NEG_INFINITY;
         };
+        if !self.in_order() {
+            return self.append(header, candidates, candidate);
+        }
+        // Of equal values the first to come stays in front.
+        let mut place = candidates.len() - 1;
+        while let Some(before) = place.checked_sub(1)
+            && candidates[before].value > candidate.value
+        {
+            candidates[place] = candidates[before];
+            place = before;
+        }
+        candidates[place] = candidate;
+        header.index = self.kept.min(header.index + 1);
+        header.value = candidates[self.kept - 1].value;
+        header.value
+    }
+
+    /// The same where a block is in no order.
+    fn append(
+        self,
+        header: &mut Candidate,
+        candidates: &mut [Candidate],
+        candidate: Candidate,
+    ) -> f64 {
         candidates[header.index] = candidate;
         header.index += 1;
         if header.index == self.room {
@@ -57,28 +91,24 @@ impl Smallest {
         header.value
     }
 
-    /// Appends those values of column `index` that are below their thresholds. `blocks` begins with the block of the first
-    /// row and the component, and the rows have `slots` totals each.
+    /// Takes those values of column `index` whose lanes are set in `below`, which are below their thresholds. `blocks` begins with the block of
+    /// the first row and the component, and the rows have `slots` totals each.
     #[inline(never)]
-    fn append_column<T: Real>(
+    fn take_column<T: Real>(
         self,
         index: usize,
+        mut below: u128,
         values: &[T],
         thresholds: &mut [T],
         blocks: &mut [Candidate],
         slots: usize,
     ) {
-        // Few lanes are below, but unpredictably which.
-        let lanes = values.iter().zip(&*thresholds).enumerate();
-        let mut below = lanes.fold(0u64, |below, (lane, (value, threshold))| {
-            below | u64::from(value < threshold) << lane
-        });
         while below != 0 {
             let lane = below.trailing_zeros() as usize;
             below &= below - 1;
             let value = values[lane].to_f64();
             let block = &mut blocks[lane * slots..][..self.block()];
-            thresholds[lane] = T::from_f64(self.append(block, Candidate { value, index }));
+            thresholds[lane] = T::from_f64(self.take(block, Candidate { value, index }));
         }
     }
 
@@ -98,9 +128,11 @@ impl Smallest {
         for (block, others) in blocks.zip(others.chunks_exact(self.block())) {
             let (header, candidates) = (others[0], &others[1..]);
             for &candidate in &candidates[..header.index] {
-                // Equal values may come in any order of columns here.
-                if candidate.value <= block[0].value {
-                    self.append(block, candidate);
+                // Equal values may come in any order of columns here, but for blocks in order.
+                let threshold = block[0].value;
+                if candidate.value < threshold || (candidate.value == threshold && !self.in_order())
+                {
+                    self.take(block, candidate);
                 }
             }
         }
@@ -112,10 +144,12 @@ impl Smallest {
             let count = block[0].index;
             block.copy_within(1..=count, 0);
             let kept = self.kept.min(count);
-            if kept < count {
-                block[..count].select_nth_unstable_by(kept, Candidate::order);
+            if !self.in_order() {
+                if kept < count {
+                    block[..count].select_nth_unstable_by(kept, Candidate::order);
+                }
+                block[..kept].sort_unstable_by(Candidate::order);
             }
-            block[..kept].sort_unstable_by(Candidate::order);
             block[kept..].fill(Candidate::NONE);
         }
     }
@@ -133,12 +167,14 @@ impl<S: Simd, O: Features<S::V>> Accumulator<S> for Append<'_, O> {
     #[inline(always)]
     fn push(&mut self, s: S, k: usize, value: S::V) {
         let threshold = &mut self.thresholds.as_mut_slice()[k];
-        if s.any(s.lt(value, *threshold)) {
+        let below = s.lt(value, *threshold);
+        if s.any(below) {
             // Copies, so that the thresholds stay in registers and only these have an address.
             let (value, mut raised) = (value, *threshold);
             let slots = self.totals.len() / S::LANES;
-            self.smallest.append_column(
+            self.smallest.take_column(
                 self.index,
+                s.bits(below),
                 scalars::<S>(slice::from_ref(&value)),
                 scalars_mut::<S>(slice::from_mut(&mut raised)),
                 &mut self.totals[k * self.smallest.block()..],

@@ -110,6 +110,10 @@ macro_rules! avx512 {
                 m != 0
             }
             #[inline(always)]
+            fn bits(self, m: $m) -> u128 {
+                u128::from(m)
+            }
+            #[inline(always)]
             fn select(self, m: $m, x: $v, y: $v) -> $v {
                 // SAFETY: the token proves the instruction set.
                 unsafe { $blend(m, y, x) }

@@ -117,6 +117,12 @@ impl<S: Simd> Simd for Block<S> {
         m.into_iter().any(|m| self.0.any(m))
     }
     #[inline(always)]
+    fn bits(self, m: Self::M) -> u128 {
+        m.into_iter()
+            .rev()
+            .fold(0, |bits, m| bits << S::LANES | self.0.bits(m))
+    }
+    #[inline(always)]
     fn split(self, a: Self::V) -> (Self::V, Self::V) {
         let both = each!(N => self.0.split(a[N]));
         (each!(N => both[N].0), each!(N => both[N].1))

@@ -98,6 +98,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn select(self, m: Self::M, x: Self::V, y: Self::V) -> Self::V;
     /// True in any lane.
     fn any(self, m: Self::M) -> bool;
+    /// The truth values as bits, that of lane 0 as the lowest.
+    fn bits(self, m: Self::M) -> u128;
 
     /// `if a < b { x } else { y }`; `y` where `a` or `b` is NaN.
     #[inline(always)]

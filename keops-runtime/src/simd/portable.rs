@@ -105,6 +105,10 @@ macro_rules! lane_array {
             fn any(self, m: [$bits; L]) -> bool {
                 m.iter().fold(0, |any, &lane| any | lane) != 0
             }
+            #[inline(always)]
+            fn bits(self, m: [$bits; L]) -> u128 {
+                m.iter().rev().fold(0, |bits, &lane| bits << 1 | u128::from(lane & 1))
+            }
             lane_array! { @values $t;
                 neg(a) = -a;
                 abs(a) = a.abs();

@@ -77,6 +77,12 @@ macro_rules! registers {
                 unsafe { $movemask(m) != 0 }
             }
             #[inline(always)]
+            fn bits(self, m: $v) -> u128 {
+                // SAFETY: the token proves the instruction set.
+                let bits = unsafe { $movemask(m) };
+                u128::from(bits.cast_unsigned())
+            }
+            #[inline(always)]
             fn bit_and(self, a: $v, b: $v) -> $v {
                 // SAFETY: the token proves the instruction set.
                 unsafe { $and(a, b) }

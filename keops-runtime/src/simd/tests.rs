@@ -1,6 +1,6 @@
 //! The arithmetic of every instruction set against the language's own, lane by lane.
 
-use super::{InstructionSet, LaneArray, Real, Scalar, Simd, WithSimd, dispatch};
+use super::{Block, InstructionSet, LaneArray, Real, Scalar, Simd, WithSimd, dispatch};
 
 macro_rules! operations {
     ($($name:ident($($operand:literal),*);)*) => {
@@ -165,6 +165,44 @@ fn arithmetic_agrees_with_the_language() {
         isa,
         values: values(),
     });
+}
+
+struct Truths;
+
+impl<T: Expected> WithSimd<T> for Truths {
+    type Output = ();
+    #[inline(always)]
+    fn with<S: Simd<T = T>>(self, s: S) {
+        // A pattern of no symmetry, at every place.
+        for start in 0..32 {
+            let truth =
+                |l: usize| 0b1110_1000_1101_0011_0001_1011_0110_0101_u64 >> ((start + l) % 32) & 1;
+            let ones = s.lanes_from(|l| T::from_f64(truth(l) as f64));
+            let mask = s.lt(s.splat(T::ZERO), ones);
+            let expected = (0..S::LANES).fold(0, |bits, l| bits | u128::from(truth(l)) << l);
+            assert_eq!((s.bits(mask), s.any(mask)), (expected, expected != 0));
+        }
+        let none = s.lt(s.splat(T::ZERO), s.splat(T::ZERO));
+        assert_eq!((s.bits(none), s.any(none)), (0, false));
+    }
+}
+
+#[test]
+fn truth_values_are_bits() {
+    everywhere!(f32, 8, |_| Truths);
+    everywhere!(f64, 4, |_| Truths);
+    everywhere!(f32, 8, |_| Blocked);
+}
+
+/// The same for blocks.
+struct Blocked;
+
+impl<T: Expected> WithSimd<T> for Blocked {
+    type Output = ();
+    #[inline(always)]
+    fn with<S: Simd<T = T>>(self, s: S) {
+        Truths.with(Block::new(s));
+    }
 }
 
 struct Memory;

@@ -135,6 +135,9 @@ fn parts_of_the_columns_are_merged() {
     for k in [1, 2, 4] {
         check_smallest::<f32, 1>(&points, k);
     }
+    // So many values are not kept in order.
+    let points = Points::<f32>::new(8, 150_000, 2);
+    check_smallest::<f32, 1>(&points, 70);
 }
 
 #[test]
@@ -144,7 +147,7 @@ fn no_order_of_the_columns_is_wrong() {
         for (j, value) in points.y.column_mut(0).iter_mut().enumerate() {
             *value = if turned { 5000 - j } else { j } as f64;
         }
-        for k in [1, 10, 100, 1000] {
+        for k in [1, 10, 64, 65, 1000] {
             check_smallest::<f64, 1>(&points, k);
         }
     }
