@@ -10,6 +10,7 @@ use crate::Error;
 use crate::bound::SymmetricSum;
 use crate::input::Element;
 use crate::simd::{Block, Simd};
+use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::{ptr, slice};
 use ndarray::Array2;
@@ -154,29 +155,33 @@ impl<S: Simd, F: Features<S::T>> Fetch<S> for Splat<'_, F> {
     }
 }
 
-/// The four vectors of points of a block, each for both of its columns.
+/// The four vectors of points of a block, each for all of its columns.
 #[derive(Clone, Copy)]
-pub(crate) struct BlockLanes<'a, F>(pub(crate) &'a [F; 4]);
+pub(crate) struct BlockLanes<'a, S, F> {
+    pub(crate) rows: &'a [F; 4],
+    pub(crate) token: PhantomData<S>,
+}
 
-/// The two points of a block, each broadcast to every lane of four vectors.
+/// The points of a block, each broadcast to every lane of four vectors.
 #[derive(Clone, Copy)]
-pub(crate) struct BlockSplat<'a, F>(pub(crate) &'a [F; 2]);
+pub(crate) struct BlockSplat<'a, S, F> {
+    pub(crate) columns: [&'a F; 2],
+    pub(crate) token: PhantomData<S>,
+}
 
-impl<S: Simd, F: Features<S::V>> Fetch<Block<S>> for BlockLanes<'_, F> {
+impl<S: Simd, B: Block<S>, F: Features<S::V>> Fetch<B> for BlockLanes<'_, S, F> {
     #[inline(always)]
-    fn get(&self, _: Block<S>, k: usize) -> [S::V; 8] {
-        let [a, b, c, d] = self.0;
-        let (a, b, c, d) = (a.get(k), b.get(k), c.get(k), d.get(k));
-        [a, b, c, d, a, b, c, d]
+    fn get(&self, block: B, k: usize) -> B::V {
+        let [a, b, c, d] = self.rows;
+        block.repeat_rows([a.get(k), b.get(k), c.get(k), d.get(k)])
     }
 }
 
-impl<S: Simd, F: Features<S::T>> Fetch<Block<S>> for BlockSplat<'_, F> {
+impl<S: Simd, B: Block<S>, F: Features<S::T>> Fetch<B> for BlockSplat<'_, S, F> {
     #[inline(always)]
-    fn get(&self, s: Block<S>, k: usize) -> [S::V; 8] {
-        let [a, b] = self.0;
-        let (a, b) = (s.one().splat(a.get(k)), s.one().splat(b.get(k)));
-        [a, a, a, a, b, b, b, b]
+    fn get(&self, block: B, k: usize) -> B::V {
+        let [a, b] = self.columns;
+        block.repeat_columns([a.get(k), b.get(k)])
     }
 }
 

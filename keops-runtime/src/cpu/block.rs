@@ -1,4 +1,4 @@
-//! The inner loop of formulas with many features or components: blocks of four vectors of rows and two columns.
+//! The inner loop of formulas with many features or components: blocks of four vectors of rows and one or two columns.
 
 use super::pairing::Pairing;
 use super::tile::{Columns, run_block};
@@ -15,9 +15,16 @@ pub(super) const fn goes_by_blocks<P: Pairing, S: Simd, R: Reduction>() -> bool 
     R::SEPARATE && P::Row::<S::V>::LEN + R::Tile::<S::V, P::Out<S::V>>::LEN >= MANY
 }
 
+/// Whether blocks are of two columns: where the state is in memory, so that it is read and written once for both, or where there are registers for
+/// long sums of all eight pairs.
+pub(super) const fn takes_two_columns<P: Pairing, S: Simd, R: Reduction>() -> bool {
+    let state = R::Tile::<S::V, P::Out<S::V>>::LEN;
+    goes_by_blocks::<P, S, R>() && (state >= P::Row::<S::V>::LEN || S::REGISTERS >= 32)
+}
+
 /// Runs a tile of columns over the vectors of rows of a block, from vector `at` on.
 #[inline(always)]
-pub(super) fn run_wide<P: Pairing, S: Simd, R: Reduction>(
+pub(super) fn run_wide<P: Pairing, S: Simd, R: Reduction, B: Block<S>>(
     s: S,
     reduction: R,
     params: &P::Params<S::T>,
@@ -30,39 +37,42 @@ pub(super) fn run_wide<P: Pairing, S: Simd, R: Reduction>(
 ) {
     let block = slots * S::LANES;
     let length = R::Tile::<S::V, P::Out<S::V>>::LEN;
-    let state = &mut state[..Block::<S>::ROWS * length];
-    let of_block = &mut totals[at * block..][..Block::<S>::ROWS * block];
+    let state = &mut state[..B::ROWS * length];
+    let of_block = &mut totals[at * block..][..B::ROWS * block];
     for (totals, state) in of_block
         .chunks_exact(block)
         .zip(state.chunks_exact_mut(length))
     {
         reduction.open(s, totals, state);
     }
-    let features = P::Row::<S::V>::many(&rows[at * P::Row::<S::V>::LEN..], Block::<S>::ROWS);
-    let [row] = features.as_chunks().0 else {
+    let features = P::Row::<S::V>::many(&rows[at * P::Row::<S::V>::LEN..], B::ROWS);
+    let [rows_of_block] = features.as_chunks().0 else {
         return;
     };
     let features = P::Column::<S::T>::many(columns.features, columns.count);
-    let (pairs, rest) = features.as_chunks();
+    let mut together = features.chunks_exact(B::COLUMNS);
     let mut offset = 0;
-    for pair in pairs {
-        let mut terms = Terms::<P, S, R> {
+    for columns_of_block in &mut together {
+        let mut terms = Terms::<P, S, R, B> {
             reduction,
             first: columns.first,
             offset,
             state,
             totals: of_block,
-            pairing: PhantomData,
+            types: PhantomData,
         };
-        P::pair(
-            Block::new(s),
-            params,
-            &BlockLanes(row),
-            &BlockSplat(pair),
-            &mut terms,
-        );
-        offset += Block::<S>::COLUMNS;
+        let row = BlockLanes {
+            rows: rows_of_block,
+            token: PhantomData::<S>,
+        };
+        let column = BlockSplat {
+            columns: [&columns_of_block[0], &columns_of_block[B::COLUMNS - 1]],
+            token: PhantomData::<S>,
+        };
+        P::pair(B::new(s), params, &row, &column, &mut terms);
+        offset += B::COLUMNS;
     }
+    let rest = together.remainder();
     for (totals, state) in of_block
         .chunks_exact_mut(block)
         .zip(state.chunks_exact(length))
@@ -75,7 +85,7 @@ pub(super) fn run_wide<P: Pairing, S: Simd, R: Reduction>(
             count: rest.len(),
             features: &columns.features[offset * P::Column::<S::T>::LEN..],
         };
-        for r in 0..Block::<S>::ROWS {
+        for r in 0..B::ROWS {
             run_block::<P, S, R, 1>(
                 s,
                 reduction,
@@ -92,7 +102,7 @@ pub(super) fn run_wide<P: Pairing, S: Simd, R: Reduction>(
 }
 
 /// Hands the terms of a block to the accumulators of its rows, column by column.
-struct Terms<'a, P, S: Simd, R: Reduction> {
+struct Terms<'a, P, S: Simd, R: Reduction, B> {
     reduction: R,
     first: usize,
     /// The position of the first column of the block in its tile.
@@ -100,10 +110,10 @@ struct Terms<'a, P, S: Simd, R: Reduction> {
     /// The states of the tile, and the totals, of the rows.
     state: &'a mut [S::V],
     totals: &'a mut [R::Total],
-    pairing: PhantomData<P>,
+    types: PhantomData<(P, B)>,
 }
 
-impl<P: Pairing, S: Simd, R: Reduction> Terms<'_, P, S, R> {
+impl<P: Pairing, S: Simd, R: Reduction, B: Block<S>> Terms<'_, P, S, R, B> {
     /// The accumulator of a row for a column of the block.
     #[inline(always)]
     fn accumulator(
@@ -118,7 +128,7 @@ impl<P: Pairing, S: Simd, R: Reduction> Terms<'_, P, S, R> {
         let totals = if R::BLOCKED {
             &mut []
         } else {
-            let block = self.totals.len() / Block::<S>::ROWS;
+            let block = self.totals.len() / B::ROWS;
             &mut self.totals[row * block..][..block]
         };
         let offset = self.offset + column;
@@ -127,33 +137,41 @@ impl<P: Pairing, S: Simd, R: Reduction> Terms<'_, P, S, R> {
     }
 }
 
-/// Calls `$of(row, column, n)` for the eight vectors of a block. Written out, like the operations of [`Block`].
+/// Does `$work` for each row and column of a block. Written out, like the operations of blocks.
 macro_rules! each {
-    ($row:ident, $column:ident, $n:ident => $work:expr) => {{
-        each!(@ 0 0 0, $row, $column, $n, $work);
-        each!(@ 1 0 1, $row, $column, $n, $work);
-        each!(@ 2 0 2, $row, $column, $n, $work);
-        each!(@ 3 0 3, $row, $column, $n, $work);
-        each!(@ 0 1 4, $row, $column, $n, $work);
-        each!(@ 1 1 5, $row, $column, $n, $work);
-        each!(@ 2 1 6, $row, $column, $n, $work);
-        each!(@ 3 1 7, $row, $column, $n, $work);
+    ($block:ident, $row:ident, $column:ident => $work:expr) => {{
+        each!(@ 0, $row, $column, $work);
+        if const { $block::COLUMNS == 2 } {
+            each!(@ 1, $row, $column, $work);
+        }
     }};
-    (@ $r:literal $c:literal $at:literal, $row:ident, $column:ident, $n:ident, $work:expr) => {{
-        let ($row, $column, $n) = ($r, $c, $at);
+    (@ $c:literal, $row:ident, $column:ident, $work:expr) => {{
+        each!(@ 0 $c, $row, $column, $work);
+        each!(@ 1 $c, $row, $column, $work);
+        each!(@ 2 $c, $row, $column, $work);
+        each!(@ 3 $c, $row, $column, $work);
+    }};
+    (@ $r:literal $c:literal, $row:ident, $column:ident, $work:expr) => {{
+        let ($row, $column) = ($r, $c);
         $work
     }};
 }
 
-impl<P: Pairing, S: Simd, R: Reduction> Accumulator<Block<S>> for Terms<'_, P, S, R> {
+impl<P: Pairing, S: Simd, R: Reduction, B: Block<S>> Accumulator<B> for Terms<'_, P, S, R, B> {
     #[inline(always)]
-    fn push(&mut self, s: Block<S>, k: usize, value: [S::V; 8]) {
-        let s = s.one();
-        each!(row, column, n => self.accumulator(s, row, column).push(s, k, value[n]));
+    fn push(&mut self, block: B, k: usize, value: B::V) {
+        let s = block.one();
+        each!(B, row, column => {
+            let value = B::vector(&value, row, column);
+            self.accumulator(s, row, column).push(s, k, value);
+        });
     }
     #[inline(always)]
-    fn push_product(&mut self, s: Block<S>, k: usize, a: [S::V; 8], b: [S::V; 8]) {
-        let s = s.one();
-        each!(row, column, n => self.accumulator(s, row, column).push_product(s, k, a[n], b[n]));
+    fn push_product(&mut self, block: B, k: usize, a: B::V, b: B::V) {
+        let s = block.one();
+        each!(B, row, column => {
+            let (a, b) = (B::vector(&a, row, column), B::vector(&b, row, column));
+            self.accumulator(s, row, column).push_product(s, k, a, b);
+        });
     }
 }

@@ -136,6 +136,9 @@ impl Problem<'_> {
     }
 }
 
+/// A part has at least so many instructions per pair for each total of a row.
+const PART_WORK: usize = 4096;
+
 /// Reduces the terms of `P` over all columns, for all rows, evaluating in `T`. `run` decides where the rows go.
 pub(crate) fn reduce<P: Pairing, T: Real, R: Reduction>(
     isa: InstructionSet,
@@ -144,11 +147,13 @@ pub(crate) fn reduce<P: Pairing, T: Real, R: Reduction>(
     run: impl FnOnce(&Job<'_, R::Total>),
 ) {
     let slots = reduction.slots(P::Out::<T>::LEN);
+    // What merging parts and writing them takes must be little against their terms.
+    let worthwhile = PART_WORK * slots / P::COST.max(1);
     let shape = Shape {
         elements: problem.elements(),
         rows: problem.rows.count(),
         columns: problem.columns.count(),
-        shortest_part: reduction.shortest_part(),
+        shortest_part: reduction.shortest_part().max(worthwhile),
         cost: P::COST,
         row_bytes: P::Row::<T>::LEN * size_of::<T>() + slots * size_of::<R::Total>(),
     };

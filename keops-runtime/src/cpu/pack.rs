@@ -310,6 +310,11 @@ fn transpose<U: Copy, T>(
         16 => transpose_by::<16, U, T>(columns, from, to, convert),
         8 => transpose_by::<8, U, T>(columns, from, to, convert),
         4 => transpose_by::<4, U, T>(columns, from, to, convert),
+        1 => {
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = convert(*from);
+            }
+        }
         _ => {
             for (c, to) in to.chunks_exact_mut(rows).enumerate() {
                 for (r, to) in to.iter_mut().enumerate() {

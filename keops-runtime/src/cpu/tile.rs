@@ -1,10 +1,10 @@
 //! The inner loops: vectors of rows against the columns of a tile.
 
-use super::block::{goes_by_blocks, run_wide};
+use super::block::{goes_by_blocks, run_wide, takes_two_columns};
 use super::pairing::{Mirrored, Pairing};
 use crate::kernel::{Features, Joined, Lanes, Splat};
 use crate::reduce::Reduction;
-use crate::simd::{Block, Real, Simd};
+use crate::simd::{Block, Pair, Quad, Real, Simd};
 
 /// Features and states of at most this many bytes are held in local variables, which become registers.
 const LOCAL_BYTES: usize = 2048;
@@ -22,7 +22,7 @@ const LONG: usize = 16;
 pub(crate) const fn rows_per_block<P: Pairing, S: Simd, R: Reduction>() -> usize {
     let each = P::Row::<S::V>::LEN + R::Tile::<S::V, P::Out<S::V>>::LEN;
     if goes_by_blocks::<P, S, R>() {
-        Block::<S>::ROWS
+        <Quad<S> as Block<S>>::ROWS
     } else if !R::BLOCKED || (P::COST >= LONG && S::FUSED) {
         1
     } else if 4 * each + P::LIVE <= S::REGISTERS {
@@ -70,8 +70,12 @@ pub(crate) fn run_tile<P: Pairing, S: Simd, R: Reduction>(
     match const { rows_per_block::<P, S, R>() } {
         4 => {
             while done + 4 <= vectors {
-                if const { goes_by_blocks::<P, S, R>() } {
-                    run_wide::<P, S, R>(
+                if const { takes_two_columns::<P, S, R>() } {
+                    run_wide::<P, S, R, Pair<Quad<S>>>(
+                        s, reduction, params, rows, columns, state, totals, slots, done,
+                    );
+                } else if const { goes_by_blocks::<P, S, R>() } {
+                    run_wide::<P, S, R, Quad<S>>(
                         s, reduction, params, rows, columns, state, totals, slots, done,
                     );
                 } else {

@@ -27,6 +27,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     const REGISTERS: usize;
     /// Whether multiply-add rounds once. Without the instruction it is a multiplication and an addition.
     const FUSED: bool;
+    /// The number of partial sums, 1, 2 or 4, that long sums are cut into so that additions need not wait for each other.
+    const PARTIAL_SUMS: usize = 4;
 
     /// The token, without asking the processor.
     ///

@@ -36,7 +36,7 @@ mod tests;
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
-pub(crate) use block::Block;
+pub(crate) use block::{Block, Pair, Quad};
 pub use dispatch::{InstructionSet, InstructionSetError, WithSimd, dispatch};
 pub use lanes::Simd;
 pub use portable::{LaneArray, Portable, Scalar};

@@ -1,6 +1,6 @@
 //! The arithmetic of every instruction set against the language's own, lane by lane.
 
-use super::{Block, InstructionSet, LaneArray, Real, Scalar, Simd, WithSimd, dispatch};
+use super::{Block, InstructionSet, LaneArray, Pair, Quad, Real, Scalar, Simd, WithSimd, dispatch};
 
 macro_rules! operations {
     ($($name:ident($($operand:literal),*);)*) => {
@@ -201,7 +201,8 @@ impl<T: Expected> WithSimd<T> for Blocked {
     type Output = ();
     #[inline(always)]
     fn with<S: Simd<T = T>>(self, s: S) {
-        Truths.with(Block::new(s));
+        Truths.with(Quad::new(s));
+        Truths.with(Pair::<Quad<S>>::new(s));
     }
 }
 

@@ -6,7 +6,7 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
 
 use super::cuda;
-use super::schedule::{Computation, Name, Statement, schedule};
+use super::schedule::{Computation, Name, Statement, Term, schedule};
 use crate::scalar::{Expr, Graph, Index, Source, Stage};
 use crate::stages::Program;
 
@@ -181,6 +181,29 @@ impl Printer<'_> {
                 let (to, value) = (name(*to), self.computation(value));
                 quote!(#to = #value;)
             }
+            Statement::AddTerm { sums, which, term } => {
+                let add = |which: usize| {
+                    let sum = name(sums[which]);
+                    match term {
+                        Term::Value(value) => {
+                            let value = name(*value);
+                            quote!(#sum = s.add(#sum, #value);)
+                        }
+                        Term::Product(factors) => {
+                            let [a, b] = factors.map(name);
+                            quote!(#sum = s.fma(#a, #b, #sum);)
+                        }
+                    }
+                };
+                let [four, two, one] = [*which, which % 2, 0].map(add);
+                match which {
+                    0 => one,
+                    1 => quote!(if const { S::PARTIAL_SUMS > 1 } { #two } else { #one }),
+                    _ => quote! {
+                        if const { S::PARTIAL_SUMS > 2 } { #four } else if const { S::PARTIAL_SUMS > 1 } { #two } else { #one }
+                    },
+                }
+            }
             Statement::Array(new, length) => {
                 let (new, zero) = (name(*new), self.constant(0.0));
                 let length = Literal::usize_unsuffixed(*length);
@@ -238,6 +261,18 @@ impl Printer<'_> {
                 let method = format_ident!("{}", instruction.info().method);
                 let operands = operands.iter().map(|&operand| name(operand));
                 quote!(s.#method(#(#operands),*))
+            }
+            Computation::Total(sums) => {
+                let [a, b, c, d] = sums.map(name);
+                quote! {
+                    if const { S::PARTIAL_SUMS > 2 } {
+                        s.add(s.add(#a, #b), s.add(#c, #d))
+                    } else if const { S::PARTIAL_SUMS > 1 } {
+                        s.add(#a, #b)
+                    } else {
+                        #a
+                    }
+                }
             }
         }
     }

@@ -7,7 +7,7 @@
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
-use super::schedule::{Computation, Statement, schedule};
+use super::schedule::{Computation, Statement, Term, schedule};
 use crate::scalar::{Graph, Index, Source, Stage};
 use crate::stages::Program;
 
@@ -66,6 +66,13 @@ impl Block<'_> {
             Statement::Let(name, value) => write!(f, "const T v{name} = {value};"),
             Statement::Variable(name, value) => write!(f, "T v{name} = {value};"),
             Statement::Assign(name, value) => write!(f, "v{name} = {value};"),
+            Statement::AddTerm { sums, which, term } => {
+                let sum = sums[*which];
+                match term {
+                    Term::Value(value) => write!(f, "v{sum} = v{sum} + v{value};"),
+                    Term::Product([a, b]) => write!(f, "v{sum} = fma(v{a}, v{b}, v{sum});"),
+                }
+            }
             Statement::Array(name, length) => write!(f, "T v{name}[{length}] = {{}};"),
             Statement::Store(array, at, value) => {
                 write!(f, "v{array}[{}] = v{value};", Position(at))
@@ -121,6 +128,7 @@ impl Display for Computation {
                 write!(f, "{array}[{}]", Position(at))
             }
             Computation::Element(array, at) => write!(f, "v{array}[{}]", Position(at)),
+            Computation::Total([a, b, c, d]) => write!(f, "(v{a} + v{b}) + (v{c} + v{d})"),
             Computation::Apply(instruction, operands) => {
                 // A letter behind a dollar sign is an operand.
                 let mut rest = instruction.info().cuda;

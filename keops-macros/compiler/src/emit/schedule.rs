@@ -27,6 +27,16 @@ pub(super) enum Computation {
     Element(Name, Index),
     /// An instruction.
     Apply(Instruction, Vec<Name>),
+    /// The sum of partial sums.
+    Total([Name; PARTIAL_SUMS]),
+}
+
+/// What is added to a sum.
+pub(super) enum Term {
+    /// A value.
+    Value(Name),
+    /// A product, by a multiply-add.
+    Product([Name; 2]),
 }
 
 /// One step.
@@ -37,6 +47,12 @@ pub(super) enum Statement {
     Variable(Name, Computation),
     /// A variable gets another value.
     Assign(Name, Computation),
+    /// A term is added to one of the partial sums. Where terms of other sums come in turn too, fewer partial sums may take its place.
+    AddTerm {
+        sums: [Name; PARTIAL_SUMS],
+        which: usize,
+        term: Term,
+    },
     /// An array of so many zeros.
     Array(Name, usize),
     /// An element of an array gets a value.
@@ -290,27 +306,21 @@ impl Scheduler<'_> {
     fn sum(&mut self, depth: usize, var: LoopVar, body: Value) -> Name {
         let sums: [Name; PARTIAL_SUMS] = std::array::from_fn(|_| self.variable(depth, 0.0));
         let product = self.product(body);
-        let add = |scheduler: &mut Self, sum: Name, position: Index| {
+        let add = |scheduler: &mut Self, which: usize, position: Index| {
             scheduler.scoped(var, position, &mut |scheduler| {
-                let next = match product {
-                    Some([a, b]) => {
-                        let (a, b) = (scheduler.value(a), scheduler.value(b));
-                        Computation::Apply(Instruction::Fma, vec![a, b, sum])
-                    }
-                    None => {
-                        let value = scheduler.value(body);
-                        Computation::Apply(Instruction::Add, vec![sum, value])
-                    }
+                let term = match product {
+                    Some(factors) => Term::Product(factors.map(|factor| scheduler.value(factor))),
+                    None => Term::Value(scheduler.value(body)),
                 };
-                scheduler.push(depth + 1, Statement::Assign(sum, next));
+                scheduler.push(depth + 1, Statement::AddTerm { sums, which, term });
             })
         };
         let extent = self.graph.extent(var);
         let counter = self.fresh();
         let mut together = Vec::new();
-        for (n, &sum) in sums.iter().enumerate() {
-            let position = counted(counter).times(PARTIAL_SUMS).shifted(n);
-            together.extend(add(self, sum, position));
+        for which in 0..PARTIAL_SUMS {
+            let position = counted(counter).times(PARTIAL_SUMS).shifted(which);
+            together.extend(add(self, which, position));
         }
         let repeated = Statement::Loop {
             counter,
@@ -319,13 +329,10 @@ impl Scheduler<'_> {
         };
         self.push(depth, repeated);
         for k in extent - extent % PARTIAL_SUMS..extent {
-            let statements = add(self, sums[k % PARTIAL_SUMS], Index::constant(k));
+            let statements = add(self, k % PARTIAL_SUMS, Index::constant(k));
             self.scopes[depth].statements.extend(statements);
         }
-        let [a, b, c, d] = sums;
-        let mut plus = |a, b| self.define(depth, Computation::Apply(Instruction::Add, vec![a, b]));
-        let (ab, cd) = (plus(a, b), plus(c, d));
-        plus(ab, cd)
+        self.define(depth, Computation::Total(sums))
     }
 
     fn extremum(&mut self, depth: usize, kind: FoldKind, var: LoopVar, body: Value) -> Name {
