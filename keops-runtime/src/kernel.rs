@@ -7,7 +7,7 @@
 //! the lanes of a vector and which is broadcast: that is the driver's choice, made through [`Fetch`].
 
 use crate::Error;
-use crate::bound::SymmetricSum;
+use crate::bound::FactoredSum;
 use crate::input::Element;
 use crate::simd::{Block, Simd};
 use core::marker::PhantomData;
@@ -220,13 +220,14 @@ pub trait Kernel: Copy + Send + Sync + 'static {
     /// the user vouches for, or samples show, is enough to solve with and would be wrong without a trace in a product.
     const SYMMETRY_PROVEN: bool = false;
 
-    /// Computes `sum_j F(i, j)` from half of the pairs, for a formula that is a symmetric scalar kernel times a variable of the side that is
-    /// summed over. `None` where the formula or the arrays are not such.
+    /// Computes `sum_j F(i, j)` in less time, for a formula that is a scalar kernel times a variable of the side that is summed over: from half of the pairs where
+    /// the kernel is symmetric and both sides have the same points, or as a product of matrices where the variable has many components. `None` where the
+    /// formula or the arrays are not such.
     ///
     /// # Errors
     /// If the arrays do not fit their variables.
     #[doc(hidden)]
-    fn symmetric_sum<T: Element>(_: &SymmetricSum<'_, T>) -> Result<Option<Array2<T>>, Error> {
+    fn factored_sum<T: Element>(_: &FactoredSum<'_, T>) -> Result<Option<Array2<T>>, Error> {
         Ok(None)
     }
 

@@ -18,11 +18,10 @@ pub mod solve;
 
 pub use bound::{
     Adjoint, Axis, BatchSolution, BatchSolveError, BoundBatch, BoundMatrix, BoundReduction,
-    Differentiable, DifferentiableOperation, Forward, ForwardBatch, ForwardSolve,
+    Differentiable, DifferentiableOperation, FactoredSum, Forward, ForwardBatch, ForwardSolve,
     ForwardSolveBatch, GradientFormulas, KernelOperator, MatrixBatch, Operand, Operation,
-    Orientation, Rectangular, Stack, SymbolicMatrix, SymmetricSum, System, SystemBatch,
-    SystemBatchGradients, SystemGradients, UnconvergedBatch, operation, product_source,
-    reduction_source,
+    Orientation, Rectangular, Stack, SymbolicMatrix, System, SystemBatch, SystemBatchGradients,
+    SystemGradients, UnconvergedBatch, operation, product_source, reduction_source,
 };
 pub use error::Error;
 pub use half;

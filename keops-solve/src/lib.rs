@@ -325,8 +325,8 @@ pub mod __private {
     pub use keops_runtime::simd::{Real, Simd};
     pub use keops_runtime::{
         Adjoint, AliasInfo, Axis, BoundBatch, BoundMatrix, BoundReduction, Category,
-        Differentiable, Element, Error, GradientFormulas, IntoBatch, IntoParams, IntoPoints,
-        MatrixBatch, Signature, SymmetricSum, System, SystemBatch, operation, product_source,
+        Differentiable, Element, Error, FactoredSum, GradientFormulas, IntoBatch, IntoParams,
+        IntoPoints, MatrixBatch, Signature, System, SystemBatch, operation, product_source,
         reduction_source, scalar,
     };
     pub use ndarray::Array2;

@@ -1,4 +1,4 @@
-//! The symmetric kernel of a sum `sum_j k(x_i, x_j) b_j`.
+//! The kernel of a sum `sum_j k(x_i, y_j) b_j`.
 
 use keops_compiler::emit;
 use keops_compiler::formula::{Evidence, Formula as Compiled, Shape, SolveFormula};
@@ -7,10 +7,11 @@ use quote::quote;
 
 use super::definition::symmetric;
 
-/// The variable `b` may have at most so many components: beyond, its kernel would be computed several times.
+/// With at most so many components of the variable `b`, what is worth its own way is that a symmetric kernel is computed once for two pairs; with more, that
+/// it is multiplied with all of them as matrices are.
 const WIDEST: usize = 8;
 
-/// A sum whose formula is a symmetric scalar kernel times one variable of the side that is summed over.
+/// A sum whose formula is a scalar kernel times one variable of the side that is summed over: a symmetric one, or one of many components.
 pub(super) struct Factor {
     formula: SolveFormula,
     /// Number of components of the variable and of the sum.
@@ -22,11 +23,16 @@ impl Factor {
     pub(super) fn of_sum(formula: Compiled, over_j: bool) -> Option<Self> {
         let dim = formula.dim();
         let span = keops_compiler::source::Span::default();
-        let factor = formula.solve(None, Evidence::Proof, span).ok()?;
+        let wide = dim > WIDEST;
+        let evidence = if wide {
+            Evidence::Assumption
+        } else {
+            Evidence::Proof
+        };
+        let factor = formula.solve(None, evidence, span).ok()?;
         let fits = factor.shape == Shape::Scalar
             && factor.over_j == over_j
-            && !factor.symmetry.pairs.is_empty()
-            && dim <= WIDEST;
+            && (wide || !factor.symmetry.pairs.is_empty());
         fits.then_some(Self {
             formula: factor,
             dim,
@@ -37,13 +43,19 @@ impl Factor {
     pub(super) fn expand(&self, runtime: &TokenStream) -> TokenStream {
         let factor = &self.formula;
         let name = Ident::new("Factor", Span::mixed_site());
-        let symmetry = symmetric(&factor.symmetry);
-        let kernel = emit::kernel(&factor.kernel.program(), &name, runtime, Some(symmetry));
+        let wide = self.dim > WIDEST;
+        let symmetry = (!wide).then(|| symmetric(&factor.symmetry));
+        let kernel = emit::kernel(&factor.kernel.program(), &name, runtime, symmetry);
         let unknown = Literal::usize_unsuffixed(factor.unknown);
         let width = Literal::usize_unsuffixed(self.dim);
+        let run = match (wide, factor.over_j) {
+            (true, true) => quote!(sum.run_wide::<#name, #runtime::Axis<1>>(#unknown, #width)),
+            (true, false) => quote!(sum.run_wide::<#name, #runtime::Axis<0>>(#unknown, #width)),
+            (false, _) => quote!(sum.run::<#name, #width>(#unknown)),
+        };
         quote! {
-            fn symmetric_sum<T: #runtime::Element>(
-                sum: &#runtime::SymmetricSum<'_, T>,
+            fn factored_sum<T: #runtime::Element>(
+                sum: &#runtime::FactoredSum<'_, T>,
             ) -> ::core::result::Result<
                 ::core::option::Option<#runtime::Array2<T>>,
                 #runtime::Error,
@@ -51,7 +63,7 @@ impl Factor {
                 #[derive(::core::clone::Clone, ::core::marker::Copy)]
                 struct #name;
                 #kernel
-                sum.run::<#name, #width>(#unknown)
+                #run
             }
         }
     }

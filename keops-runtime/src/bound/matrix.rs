@@ -5,7 +5,7 @@ use super::operation::{self, Operation, sum};
 use super::operator::KernelOperator;
 use super::{Axis, Call, Operand, Orientation, Rectangular, System, product_source};
 use crate::Error;
-use crate::cpu::{Pairing, Problem, Weighted, dense, diagonal, mirrored};
+use crate::cpu::{Pairing, Points, Problem, Weighted, dense, diagonal, mirrored, wide};
 use crate::input::{Argument, Element, IntoPoints};
 use crate::kernel::{Features, Kernel};
 use crate::options::{CallOptions, Hardware, option_methods};
@@ -382,8 +382,8 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
     }
 }
 
-/// The number of vectors that are multiplied together where they are several, filled up with zeros: the kernel is
-/// evaluated anew for each time, and the loop compiled anew for each width.
+/// The number of vectors that are multiplied together where they are several, filled up with zeros: by a symmetric matrix, on a device, or where the summation does not
+/// allow to multiply as matrices are.
 pub(super) const SEVERAL: usize = 4;
 
 /// Writes `sum_j k(i, j) v_j` to `out`, of shape `(rows, vectors)`, for the scalar kernel `P`, evaluating in `C`.
@@ -395,13 +395,50 @@ pub(crate) fn product<P: Pairing, C: Real, V: Element, T: Element, const W: usiz
     weights: ArrayView2<'_, V>,
     out: ArrayViewMut2<'_, T>,
 ) -> Result<(), Error> {
-    if const { W > 0 } {
+    if const { may_be_wide(W) }
+        && weights.ncols() > W.max(1)
+        && goes_wide::<P, C>(hardware, options, problem)
+    {
+        wide_product::<P, C, V, T>(hardware, options, problem, weights, out);
+        Ok(())
+    } else if const { W > 0 } {
         product_by::<P, C, V, T, W>(hardware, options, problem, weights, out)
     } else if weights.ncols() == 1 {
         product_by::<P, C, V, T, 1>(hardware, options, problem, weights, out)
     } else {
         product_by::<P, C, V, T, SEVERAL>(hardware, options, problem, weights, out)
     }
+}
+
+/// Whether there can be more vectors than the `width` that are multiplied together: where their number is open, or those of a system are cut
+/// into equal parts, which are not smaller than this.
+const fn may_be_wide(width: usize) -> bool {
+    width == 0 || width > SEVERAL
+}
+
+/// Whether products with several vectors compute values once for them all.
+pub(super) fn goes_wide<P: Pairing, C: Real>(
+    hardware: Hardware,
+    options: &CallOptions,
+    problem: &Problem<'_>,
+) -> bool {
+    Summation::new::<C>(options).is_blocks() && !hardware.has_device::<P>(problem)
+}
+
+/// [`product`] with all vectors at once.
+pub(super) fn wide_product<P: Pairing, C: Real, V: Element, T: Element>(
+    hardware: Hardware,
+    options: &CallOptions,
+    problem: &Problem<'_>,
+    weights: ArrayView2<'_, V>,
+    out: ArrayViewMut2<'_, T>,
+) {
+    let mut vectors = Points::new(problem.columns.count());
+    vectors.push(V::erase(weights), out.ncols());
+    let summation = Summation::new::<C>(options);
+    wide::<P, C>(hardware.isa, problem, &vectors, summation, |job| {
+        T::take_rows(job, out);
+    });
 }
 
 fn product_by<P: Pairing, C: Real, V: Element, T: Element, const W: usize>(
@@ -440,7 +477,9 @@ pub(crate) fn symmetric_product<P: Pairing, C: Real, V: Element, T: Element, con
         return product::<P, C, V, T, W>(hardware, options, &problem, weights, out);
     }
     let isa = hardware.isa;
-    if const { W > 0 } {
+    if const { may_be_wide(W) } && weights.ncols() > W.max(SEVERAL) {
+        wide_product::<P, C, V, T>(hardware, options, problem, weights, out);
+    } else if const { W > 0 } {
         mirrored_by::<P, C, V, T, W>(isa, summation, problem, weights, out);
     } else if weights.ncols() == 1 {
         mirrored_by::<P, C, V, T, 1>(isa, summation, problem, weights, out);

@@ -4,6 +4,7 @@ mod adjoint;
 mod axis;
 mod batch;
 mod call;
+mod factored_sum;
 mod forward;
 mod forward_batch;
 mod gradient;
@@ -15,7 +16,6 @@ mod operator;
 mod rectangular;
 mod reduction;
 mod source;
-mod symmetric_sum;
 mod system;
 
 pub use adjoint::{Adjoint, ForwardSolve, SystemGradients};
@@ -24,6 +24,7 @@ pub use batch::{
     BatchSolution, BatchSolveError, BoundBatch, ForwardSolveBatch, MatrixBatch, Stack, SystemBatch,
     SystemBatchGradients, UnconvergedBatch,
 };
+pub use factored_sum::FactoredSum;
 pub use forward::Forward;
 pub use forward_batch::ForwardBatch;
 pub use gradient::{Differentiable, DifferentiableOperation, GradientFormulas};
@@ -34,7 +35,6 @@ pub use operator::KernelOperator;
 pub use rectangular::Rectangular;
 pub use reduction::BoundReduction;
 pub use source::{product_source, reduction_source};
-pub use symmetric_sum::SymmetricSum;
 pub use system::System;
 
 use call::Call;

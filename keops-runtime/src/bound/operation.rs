@@ -6,7 +6,7 @@
 //!
 //! Results never depend on the number of threads.
 
-use super::{Stack, SymmetricSum};
+use super::{FactoredSum, Stack};
 use crate::Error;
 use crate::cpu::{self, Pairing, Problem};
 use crate::cuda::recipe::{self as cuda, Adding, Evaluation, Outcome, Type};
@@ -35,10 +35,7 @@ pub trait Operation<T: Element>: Copy + Send + Sync + 'static {
     ) -> Result<Self::Output, Error>;
     /// The result, if it is one that needs only half of the pairs.
     #[doc(hidden)]
-    fn of_symmetric<K: Kernel>(
-        self,
-        _: &SymmetricSum<'_, T>,
-    ) -> Result<Option<Self::Output>, Error> {
+    fn of_factored<K: Kernel>(self, _: &FactoredSum<'_, T>) -> Result<Option<Self::Output>, Error> {
         Ok(None)
     }
 }
@@ -146,11 +143,8 @@ impl<T: Element> Operation<T> for Sum {
         rows::<P, T::Compute, T, _>(hardware, problem, reduction, kernel, components)
     }
 
-    fn of_symmetric<K: Kernel>(
-        self,
-        sum: &SymmetricSum<'_, T>,
-    ) -> Result<Option<Array2<T>>, Error> {
-        K::symmetric_sum(sum)
+    fn of_factored<K: Kernel>(self, sum: &FactoredSum<'_, T>) -> Result<Option<Array2<T>>, Error> {
+        K::factored_sum(sum)
     }
 }
 

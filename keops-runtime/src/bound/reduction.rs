@@ -1,6 +1,6 @@
 //! A reduction of a formula with its arrays.
 
-use super::{Call, Operation, Orientation, SymmetricSum, reduction_source};
+use super::{Call, FactoredSum, Operation, Orientation, reduction_source};
 use crate::Error;
 use crate::input::{Argument, Element};
 use crate::kernel::Kernel;
@@ -65,13 +65,13 @@ impl<'a, T: Element, K: Kernel, Op: Operation<T>, O: Orientation> BoundReduction
     /// lacks ([`Error::Backend`], [`Error::InstructionSet`], [`Error::DeviceMemory`]), or the result is larger than any memory ([`Error::Shape`]).
     pub fn run(&self) -> Result<Op::Output, Error> {
         let hardware = self.options.resolve()?;
-        let symmetric = SymmetricSum {
+        let factored = FactoredSum {
             call: &self.call.reborrow(),
             options: &self.options,
             hardware,
             element: PhantomData,
         };
-        if let Some(sum) = self.operation.of_symmetric::<K>(&symmetric)? {
+        if let Some(sum) = self.operation.of_factored::<K>(&factored)? {
             return Ok(sum);
         }
         let problem = self.call.problem::<O>(&self.options)?;

@@ -4,7 +4,8 @@
 //! rows and some intervals of columns, all or those of a block-sparse pattern: it packs the features of its rows once, then for each tile of columns packs
 //! these and runs all its rows over them ([`tile`]). Memory is a few tiles per thread, whatever the number of points.
 //!
-//! Products with a matrix that is the same when i and j are exchanged take another way, [`mirror`]: each entry is computed once.
+//! Products with a matrix that is the same when i and j are exchanged take another way, [`mirror`]: each entry is computed once. So do those with
+//! many vectors, [`wide`](mod@wide).
 
 mod block;
 mod code;
@@ -18,6 +19,7 @@ mod parallel;
 mod plan;
 mod task;
 mod tile;
+mod wide;
 
 pub(crate) use code::hoist_params;
 pub(crate) use dense::dense;
@@ -30,6 +32,7 @@ pub(crate) use pairing::{Pairing, RowsI, RowsJ, Weighted};
 pub(crate) use parallel::for_each_part;
 pub(crate) use plan::Rows;
 pub(crate) use task::{Task, Total};
+pub(crate) use wide::{WideProduct, wide};
 
 use crate::kernel::Features;
 use crate::ranges::{Interval, Pattern};

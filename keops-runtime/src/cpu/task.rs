@@ -109,7 +109,12 @@ impl<T: Real, Totals: Copy> Task<'_, '_, T, Totals> {
 }
 
 /// Totals by vector, slot and lane, rearranged by row and slot.
-fn by_row<Total: Copy>(totals: &[Total], rows: usize, slots: usize, lanes: usize) -> Vec<Total> {
+pub(super) fn by_row<Total: Copy>(
+    totals: &[Total],
+    rows: usize,
+    slots: usize,
+    lanes: usize,
+) -> Vec<Total> {
     let mut rearranged = Vec::with_capacity(rows * slots);
     for row in 0..rows {
         let (vector, lane) = (row / lanes, row % lanes);

@@ -2,8 +2,10 @@
 
 use super::Simd;
 use super::math::Coefficients;
-use crate::cpu::{Product, Task};
+use crate::cpu::{Product, Task, WideProduct};
+use crate::ranges::Interval;
 use crate::reduce::Candidate;
+use core::ops::Range;
 
 /// The element type of a vector: `f32` or `f64`.
 pub trait Real:
@@ -53,6 +55,13 @@ pub trait Real:
     /// Computes a product with a symmetric matrix, likewise.
     #[doc(hidden)]
     fn run_mirrored(product: &Product<'_, '_, Self>) -> Vec<f64>;
+    /// Computes some rows of a product with many vectors, likewise.
+    #[doc(hidden)]
+    fn run_wide(
+        product: &WideProduct<'_, Self>,
+        rows: Range<usize>,
+        intervals: &[Interval],
+    ) -> Vec<f64>;
 }
 
 macro_rules! real {
@@ -92,6 +101,13 @@ macro_rules! real {
             fn run_sums(task: &Task<'_, '_, Self, f64>) -> Vec<f64> { task.run() }
             fn run_candidates(task: &Task<'_, '_, Self, Candidate>) -> Vec<Candidate> { task.run() }
             fn run_mirrored(product: &Product<'_, '_, Self>) -> Vec<f64> { product.run() }
+            fn run_wide(
+                product: &WideProduct<'_, Self>,
+                rows: Range<usize>,
+                intervals: &[Interval],
+            ) -> Vec<f64> {
+                product.run(rows, intervals)
+            }
         }
     )*};
 }

@@ -1,10 +1,10 @@
-//! Sums `sum_j k(x_i, x_j) b_j` with a symmetric kernel and the same points on both sides.
+//! Sums `sum_j k(x_i, y_j) b_j` by their kernel.
 
-use super::matrix::FEWEST_MIRRORED;
+use super::matrix::{FEWEST_MIRRORED, goes_wide};
 use super::operation::filled;
 use super::{Axis, Call, Orientation};
 use crate::Error;
-use crate::cpu::{Weighted, mirrored};
+use crate::cpu::{Points, Weighted, mirrored, wide};
 use crate::cuda::recipe::{Adding, Evaluation, Reduction, Type};
 use crate::input::{Argument, Element};
 use crate::kernel::Kernel;
@@ -13,16 +13,16 @@ use crate::reduce::Summation;
 use core::marker::PhantomData;
 use ndarray::{Array2, Ix2};
 
-/// A sum whose formula is, as the macro has found, a symmetric scalar kernel times one of the variables. Where the points are the
-/// same on both sides, each value of the kernel is computed once and used twice.
-pub struct SymmetricSum<'a, T> {
+/// A sum whose formula is, as the macro has found, a scalar kernel times one of the variables. Where the kernel is symmetric and the points are the
+/// same on both sides, each value of the kernel is computed once and used twice; where the variable has many components, it is used for all of them.
+pub struct FactoredSum<'a, T> {
     pub(super) call: &'a Call<'a>,
     pub(super) options: &'a CallOptions,
     pub(super) hardware: Hardware,
     pub(super) element: PhantomData<T>,
 }
 
-impl<T: Element> SymmetricSum<'_, T> {
+impl<T: Element> FactoredSum<'_, T> {
     /// The sum by the kernel `K`, which multiplies the variable at position `unknown`, of dimension `W`; `None` where all values have to be computed.
     ///
     /// # Errors
@@ -67,6 +67,43 @@ impl<T: Element> SymmetricSum<'_, T> {
         problem.rows.push(weights.view(), W);
         let totals = mirrored::<Terms<K>, T::Compute, W>(self.hardware.isa, &problem, summation);
         T::round_rows(&totals, W, out.view_mut());
+        Ok(Some(out))
+    }
+
+    /// The sum by the kernel `K`, which multiplies the variable at position `unknown`, of `width` components; `None` where options or hardware want another way.
+    ///
+    /// # Errors
+    /// If the arrays do not fit their variables.
+    #[doc(hidden)]
+    pub fn run_wide<K: Kernel, O: Orientation>(
+        &self,
+        unknown: usize,
+        width: usize,
+    ) -> Result<Option<Array2<T>>, Error> {
+        let call = Call {
+            unknown: Some(unknown),
+            ..self.call.reborrow()
+        };
+        let problem = call.problem::<O>(self.options)?;
+        let Argument::Points(weights) = &self.call.arguments[unknown] else {
+            return Ok(None);
+        };
+        if !goes_wide::<O::Pairing<K>, T::Compute>(self.hardware, self.options, &problem) {
+            return Ok(None);
+        }
+        let mut out = filled(Ix2(problem.rows.count(), width), T::from_f64(0.0))?;
+        let mut vectors = Points::new(problem.columns.count());
+        vectors.push(weights.view(), width);
+        let summation = Summation::new::<T::Compute>(self.options);
+        wide::<O::Pairing<K>, T::Compute>(
+            self.hardware.isa,
+            &problem,
+            &vectors,
+            summation,
+            |job| {
+                T::take_rows(job, out.view_mut());
+            },
+        );
         Ok(Some(out))
     }
 }

@@ -1,0 +1,207 @@
+//! Products of a scalar kernel with many vectors.
+//!
+//! `sum_j k(i, j) v_j` with few vectors holds their sums in registers while it runs over the columns. With many, values of the kernel are computed for
+//! some vectors of rows and a few columns, once, and multiplied with the weights of these columns as matrices are: a block of sums stays in
+//! registers for all of these columns.
+
+use super::Problem;
+use super::code::{Compiled, Layout, Values};
+use super::dense::Stored;
+use super::job::{Ends, Job};
+use super::pack::Points;
+use super::pairing::Pairing;
+use super::plan::{Plan, Shape};
+use super::task::{by_row, tile_columns};
+use super::tile::Columns;
+use crate::kernel::Features;
+use crate::lanes::{Aligned, vectors, vectors_mut};
+use crate::ranges::Interval;
+use crate::reduce::{Sum, Summation};
+use crate::simd::{InstructionSet, Real, Simd, WithSimd, dispatch};
+use core::ops::Range;
+
+/// Columns whose values are computed together: those of a block of rows stay in the first level cache.
+const TOGETHER: usize = 64;
+/// Vectors of rows of a block.
+const ROWS: usize = 4;
+
+/// Computes `sum_j k(i, j) v_j` for a scalar kernel `P`, evaluating in `T`; `weights` holds the vectors `v`, row by row. `run` decides where the rows go.
+pub(crate) fn wide<P: Pairing, T: Real>(
+    isa: InstructionSet,
+    problem: &Problem<'_>,
+    weights: &Points<'_>,
+    summation: Summation,
+    run: impl FnOnce(&Job<'_, f64>),
+) {
+    let vectors = weights.components();
+    let shape = Shape {
+        elements: 1,
+        rows: problem.rows.count(),
+        columns: problem.columns.count(),
+        // What merging parts and writing them takes must be little against their terms.
+        shortest_part: 4096,
+        cost: P::COST + vectors,
+        row_bytes: P::Row::<T>::LEN * size_of::<T>() + vectors * size_of::<f64>(),
+    };
+    let code = Compiled::<P, T, Stored>::new(isa, problem, Stored);
+    let product = WideProduct {
+        isa,
+        code: &code,
+        problem: problem.reborrow(),
+        weights: weights.reborrow(),
+        summation,
+    };
+    run(&Job {
+        plan: Plan::new(&shape, problem.pattern.as_deref()),
+        slots: vectors,
+        part: &|_, rows, intervals| T::run_wide(&product, rows, intervals),
+        ends: &Sum(summation) as &dyn Ends<f64>,
+    });
+}
+
+/// A product with many vectors.
+pub struct WideProduct<'a, T> {
+    isa: InstructionSet,
+    code: &'a dyn Values<T>,
+    problem: Problem<'a>,
+    weights: Points<'a>,
+    summation: Summation,
+}
+
+impl<T: Real> WideProduct<'_, T> {
+    /// The totals of some rows over some intervals of columns, by row, then by vector.
+    pub(crate) fn run(&self, rows: Range<usize>, intervals: &[Interval]) -> Vec<f64> {
+        let layout = self.code.layout();
+        let (lanes, width) = (layout.lanes, self.weights.components());
+        let count = rows.len();
+        let row_vectors = count.div_ceil(lanes);
+        let row_length = layout.row * lanes;
+        let features = self.problem.rows.pack_rows(self.code, &layout, rows);
+        let mut totals = vec![0.0; row_vectors * width * lanes];
+
+        let longest = intervals.iter().map(|&(from, to)| to - from).max();
+        let with_weights = Layout {
+            column: layout.column + width,
+            ..layout
+        };
+        let tile = tile_columns::<T>(&with_weights, longest.unwrap_or(0));
+        let mut pack = self.problem.columns.pack_columns(self.code, &layout);
+        let mut packed = Aligned::zeros(tile * layout.column);
+        let mut weights = Aligned::<T>::zeros(tile * width);
+        let mut values = Aligned::<T>::zeros(ROWS * TOGETHER * lanes);
+        let mut sums = Aligned::<T>::zeros(ROWS * width * lanes);
+        let tiles = intervals.iter().flat_map(|&(from, to)| {
+            let firsts = (from..to).step_by(tile.max(1));
+            firsts.map(move |first| (first, tile.min(to - first)))
+        });
+        for (first, columns) in tiles {
+            pack.pack(first, columns, &mut packed);
+            for (column, weights) in weights.chunks_exact_mut(width).take(columns).enumerate() {
+                self.weights.gather(first + column, 1, weights);
+            }
+            let blocks = totals.chunks_mut(ROWS * width * lanes);
+            for (block, totals) in blocks.enumerate() {
+                let rows = totals.len() / (width * lanes);
+                let sums = &mut sums[..totals.len()];
+                sums.fill(T::ZERO);
+                for offset in (0..columns).step_by(TOGETHER) {
+                    let together = Columns {
+                        first: first + offset,
+                        count: TOGETHER.min(columns - offset),
+                        features: &packed[offset * layout.column..],
+                    };
+                    let values = &mut values[..rows * together.count * lanes];
+                    let length = together.count * lanes;
+                    for (row, values) in values.chunks_exact_mut(length).enumerate() {
+                        let features = &features[(block * ROWS + row) * row_length..][..row_length];
+                        self.code.values(features, &together, values);
+                    }
+                    let multiply = Multiply {
+                        values,
+                        weights: &weights[offset * width..][..together.count * width],
+                        width,
+                        sums,
+                    };
+                    dispatch(self.isa, multiply);
+                }
+                for (total, sum) in totals.iter_mut().zip(sums.iter()) {
+                    self.summation.add(total, sum.to_f64());
+                }
+            }
+        }
+        by_row(&totals, count, width, lanes)
+    }
+}
+
+/// Adds the products of values, by vector of rows, then by column, with weights, by column, to sums, by vector of rows, then by weight.
+struct Multiply<'a, T> {
+    values: &'a [T],
+    weights: &'a [T],
+    /// Weights of a column.
+    width: usize,
+    sums: &'a mut [T],
+}
+
+impl<T: Real> WithSimd<T> for Multiply<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with<S: Simd<T = T>>(self, s: S) {
+        let Self { weights, width, .. } = self;
+        let (values, sums) = (vectors::<S>(self.values), vectors_mut::<S>(self.sums));
+        let columns = weights.len() / width;
+        // As many sums as the registers hold beside the values of a column and a weight.
+        let mut done = 0;
+        let all = sums.len() == ROWS * width;
+        macro_rules! blocks {
+            ($($weights:literal)*) => {$(
+                while width - done >= $weights {
+                    if all {
+                        add_block::<S, ROWS, $weights>(s, values, weights, columns, width, done, sums);
+                    } else {
+                        let rows = values.chunks_exact(columns).zip(sums.chunks_exact_mut(width));
+                        for (values, sums) in rows {
+                            add_block::<S, 1, $weights>(s, values, weights, columns, width, done, sums);
+                        }
+                    }
+                    done += $weights;
+                }
+            )*};
+        }
+        if const { S::REGISTERS >= 32 } {
+            blocks!(6);
+        }
+        blocks!(2 1);
+    }
+}
+
+/// The products of `R` vectors of rows with `W` weights of each column from weight `at` on.
+#[inline(always)]
+fn add_block<S: Simd, const R: usize, const W: usize>(
+    s: S,
+    values: &[S::V],
+    weights: &[S::T],
+    columns: usize,
+    width: usize,
+    at: usize,
+    sums: &mut [S::V],
+) {
+    let rows: [&[S::V]; R] = core::array::from_fn(|r| &values[r * columns..][..columns]);
+    let mut block: [[S::V; W]; R] =
+        core::array::from_fn(|r| core::array::from_fn(|w| sums[r * width + at + w]));
+    for (column, weights) in weights.chunks_exact(width).take(columns).enumerate() {
+        let weights: [S::V; W] = {
+            let weights = &weights[at..][..W];
+            core::array::from_fn(|w| s.splat(weights[w]))
+        };
+        for r in 0..R {
+            let value = rows[r][column];
+            for w in 0..W {
+                block[r][w] = s.fma(value, weights[w], block[r][w]);
+            }
+        }
+    }
+    for r in 0..R {
+        sums[r * width + at..][..W].copy_from_slice(&block[r]);
+    }
+}
