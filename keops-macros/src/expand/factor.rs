@@ -7,9 +7,10 @@ use quote::quote;
 
 use super::definition::symmetric;
 
-/// With at most so many components of the variable `b`, what is worth its own way is that a symmetric kernel is computed once for two pairs; with more, that
-/// it is multiplied with all of them as matrices are.
-const WIDEST: usize = 8;
+/// With at most so many components of the variable `b`, it pays that a symmetric kernel is computed once for two pairs.
+const FEW: usize = 8;
+/// From so many on it pays to multiply values of the kernel with all of them as matrices are multiplied.
+const MANY: usize = 16;
 
 /// A sum whose formula is a scalar kernel times one variable of the side that is summed over: a symmetric one, or one of many components.
 pub(super) struct Factor {
@@ -23,7 +24,7 @@ impl Factor {
     pub(super) fn of_sum(formula: Compiled, over_j: bool) -> Option<Self> {
         let dim = formula.dim();
         let span = keops_compiler::source::Span::default();
-        let wide = dim > WIDEST;
+        let wide = dim >= MANY;
         let evidence = if wide {
             Evidence::Assumption
         } else {
@@ -32,7 +33,7 @@ impl Factor {
         let factor = formula.solve(None, evidence, span).ok()?;
         let fits = factor.shape == Shape::Scalar
             && factor.over_j == over_j
-            && (wide || !factor.symmetry.pairs.is_empty());
+            && (wide || dim <= FEW && !factor.symmetry.pairs.is_empty());
         fits.then_some(Self {
             formula: factor,
             dim,
@@ -43,7 +44,7 @@ impl Factor {
     pub(super) fn expand(&self, runtime: &TokenStream) -> TokenStream {
         let factor = &self.formula;
         let name = Ident::new("Factor", Span::mixed_site());
-        let wide = self.dim > WIDEST;
+        let wide = self.dim >= MANY;
         let symmetry = (!wide).then(|| symmetric(&factor.symmetry));
         let kernel = emit::kernel(&factor.kernel.program(), &name, runtime, symmetry);
         let unknown = Literal::usize_unsuffixed(factor.unknown);

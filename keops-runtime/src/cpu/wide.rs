@@ -171,7 +171,7 @@ impl<T: Real> WithSimd<T> for Multiply<'_, T> {
         if const { S::REGISTERS >= 32 } {
             blocks!(6);
         }
-        blocks!(2 1);
+        blocks!(3 2 1);
     }
 }
 
