@@ -75,6 +75,25 @@ impl Key {
     }
 }
 
+/// What is no option of a macro but of its calls, here or in KeOps, and how it is said.
+const OF_CALLS: &[(&[&str], &str)] = &[
+    (&["backend", "device_id"], ".backend(Backend::Cuda(0))"),
+    (
+        &["accumulate", "dtype_acc", "use_double_acc"],
+        ".accumulate(Accumulate::F64)",
+    ),
+    (&["sum_scheme"], ".sum_scheme(SumScheme::Kahan)"),
+    (&["ranges"], ".ranges(&ranges)"),
+];
+
+/// The same of solves.
+const OF_SOLVES: &[(&[&str], &str)] = &[
+    (&["alpha"], ".alpha(0.1)"),
+    (&["eps", "tolerance", "tol"], ".eps(1e-6)"),
+    (&["max_iterations", "maxiter"], ".max_iterations(1000)"),
+    (&["preconditioner"], ".preconditioner(Preconditioner::Auto)"),
+];
+
 impl Macro {
     /// How it is called.
     pub(crate) const fn name(self) -> &'static str {
@@ -120,9 +139,21 @@ impl Options {
         };
         let (macro_name, allowed) = (called.name(), called.options());
         let Some(option) = Key::from_name(key) else {
-            let help = match closest(&key.unraw().to_string(), Key::ALL.map(Key::name)) {
-                Some(name) => format!("did you mean `{name}`?"),
-                None => format!("the options of `{macro_name}` are {}", list(allowed)),
+            let word = key.unraw().to_string();
+            let of_calls = match called {
+                Macro::Genred => [OF_CALLS, &[]],
+                _ => [OF_CALLS, OF_SOLVES],
+            };
+            let of_call = of_calls
+                .into_iter()
+                .flatten()
+                .find(|(names, _)| names.contains(&&*word));
+            let help = match (of_call, closest(&word, Key::ALL.map(Key::name))) {
+                (Some((_, method)), _) => {
+                    format!("this is said at each call, behind `bind(..)`: `{method}`")
+                }
+                (None, Some(name)) => format!("did you mean `{name}`?"),
+                (None, None) => format!("the options of `{macro_name}` are {}", list(allowed)),
             };
             let message = format!("unknown option `{key}`\n  help: {help}");
             return Err(syn::Error::new(key.span(), message));

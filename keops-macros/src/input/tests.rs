@@ -278,6 +278,24 @@ fn mistakes() {
             "unknown option `reductoin`\n  help: did you mean `reduction`?",
         ),
         (
+            Genred,
+            r#""x", axis = 1, sum_scheme = Kahan"#,
+            "sum_scheme",
+            "unknown option `sum_scheme`\n  help: this is said at each call, behind `bind(..)`: `.sum_scheme(SumScheme::Kahan)`",
+        ),
+        (
+            KernelSolve,
+            r#""x", alpha = 0.1"#,
+            "alpha",
+            "unknown option `alpha`\n  help: this is said at each call, behind `bind(..)`: `.alpha(0.1)`",
+        ),
+        (
+            Genred,
+            r#""x", alpha = 0.1"#,
+            "alpha",
+            "unknown option `alpha`\n  help: the options of `genred!` are `reduction`, `axis`, `weights`, `grad`",
+        ),
+        (
             Lazy,
             r#""x", foo = 3"#,
             "foo",
