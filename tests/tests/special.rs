@@ -340,3 +340,37 @@ fn second_derivatives_of_lengths_at_zero() {
     let out = laplacian.bind(&x).run().expect("values");
     assert_eq!((out[[0, 0]], out[[0, 1]]), (0.0, 0.0));
 }
+
+/// What is in single precision of the values that double precision has of the same arguments.
+macro_rules! largest_error {
+    ($formula:literal) => {{
+        let f = genred!($formula, x = Vi(1), one = Vj(1), axis = 1);
+        let x = Array2::from_shape_fn((20_000, 1), |(i, _)| 3e-5 * (i as f32 + 0.5));
+        let single = f.bind(&x, &array![[1.0_f32]]).run().unwrap();
+        let double = f.bind(&x.mapv(f64::from), &array![[1.0]]).run().unwrap();
+        let errors = single.iter().zip(&double).map(|(&single, &double)| {
+            let nearest = double as f32;
+            (f64::from(single) - double).abs() / f64::from(nearest.next_up() - nearest)
+        });
+        errors.fold(0.0, f64::max)
+    }};
+}
+
+/// Powers whose exponents are near 0 cancel.
+#[test]
+fn bessel_functions_of_orders_near_zero() {
+    for error in [
+        largest_error!("BesselK(x,0.001)*one"),
+        largest_error!("BesselK(x,0.03)*one"),
+        largest_error!("BesselK(x,0.15)*one"),
+    ] {
+        assert!(error <= 6.5, "{error} units");
+    }
+    for error in [
+        largest_error!("BesselK(x,0)*one"),
+        largest_error!("BesselK(x,0.6)*one"),
+        largest_error!("BesselK(x,0.95)*one"),
+    ] {
+        assert!(error <= 4.1, "{error} units");
+    }
+}

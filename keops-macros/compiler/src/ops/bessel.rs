@@ -59,7 +59,7 @@ pub(crate) static BESSEL_K: Op = Op {
         vec![Some(dag.apply(&MINUS, &[sum]))]
     }),
     ulp: Some([4.0, 4.0]),
-    doc: "The modified Bessel function of the second kind K_nu(f), of an order nu from -32 to 32 that is a number; for orders below 0.1 up to 7 units just below 0.175; NaN for f below 0",
+    doc: "The modified Bessel function of the second kind K_nu(f), of an order nu from -32 to 32 that is a number; for orders between 0 and 0.2 up to 6 units of `f32` below 0.2; NaN for f below 0",
     ..Op::BASE
 };
 

@@ -14,9 +14,10 @@ use super::twofold::{PI, Twofold};
 /// polynomials of high orders get steep.
 pub(crate) fn border(order: f64) -> f64 {
     match order {
-        // The difference of two powers.
-        0.02..0.5 => 0.175,
-        0.0..1.0 => 0.6,
+        0.0 => 0.6,
+        // The difference of two powers; from below 0.15 on the polynomial would cancel.
+        0.0..0.5 => 0.15,
+        0.5..1.0 => 0.4,
         _ => 1.0,
     }
 }
