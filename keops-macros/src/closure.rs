@@ -5,6 +5,7 @@
 //! suffix, and a name that is neither a parameter nor bound by `let` is captured from the scope around the closure.
 
 mod captures;
+mod hygiene;
 mod places;
 mod refusal;
 #[cfg(test)]
@@ -19,6 +20,8 @@ use quote::ToTokens;
 use syn::{BinOp, Lit, Pat, RangeLimits, Stmt, UnOp, ext::IdentExt};
 
 pub(crate) use captures::Captures;
+use hygiene::Scope;
+pub(crate) use hygiene::{Context, Name};
 pub(crate) use places::{Places, error_at};
 use refusal::{refusal, refuse};
 
@@ -37,12 +40,12 @@ pub(crate) trait Operations {
 /// At the token that is not part of the formula language, with what to write for it.
 pub(crate) fn read(
     body: &syn::Expr,
-    parameters: impl IntoIterator<Item = String>,
+    parameters: impl IntoIterator<Item = Name>,
     captures: &mut Captures,
     operations: &dyn Operations,
 ) -> syn::Result<(Expr, Places)> {
     let places = Places::default();
-    let scope = parameters.into_iter().collect();
+    let scope = Scope::new(parameters);
     let mut reader = Reader {
         scope,
         depth: 0,
@@ -56,7 +59,7 @@ pub(crate) fn read(
 
 struct Reader<'a> {
     /// The parameters, and the `let` bindings around the place that is read.
-    scope: Vec<String>,
+    scope: Scope,
     depth: usize,
     places: Places,
     captures: &'a mut Captures,
@@ -177,8 +180,8 @@ impl Reader<'_> {
         let syn::Expr::Path(path) = expr else {
             return None;
         };
-        let name = path.path.get_ident()?.unraw().to_string();
-        self.scope.contains(&name).then_some(name)
+        let name = Name::of(path.path.get_ident()?);
+        self.scope.find(&name).map(str::to_owned)
     }
 
     /// Whether `expr` is a place outside of the formula: `sigma`, `self.scale`, `PI`, `*sigma`, `scales[0]`.
@@ -325,7 +328,7 @@ impl Reader<'_> {
                 let (name, value) = binding(local)?;
                 let span = self.places.add(local);
                 let value = Box::new(self.expr(value)?);
-                self.scope.push(name.clone());
+                let name = self.scope.push(name);
                 let body = self.one_deeper(local, |reader| reader.statements(following, block));
                 self.scope.pop();
                 Ok(Expr::new(
@@ -353,7 +356,7 @@ impl Reader<'_> {
 }
 
 /// The name and the value of `let name = value;`.
-fn binding(local: &syn::Local) -> syn::Result<(String, &syn::Expr)> {
+fn binding(local: &syn::Local) -> syn::Result<(Name, &syn::Expr)> {
     let pattern = "a formula binds plain names: `let r = ...;`";
     let Pat::Ident(ident) = &local.pat else {
         return Err(refuse(&local.pat, pattern, ""));
@@ -367,7 +370,7 @@ fn binding(local: &syn::Local) -> syn::Result<(String, &syn::Expr)> {
     if let Some((otherwise, _)) = &init.diverge {
         return Err(refuse(otherwise, pattern, ""));
     }
-    Ok((ident.ident.unraw().to_string(), &init.expr))
+    Ok((Name::of(&ident.ident), &init.expr))
 }
 
 fn binary_op(op: &BinOp) -> Option<BinaryOp> {

@@ -208,6 +208,8 @@ pub trait Kernel: Copy + Send + Sync + 'static {
     const COST: usize;
     /// An estimate of the temporaries alive at once in [`Kernel::pair`], for the choice of rows per register block.
     const LIVE: usize;
+    /// Numbers that [`Kernel::pair`] keeps in arrays of its own.
+    const STORED: usize = 0;
     /// [`hoist_i`](Kernel::hoist_i), [`hoist_j`](Kernel::hoist_j) and [`pair`](Kernel::pair) as device functions of CUDA, which `cuda/kernels/kernel.cu`
     /// calls. Empty for a kernel that runs on processors only.
     const CUDA: &'static str = "";

@@ -1,6 +1,6 @@
 //! No points, NaN, options that cannot be met, and thread pools of all sizes.
 
-use keops_solve::ndarray::{Array1, Array2};
+use keops_solve::ndarray::{Array1, Array2, Axis, s};
 use keops_solve::{Error, genred, kernel_solve, lazy, prelude::*};
 use keops_tests::data::{distance, gaussian, points};
 
@@ -241,4 +241,56 @@ fn numbers_of_smallest_values_that_cannot_be() {
     let all = distance.kmin(30, 1).expect("values");
     assert_eq!(all.dim(), (20, 30, 1));
     assert_eq!(all[[0, 29, 0]], f64::INFINITY);
+}
+
+/// What is copied or kept for each pair has loops too, and no stack holds it.
+#[test]
+fn components_that_are_copied_and_jacobians_of_many_dimensions() {
+    let y = Array2::from_shape_fn((5, 784), |(i, k)| (i * 784 + k) as f64 / 1024.0);
+    let sums = genred!("y", y = Vj(784), axis = 1).bind(&y).run().unwrap();
+    assert_eq!(sums.row(0), y.sum_axis(Axis(0)));
+    let both = genred!(
+        "Concat(Extract(x,1,783),y)",
+        x = Vi(784),
+        y = Vj(784),
+        reduction = Max,
+        axis = 1
+    );
+    let both = both.bind(&y, &y).run().unwrap();
+    assert_eq!(both.slice(s![.., ..783]), y.slice(s![.., 1..]));
+    assert_eq!(both.slice(s![0, 783..]), y.row(4));
+    let difference = genred!("x-y", x = Vi(784), y = Vj(784), axis = 1, grad = [x]);
+    let [gradient] = difference
+        .bind(&y, &y)
+        .forward()
+        .unwrap()
+        .pullback(&y)
+        .unwrap();
+    assert_eq!(gradient, 5.0 * &y);
+
+    // The Jacobian of k x is k (1 - 2 (x - y) x').
+    let (x, z) = (points(3, 60, 1) * 0.1, points(4, 60, 2) * 0.1);
+    let jacobian = genred!(
+        "GradMatrix(Exp(-SqDist(x,z))*x,x)",
+        x = Vi(60),
+        z = Vj(60),
+        axis = 1
+    );
+    let jacobian = jacobian.bind(&x, &z).run().unwrap();
+    for (i, row) in jacobian.rows().into_iter().enumerate() {
+        for (entry, &got) in row.iter().enumerate() {
+            let (a, b) = (entry / 60, entry % 60);
+            let expected: f64 = (0..4)
+                .map(|j| {
+                    let d = &x.row(i) - &z.row(j);
+                    let same = if a == b { 1.0 } else { 0.0 };
+                    (-d.dot(&d)).exp() * (same - 2.0 * d[b] * x[[i, a]])
+                })
+                .sum();
+            assert!(
+                (got - expected).abs() <= 1e-14,
+                "{i} {entry}: {got}, expected {expected}"
+            );
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::alias::{Alias, Category};
 use crate::ast::{BinaryOp, Expr, ExprKind};
-use crate::dag::{Dag, Node, Variable};
+use crate::dag::{Dag, MAX_DIM, Node, Variable};
 use crate::differential;
 use crate::error::Error;
 use crate::ops::{self, Op, Param, ParamKind, ParamValues};
@@ -110,6 +110,10 @@ fn declaration(args: &[Expr], span: Span) -> Result<Declaration, Error> {
     };
     let category = Category::from_number(category).ok_or_else(wrong)?;
     match (usize::try_from(position), usize::try_from(dim)) {
+        (Ok(_), Ok(dim)) if dim > MAX_DIM => {
+            let message = format!("the dimension of a variable may be at most {MAX_DIM}");
+            Err(Error::new(span, message))
+        }
         (Ok(position), Ok(dim)) if dim > 0 => Ok((position, dim, category, span)),
         _ => Err(wrong()),
     }

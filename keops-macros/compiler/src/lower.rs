@@ -14,9 +14,11 @@ use crate::scalar::{
     Value,
 };
 
-/// Formulas of at most this many instructions are unrolled completely. Beyond it loops are faster on processors, where eight pairs go through
+/// Formulas of at most this many instructions are unrolled completely, if they have few components. Beyond it loops are faster on processors, where eight pairs go through
 /// them at once: a Gaussian in 100 dimensions is 3.8 times as fast as without a loop, whose code does not fit the caches of instructions.
 const UNROLLED: usize = 128;
+/// So are formulas of at most this many components. Even those that are copied take their time to compile: 50 of them 4 s without optimisation.
+const FEW: usize = 32;
 /// Loops of at most this extent are unrolled always.
 const SHORT: usize = 8;
 /// A component that costs more than this is stored rather than computed for each of its users.
@@ -25,7 +27,7 @@ const CHEAP: usize = 4;
 /// The scalar expressions of the formula `root`.
 pub fn lower(dag: &Dag, root: Node) -> Graph {
     let looped = Lowering::new(dag, root, SHORT).run(root);
-    if looped.instructions() > UNROLLED {
+    if looped.instructions() > UNROLLED || dag.dim(root) > FEW {
         return looped;
     }
     Lowering::new(dag, root, usize::MAX).run(root)

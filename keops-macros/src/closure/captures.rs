@@ -1,5 +1,6 @@
 //! What closures capture from the scope around them.
 
+use super::hygiene::text;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 
@@ -22,7 +23,7 @@ impl Captures {
             syn::Expr::Group(inner) => return self.index_of(&inner.expr),
             _ => expr.to_token_stream(),
         };
-        let text = tokens.to_string();
+        let text = text(tokens.clone());
         self.texts
             .iter()
             .position(|known| *known == text)

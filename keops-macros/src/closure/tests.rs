@@ -35,7 +35,12 @@ impl Operations for Table {
 
 fn read_body(body: &str) -> syn::Result<(Expr, Places, Captures)> {
     let mut captures = Captures::default();
-    let parameters = ["x", "y", "g"].map(str::to_owned);
+    let parameters = ["x", "y", "g"].map(|name| {
+        Name::of(&proc_macro2::Ident::new(
+            name,
+            proc_macro2::Span::call_site(),
+        ))
+    });
     let (expr, places) = read(&syn::parse_str(body)?, parameters, &mut captures, &Table)?;
     Ok((expr, places, captures))
 }

@@ -1,7 +1,9 @@
 //! Alias lists: `x = Vi(3)`, or `x: Vi(3)` among the parameters of a closure.
 
+use crate::closure::{Context, Name};
 use keops_compiler::{
     alias::{self, Category},
+    dag::MAX_DIM,
     suggest::closest,
 };
 use proc_macro2::{Ident, Span};
@@ -19,9 +21,19 @@ pub(crate) struct Alias {
     pub(crate) category: Category,
     /// The length of its vectors, at least 1.
     pub(crate) dim: usize,
+    /// Where its name comes from.
+    pub(crate) context: Context,
 }
 
 impl Alias {
+    /// The name that closures know it by.
+    pub(crate) fn bound(&self) -> Name {
+        Name {
+            text: self.name.clone(),
+            context: self.context,
+        }
+    }
+
     /// The alias without its place in the user's source.
     pub(crate) fn to_compiler(&self) -> alias::Alias {
         alias::Alias {
@@ -96,6 +108,10 @@ impl Declaration {
         let (dim, dim_span) = dim;
         if dim == 0 {
             let message = format!("the dimension of `{name}` must be at least 1");
+            return Err(syn::Error::new(dim_span, message));
+        }
+        if dim > MAX_DIM {
+            let message = format!("the dimension of `{name}` may be at most {MAX_DIM}");
             return Err(syn::Error::new(dim_span, message));
         }
         Ok(Self {
@@ -187,6 +203,7 @@ pub(super) fn in_bind_order(declarations: Vec<Declaration>) -> syn::Result<Vec<A
             name,
             category: declaration.category,
             dim: declaration.dim,
+            context: Context::of(name_span),
         };
         match order.get_mut(position) {
             Some(slot @ None) => *slot = Some(alias),

@@ -80,7 +80,7 @@ impl FormulaTokens {
                 }
             }
             Self::Closure(body) => {
-                let names = variables.iter().map(|alias| alias.name.clone());
+                let names = variables.iter().map(Alias::bound);
                 let (tree, places) = closure::read(body, names, captures, operations)?;
                 Ok(Formula {
                     tree,

@@ -279,6 +279,12 @@ fn mistakes() {
         ),
         (
             Genred,
+            r#""x", x = Vi(1000000000), axis = 1"#,
+            "1000000000",
+            "the dimension of `x` may be at most 1048576",
+        ),
+        (
+            Genred,
             r#""x", axis = 1, sum_scheme = Kahan"#,
             "sum_scheme",
             "unknown option `sum_scheme`\n  help: this is said at each call, behind `bind(..)`: `.sum_scheme(SumScheme::Kahan)`",

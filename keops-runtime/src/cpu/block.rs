@@ -10,9 +10,13 @@ use core::marker::PhantomData;
 /// From so many features of a row and numbers of its state on, reading them takes longer than computing with them.
 const MANY: usize = 12;
 
+/// What pairs keep for themselves is on the stack, for all eight of a block: at most so many bytes.
+const ON_STACK: usize = 256 << 10;
+
 /// Whether the loop over a tile takes blocks of rows and columns.
 pub(super) const fn goes_by_blocks<P: Pairing, S: Simd, R: Reduction>() -> bool {
-    R::SEPARATE && P::Row::<S::V>::LEN + R::Tile::<S::V, P::Out<S::V>>::LEN >= MANY
+    let many = P::Row::<S::V>::LEN + R::Tile::<S::V, P::Out<S::V>>::LEN >= MANY;
+    R::SEPARATE && many && 8 * P::STORED * size_of::<S::V>() <= ON_STACK
 }
 
 /// Whether blocks are of two columns: where the state is in memory, so that it is read and written once for both, or where there are registers for

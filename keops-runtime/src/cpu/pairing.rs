@@ -19,6 +19,8 @@ pub trait Pairing: Copy + Send + Sync + 'static {
     const COST: usize;
     /// Temporaries that are alive at once.
     const LIVE: usize;
+    /// Numbers that a pair keeps in arrays of its own.
+    const STORED: usize;
     /// The kernel's functions for CUDA; empty for what runs on processors only.
     const CUDA: &'static str = "";
     /// Whether rows are points i, or points j; for CUDA.
@@ -59,6 +61,7 @@ macro_rules! pairing {
             type Out<V: Copy> = K::Out<V>;
             const COST: usize = K::COST;
             const LIVE: usize = K::LIVE;
+            const STORED: usize = K::STORED;
             const CUDA: &'static str = K::CUDA;
             const ROWS_ARE_I: bool = $rows_are_i;
 
@@ -128,6 +131,7 @@ impl<P: Pairing, const E: usize> Pairing for Weighted<P, E> {
     type Out<V: Copy> = [V; E];
     const COST: usize = P::COST + E;
     const LIVE: usize = P::LIVE;
+    const STORED: usize = P::STORED;
     const CUDA: &'static str = P::CUDA;
     const ROWS_ARE_I: bool = P::ROWS_ARE_I;
     const WEIGHTS: usize = E;
@@ -175,6 +179,7 @@ impl<P: Pairing, const E: usize> Pairing for Mirrored<P, E> {
     type Out<V: Copy> = [V; E];
     const COST: usize = P::COST + 2 * E;
     const LIVE: usize = P::LIVE;
+    const STORED: usize = P::STORED;
 
     #[inline(always)]
     fn hoist_params<S: Simd>(s: S, raw: &[S::V], out: &mut [S::V]) {

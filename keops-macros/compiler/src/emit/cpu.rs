@@ -10,6 +10,9 @@ use super::schedule::{Computation, Name, Statement, Term, schedule};
 use crate::scalar::{Expr, Graph, Index, Source, Stage};
 use crate::stages::Program;
 
+/// Longer arrays are on the heap: threads have stacks of 2 MiB, on which there are vectors of 64 bytes for each element.
+const ON_STACK: usize = 512;
+
 /// An implementation of `Kernel` for the type `name`; `runtime` is the path of the runtime crate, and `facts` are further
 /// items of the implementation.
 pub fn kernel(
@@ -22,6 +25,7 @@ pub fn kernel(
     let out = Literal::usize_unsuffixed(program.dim);
     let cost = Literal::usize_unsuffixed(program.pair.cost());
     let live = Literal::usize_unsuffixed(live(&program.pair));
+    let stored = Literal::usize_unsuffixed(program.pair.stored());
     let [hoist_params, hoist_i, hoist_j] = [&program.params, &program.i, &program.j].map(|graph| {
         let statements = Printer {
             runtime,
@@ -46,6 +50,7 @@ pub fn kernel(
 
             const COST: usize = #cost;
             const LIVE: usize = #live;
+            const STORED: usize = #stored;
             const CUDA: &'static str = #cuda;
             #facts
 
@@ -206,8 +211,14 @@ impl Printer<'_> {
             }
             Statement::Array(new, length) => {
                 let (new, zero) = (name(*new), self.constant(0.0));
-                let length = Literal::usize_unsuffixed(*length);
-                quote!(let mut #new = [#zero; #length];)
+                let number = Literal::usize_unsuffixed(*length);
+                match *length {
+                    0..=ON_STACK => quote!(let mut #new = [#zero; #number];),
+                    _ => {
+                        let runtime = self.runtime;
+                        quote!(let mut #new = #runtime::vec![#zero; #number];)
+                    }
+                }
             }
             Statement::Store(array, at, value) => {
                 let (array, at, value) = (name(*array), index(at), name(*value));

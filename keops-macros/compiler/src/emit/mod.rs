@@ -14,6 +14,9 @@ const MOST_STATEMENTS: usize = 1 << 14;
 /// With more loops than these, one behind the other, LLVM's analysis of them may run out of stack (it did with twice as many; 900 compile in 20 s).
 const MOST_LOOPS: usize = 1 << 10;
 
+/// A pair may keep as many numbers for itself, a vector of each: 16 MiB in the widest instruction set.
+const MOST_STORED: usize = 1 << 18;
+
 /// Checks that a program is short enough for the compilers that its text is for.
 ///
 /// # Errors
@@ -29,6 +32,13 @@ pub fn check_size(program: &Program) -> Result<(), String> {
     } else if loops > MOST_LOOPS {
         (loops, "loops", MOST_LOOPS)
     } else {
+        let stored = program.pair.stored();
+        if stored > MOST_STORED {
+            return Err(format!(
+                "this formula keeps {stored} numbers for each pair, and at most {MOST_STORED} are possible (Jacobians and tensor products \
+                 that others are made of are large)"
+            ));
+        }
         return Ok(());
     };
     Err(format!(

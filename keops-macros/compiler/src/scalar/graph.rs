@@ -261,6 +261,11 @@ impl Graph {
         &self.arrays[id.0 as usize]
     }
 
+    /// Number of elements of all arrays.
+    pub fn stored(&self) -> usize {
+        self.arrays.iter().map(|array| array.length).sum()
+    }
+
     /// Adds an array.
     pub fn add_array(&mut self, array: Array) -> ArrayId {
         self.arrays.push(array);
