@@ -8,7 +8,9 @@ use crate::Error;
 use crate::input::{Argument, Element, Input};
 use crate::options::CallOptions;
 use crate::signature::Signature;
-use crate::solve::{LinearOperator, Preconditioner, Solution, SolveError, SolveOptions, solve};
+use crate::solve::{
+    LinearOperator, Preconditioner, Solution, SolveError, SolveOptions, Tolerance, solve,
+};
 use core::fmt;
 use core::marker::PhantomData;
 use ndarray::{Array2, ArrayView2};
@@ -146,10 +148,36 @@ impl<T: Element, const N: usize> Adjoint<'_, T, N> {
         if let Some(built) = &solution.low_rank {
             solver.preconditioner = Preconditioner::Built(built);
         }
+        solver.tolerance = for_adjoint(solver.tolerance, solution, e);
         let adjoint = solve(operator, e, None, solver)?;
         let lambda = &adjoint.values_f64;
         let gradients = (self.kernels)(options, [lambda.view(), values.view()])?;
         Ok((adjoint, gradients))
+    }
+}
+
+/// The tolerance of an adjoint system: where `e` is smaller than the right-hand side, an absolute one is smaller by as much, so that gradients have the digits
+/// that the solution has.
+fn for_adjoint<T: Element>(
+    tolerance: Tolerance,
+    solution: &Solution<T>,
+    e: ArrayView2<'_, T>,
+) -> Tolerance {
+    let n = e.nrows() as f64;
+    let squares = solution.columns.iter().filter(|c| c.relative > 0.0);
+    let b = (n * squares.map(|c| (c.rms / c.relative).powi(2)).sum::<f64>()).sqrt();
+    let largest = e.iter().fold(0.0_f64, |most, x| most.max(x.to_f64().abs()));
+    if !(b > 0.0 && b.is_finite() && largest > 0.0) {
+        return tolerance;
+    }
+    let square: f64 = e.iter().map(|x| (x.to_f64() / largest).powi(2)).sum();
+    let ratio = (largest * square.sqrt() / b).min(1.0);
+    let smaller = |tolerance: f64| (ratio * tolerance).max(f64::MIN_POSITIVE);
+    match tolerance {
+        Tolerance::Rms(e) if e > 0.0 => Tolerance::Rms(smaller(e)),
+        Tolerance::Absolute(e) if e > 0.0 => Tolerance::Absolute(smaller(e)),
+        Tolerance::Prediction(e) if e > 0.0 => Tolerance::Prediction(smaller(e)),
+        other => other,
     }
 }
 
@@ -170,8 +198,8 @@ impl<T: Element, const N: usize> ForwardSolve<'_, T, N> {
     ///
     /// The points of a system are bound twice, once for each index, and each of the two variables gets the gradient of its own role:
     /// the gradient by the points is the sum of both. With `assume_symmetric`, the matrix is taken to be
-    /// symmetric here too. Iterates stay in double precision; the error of the gradients is that of `a` and `lambda`, so a tolerance that
-    /// is loose for `e`, whose scale may be another than that of the right-hand side, gives loose gradients
+    /// symmetric here too. Iterates stay in double precision; the error of the gradients is that of `a` and `lambda`. Where `e` is smaller than the right-hand side,
+    /// the tolerance is smaller by as much; where it is larger, an absolute one is what it was, and more than is needed
     /// ([`Tolerance::Relative`](crate::solve::Tolerance::Relative) suits both).
     ///
     /// # Errors

@@ -157,6 +157,15 @@ impl<'a> Call<'a> {
                 });
             }
         }
+        let mut captured = self.captured.iter().enumerate();
+        if let Some((column, &value)) = captured.find(|(_, value)| !value.is_finite()) {
+            return Err(Error::NotFinite {
+                name: "the captured scalars".to_owned(),
+                value,
+                row: 0,
+                column,
+            });
+        }
         Ok(())
     }
 

@@ -71,7 +71,7 @@ impl<T: Element, K: Differentiable<N>, Op: DifferentiableOperation<T>, const N: 
     /// one over all pairs. They are computed as the reduction itself was: with the same instruction set and accumulators, without
     /// storing the matrix, independent of the number of threads. Sums over rows are in double precision. Minima and maxima
     /// pass gradients on at the pairs that they select, which take time proportional to the number of values; among equal
-    /// values the lowest index is selected, and where nothing is (no points, or NaN only) the gradient is 0. So it is where
+    /// values the lowest index is selected, and where nothing is (no points, or NaN and the infinity that no value is better than only) the gradient is 0. So it is where
     /// a log-sum-exp is one of -inf only.
     ///
     /// # Errors

@@ -181,7 +181,7 @@ impl<'a, T: Element, G> System<'a, T, G> {
     }
 
     /// The multiple `alpha >= 0` of the identity that is added to the matrix (ridge, nugget, noise variance); 1e-10 if
-    /// not set.
+    /// not set. The matrix must be positive semidefinite by itself: one that is not is refused, whatever `alpha` adds.
     pub fn alpha(mut self, alpha: f64) -> Self {
         self.solver.alpha = alpha;
         self

@@ -176,7 +176,8 @@ pub fn cluster_centroids<T: Element, S: Data<Elem = T>>(
     let (clusters, dimension) = (count(labels)?, points.ncols());
     let mut sums: Vec<f64> = room(clusters.saturating_mul(dimension))?;
     sums.resize(clusters * dimension, 0.0);
-    let mut totals = vec![0.0; clusters];
+    let mut totals: Vec<f64> = room(clusters)?;
+    totals.resize(clusters, 0.0);
     for (row, (point, &label)) in points.rows().into_iter().zip(labels).enumerate() {
         let weight = weights
             .as_ref()
@@ -213,7 +214,7 @@ fn too_many(length: usize) -> Error {
     Error::Option {
         option: "labels",
         expected: "so few clusters that they fit into memory",
-        found: format!("labels up to {length}"),
+        found: format!("{length} of them"),
     }
 }
 

@@ -250,10 +250,10 @@ fn check_array(
 ) -> Result<(), Error> {
     if array.nrows() != rows || columns.is_some_and(|columns| columns != array.ncols()) {
         let expected = match columns {
-            Some(columns) => format!("shape [{rows}, {columns}], that of the right-hand side"),
+            Some(columns) => format!("shape ({rows}, {columns}), that of the right-hand side"),
             None => format!("{rows} rows, as many as the operator has"),
         };
-        let shape = format!("{:?}", array.shape());
+        let shape = crate::error::shape(array.shape());
         return Err(Error::Shape {
             name: name.to_owned(),
             expected,

@@ -265,7 +265,7 @@ fn bad_input_is_refused() {
     }
     let short = b.slice(s![..19, ..]).to_owned();
     let error = input(&short, None, options(0.1, 1e-6));
-    let text = "the right-hand side: expected 20 rows, as many as the operator has, got an array of shape [19, 2]";
+    let text = "the right-hand side: expected 20 rows, as many as the operator has, got an array of shape (19, 2)";
     assert_eq!(error.to_string(), text);
     assert!(matches!(
         input(&b, Some(&short), options(0.1, 1e-6)),

@@ -145,3 +145,19 @@ fn systems_that_are_not_solved_have_no_gradients() {
         other => panic!("{other:?}"),
     }
 }
+
+/// A gradient of small numbers has as many digits as one of large ones.
+#[test]
+fn small_gradients_are_not_lost() {
+    let (x, b) = (points(65, 2, 1), points(65, 2, 2));
+    let forward = Gauss.bind(&x, &x, &b, 1.0).alpha(0.1).forward().unwrap();
+    let whole = forward.pullback(&b).unwrap();
+    for scale in [1e-6, 1e-12, 1e-200] {
+        let small = forward.pullback(&(scale * &b)).unwrap();
+        for (small, whole) in small.aliases.iter().zip(&whole.aliases) {
+            assert!(distance(&(small / scale), whole) <= 1e-4);
+        }
+    }
+    let nothing = forward.pullback(&(0.0 * &b)).unwrap();
+    assert!(nothing.aliases.iter().flatten().all(|&g| g == 0.0));
+}
