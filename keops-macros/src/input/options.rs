@@ -75,6 +75,18 @@ impl Key {
     }
 }
 
+/// KeOps' names of options, and what stands for them.
+const RENAMED: &[(&str, &str)] = &[
+    ("reduction_op", "`reduction = Sum`"),
+    ("formula2", "`weights = \"..\"`"),
+    ("varinvalias", "`var = b`"),
+    (
+        "aliases",
+        "a list of variables behind the formula, `x = Vi(3), y = Vj(3)`,",
+    ),
+    ("dtype", "the type of the arrays"),
+];
+
 /// What is no option of a macro but of its calls, here or in KeOps, and how it is said.
 const OF_CALLS: &[(&[&str], &str)] = &[
     (&["backend", "device_id"], ".backend(Backend::Cuda(0))"),
@@ -148,12 +160,15 @@ impl Options {
                 .into_iter()
                 .flatten()
                 .find(|(names, _)| names.contains(&&*word));
-            let help = match (of_call, closest(&word, Key::ALL.map(Key::name))) {
-                (Some((_, method)), _) => {
-                    format!("this is said at each call, behind `bind(..)`: `{method}`")
-                }
-                (None, Some(name)) => format!("did you mean `{name}`?"),
-                (None, None) => format!("the options of `{macro_name}` are {}", list(allowed)),
+            let renamed = RENAMED.iter().find(|(name, _)| *name == word);
+            let help = if let Some((_, here)) = renamed {
+                format!("KeOps' `{word}` is {here} here")
+            } else if let Some((_, method)) = of_call {
+                format!("this is said at each call, behind `bind(..)`: `{method}`")
+            } else if let Some(name) = closest(&word, Key::ALL.map(Key::name)) {
+                format!("did you mean `{name}`?")
+            } else {
+                format!("the options of `{macro_name}` are {}", list(allowed))
             };
             let message = format!("unknown option `{key}`\n  help: {help}");
             return Err(syn::Error::new(key.span(), message));

@@ -285,6 +285,12 @@ fn mistakes() {
         ),
         (
             Genred,
+            r#""x", axis = 1, formula2 = "y""#,
+            "formula2",
+            "unknown option `formula2`\n  help: KeOps' `formula2` is `weights = \"..\"` here",
+        ),
+        (
+            Genred,
             r#""x", axis = 1, sum_scheme = Kahan"#,
             "sum_scheme",
             "unknown option `sum_scheme`\n  help: this is said at each call, behind `bind(..)`: `.sum_scheme(SumScheme::Kahan)`",
