@@ -74,6 +74,8 @@ use basis::Basis;
 use smoothing::Smoothed;
 use step::Directions;
 
+/// Products of so few rows are computed in double precision: they take no longer than what surrounds them, and no refinement.
+const FEW: usize = 32;
 /// Rounding errors in `r'P^-1 r`, as a multiple of `u` and of the condition number of `P`.
 const SLACK: f64 = 16.0;
 
@@ -134,7 +136,7 @@ impl<'a> Cg<'a> {
             zeros.data_mut().fill(0.0);
             zeros
         };
-        let working = operator.working_roundoff() > DOUBLE_ROUNDOFF;
+        let working = operator.working_roundoff() > DOUBLE_ROUNDOFF && operator.len() > FEW;
         let by_residual = systems
             .iter()
             .all(|system| system.criterion == Criterion::Residual);

@@ -56,7 +56,7 @@ pub trait LinearOperator: Sync {
     /// The unit roundoff of [`Precision::Working`]: `2^-53` for double precision (the default), `2^-24` for single.
     ///
     /// It says how far one product in working precision can be trusted. At `2^-53` and below the two precisions are
-    /// taken to be the same, and only [`Precision::Double`] is asked for.
+    /// taken to be the same, and only [`Precision::Double`] is asked for; so are they with 32 rows or fewer.
     fn working_roundoff(&self) -> f64 {
         f64::EPSILON / 2.0
     }

@@ -9,6 +9,8 @@ use super::random::Random;
 
 /// The fewest candidates that are drawn together.
 const LEAST_BLOCK: usize = 10;
+/// So few points are all eliminated together: starting costs more than what they have too many.
+const FEW: usize = 32;
 /// The most given pivots that are eliminated together.
 const GIVEN_BLOCK: usize = 64;
 /// What the factorisation of [`Choice::Auto`] may take in memory, in numbers: 1 GiB.
@@ -92,10 +94,16 @@ fn auto(
     let mut random = Random::default();
     let mut block = LEAST_BLOCK;
     while residual.trace > 0.0 && (request.go_on)() && model.pays(&residual, decay, block, most) {
-        let Some(candidates) = factor.draw(block.min(most - factor.rank()), &mut random) else {
+        let whole = factor.rank() == 0 && n <= FEW;
+        let candidates = match whole {
+            true => Candidates::given(&(0..n).collect::<Vec<_>>(), n),
+            false => factor.draw(block.min(most - factor.rank()), &mut random),
+        };
+        let Some(candidates) = candidates else {
             break;
         };
-        let growth = factor.grow(entries, &candidates, Some(&mut random), LEAST_PIVOT)?;
+        let random = (!whole).then_some(&mut random);
+        let growth = factor.grow(entries, &candidates, random, LEAST_PIVOT)?;
         if !growth.sound {
             break;
         }
