@@ -1,8 +1,17 @@
-// A driver of CUDA with one device, which is the processor, and with the modules of the array `modules`, which stands in front of this file,
-// in the order in which they are loaded: as much of the driver as the runtime calls.
+// A driver of CUDA with one device, which is the processor: as much of the driver as the runtime calls.
+//
+// What it is to load are binaries for real devices. Their sources are in the runtime's cache, from where they are compiled for the processor, each
+// to a library of its own.
 
+#include "driver.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+
+#include <fstream>
 #include <map>
 #include <memory>
+#include <sstream>
 #include <string>
 
 namespace {
@@ -10,13 +19,109 @@ namespace {
 std::map<uint64_t, std::unique_ptr<Guarded>> memory;
 void* const CONTEXT = (void*)1;
 void* current_context;
-enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_CONTEXT = 201, NOT_FOUND = 500 };
+enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_CONTEXT = 201, NOT_FOUND = 500, LAUNCH_FAILED = 719 };
 
-size_t loaded;
+Counts counts;
+// After so many more calls of a kind that one fails; 0 if none is to.
+uint64_t failing[KINDS];
+// A launch that fails takes the context with it.
+bool lost;
+
+// The result of a call, which is counted.
+int counted(Kind kind) {
+    if (current_context != CONTEXT) return INVALID_CONTEXT;
+    ++counts.calls[kind];
+    if (failing[kind] > 0 && --failing[kind] == 0) {
+        if (kind == ALLOCATE) return OUT_OF_MEMORY;
+        lost = true;
+    }
+    return lost ? LAUNCH_FAILED : SUCCESS;
+}
+
+std::string text_of(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+template <class T>
+T number_at(const char* bytes) {
+    T number;
+    memcpy(&number, bytes, sizeof number);
+    return number;
+}
+
+// Where the tables of an ELF file end, which is not before its other parts do.
+size_t length_of(const char* image) {
+    const uint64_t programs = number_at<uint64_t>(image + 32) + number_at<uint16_t>(image + 54) * number_at<uint16_t>(image + 56);
+    const uint64_t sections = number_at<uint64_t>(image + 40) + number_at<uint16_t>(image + 58) * number_at<uint16_t>(image + 60);
+    return std::max(programs, sections);
+}
+
+// The source of a binary: of that entry of the cache which holds it.
+std::string source_of(const char* image) {
+    const std::string folder = getenv("KEOPS_CACHE");
+    DIR* entries = opendir(folder.c_str());
+    std::string found;
+    while (dirent* entry = readdir(entries)) {
+        const std::string name = entry->d_name;
+        if (name.size() < 6 || name.substr(name.size() - 6) != ".cubin") continue;
+        const std::string text = text_of(folder + "/" + name);
+        if (text.size() < 16) continue;
+        const uint64_t length = number_at<uint64_t>(text.data() + 8), begin = 16 + length + 8;
+        if (text.size() <= begin) continue;
+        const size_t size = std::min(length_of(image), (size_t)(text.size() - begin));
+        if (memcmp(text.data() + begin, image, size) != 0) continue;
+        const std::string key = text.substr(16, length);
+        found = key.substr(key.find('\n') + 1);
+    }
+    closedir(entries);
+    return found;
+}
+
+// The names of the kernels of a source.
+std::vector<std::string> kernels_of(const std::string& source) {
+    const std::string before = "extern \"C\" __global__ void __launch_bounds__(THREADS) ";
+    std::vector<std::string> names;
+    for (size_t at = source.find(before); at != std::string::npos; at = source.find(before, at + 1)) {
+        const size_t name = at + before.size();
+        names.push_back(source.substr(name, source.find('(', name) - name));
+    }
+    return names;
+}
+
+// The kernels of a source, compiled for the processor.
+const Module* compiled(const std::string& source) {
+    const std::string path = std::string(getenv("KEOPS_TEST_FOLDER")) + "/" + std::to_string(std::hash<std::string>()(source));
+    const std::string library = path + ".so";
+    if (!std::ifstream(library)) {
+        std::ofstream file(path + ".cpp");
+        file << "#include \"shim.h\"\n#include \"driver.h\"\nnamespace k {\n";
+        std::string own = source;
+        for (size_t at = own.find("extern \"C\" "); at != std::string::npos; at = own.find("extern \"C\" ", at)) own.replace(at, 11, "static ");
+        file << own << "\nextern \"C\" const Module* keops_module() {\n    static const Module module = {{";
+        for (const std::string& name : kernels_of(source)) file << "KEOPS_FUNCTION(" << name << "), ";
+        file << "}};\n    return &module;\n}\n}\n";
+        file.close();
+        const std::string command = std::string(getenv("KEOPS_TEST_COMPILER")) + " " + path + ".cpp -o " + library + ".part && mv " + library + ".part " + library;
+        if (system(command.c_str()) != 0) return nullptr;
+    }
+    void* opened = dlopen(library.c_str(), RTLD_NOW);
+    if (!opened) return fprintf(stderr, "%s\n", dlerror()), nullptr;
+    return ((const Module* (*)())dlsym(opened, "keops_module"))();
+}
 
 }  // namespace
 
 extern "C" {
+
+void keops_driver_counts(Counts* out) { *out = counts; }
+void keops_driver_fail(Kind kind, uint64_t after) { failing[kind] = after; }
+void keops_driver_repair() {
+    lost = false;
+    for (uint64_t& after : failing) after = 0;
+}
 
 int cuInit(unsigned) { return SUCCESS; }
 int cuDeviceGetCount(int* count) { return *count = 1, SUCCESS; }
@@ -35,9 +140,9 @@ int cuGetErrorString(int, const char** text) { return *text = "an error of the d
 int cuModuleLoadData(void** module, const void* image) {
     if (current_context != CONTEXT) return INVALID_CONTEXT;
     if (memcmp(image, "\x7f" "ELF", 4) != 0) return INVALID_VALUE;
-    if (loaded == sizeof modules / sizeof *modules) return NOT_FOUND;
-    *module = (void*)&modules[loaded++];
-    return SUCCESS;
+    const std::string source = source_of((const char*)image);
+    const Module* found = source.empty() ? nullptr : compiled(source);
+    return *module = (void*)found, found ? SUCCESS : NOT_FOUND;
 }
 int cuModuleGetFunction(void** function, void* module, const char* name) {
     for (const Function& each : ((const Module*)module)->functions) {
@@ -47,7 +152,7 @@ int cuModuleGetFunction(void** function, void* module, const char* name) {
 }
 
 int cuMemAlloc_v2(uint64_t* address, size_t bytes) {
-    if (current_context != CONTEXT) return INVALID_CONTEXT;
+    if (int error = counted(ALLOCATE)) return error;
     if (bytes == 0) return INVALID_VALUE;
     if (bytes > (1u << 28)) return OUT_OF_MEMORY;
     auto allocated = std::make_unique<Guarded>(bytes);
@@ -57,14 +162,26 @@ int cuMemAlloc_v2(uint64_t* address, size_t bytes) {
 }
 int cuMemFree_v2(uint64_t address) { return memory.erase(address) == 1 ? SUCCESS : INVALID_VALUE; }
 int cuMemGetInfo_v2(size_t* free, size_t* total) { return *free = *total = 1u << 28, SUCCESS; }
-int cuMemcpyHtoD_v2(uint64_t to, const void* from, size_t bytes) { return memcpy((void*)to, from, bytes), SUCCESS; }
-int cuMemcpyDtoH_v2(void* to, uint64_t from, size_t bytes) { return memcpy(to, (void*)from, bytes), SUCCESS; }
+int cuMemcpyHtoD_v2(uint64_t to, const void* from, size_t bytes) {
+    if (int error = counted(WRITE)) return error;
+    counts.written += bytes;
+    return memcpy((void*)to, from, bytes), SUCCESS;
+}
+int cuMemcpyDtoH_v2(void* to, uint64_t from, size_t bytes) {
+    if (int error = counted(READ)) return error;
+    counts.read += bytes;
+    return memcpy(to, (void*)from, bytes), SUCCESS;
+}
+int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void*) {
+    if (int error = counted(COPY)) return error;
+    return memcpy((void*)to, (void*)from, bytes), SUCCESS;
+}
 
 int cuLaunchKernel(void* function, unsigned x, unsigned y, unsigned, unsigned threads, unsigned, unsigned, unsigned, void*,
                    void** a, void**) {
-    if (current_context != CONTEXT) return INVALID_CONTEXT;
+    if (int error = counted(LAUNCH)) return error;
     const Function& called = *(const Function*)function;
-    if (threads != called.threads) return INVALID_VALUE;
+    if (threads != called.threads || x == 0 || y == 0 || y > 65535) return INVALID_VALUE;
     launch(x, y, threads, [&] { called.call(a); });
     return SUCCESS;
 }

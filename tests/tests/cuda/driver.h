@@ -1,8 +1,12 @@
-// Kernels as a driver launches them, with pointers to their arguments.
+// Kernels as a driver launches them, with pointers to their arguments, and what a driver counts.
+
+#pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 struct Function {
     const char* name;
@@ -10,7 +14,7 @@ struct Function {
     void (*call)(void** arguments);
 };
 struct Module {
-    Function functions[2];
+    std::vector<Function> functions;
 };
 
 template <class... Arguments, size_t... N>
@@ -22,9 +26,13 @@ void call(void (*kernel)(Arguments...), void** arguments) {
     call(kernel, arguments, std::index_sequence_for<Arguments...>());
 }
 
-// Behind the source of two kernels, in a namespace of their own.
-#define KEOPS_MODULE(reduce, merge)                                            \
-    static const Module module = {{                                            \
-        {#reduce, THREADS, [](void** arguments) { call(reduce, arguments); }}, \
-        {#merge, THREADS, [](void** arguments) { call(merge, arguments); }},   \
-    }};
+// A kernel of the namespace in which it stands.
+#define KEOPS_FUNCTION(kernel) Function{#kernel, THREADS, [](void** arguments) { call(kernel, arguments); }}
+
+// Calls that the tests count, and that they can make fail.
+enum Kind : uint64_t { LAUNCH, ALLOCATE, WRITE, READ, COPY, KINDS };
+struct Counts {
+    uint64_t calls[KINDS];
+    // Bytes that the host has written and read.
+    uint64_t written, read;
+};

@@ -1,160 +1,35 @@
-//! The way to a device: the runtime against a driver whose device is the processor. It is a library of the name of NVIDIA's, so that it
-//! takes a process of its own; of the other name that the driver is looked for by, as NVRTC would call functions of a `libcuda.so.1`
-//! that this one lacks.
+//! The way to a device: reductions of the runtime against a driver whose device is the processor.
 
-use std::ffi::CStr;
-use std::path::Path;
-use std::process::Command;
-use std::{env, fs};
+use std::fs;
 
-use keops_compiler::alias::{Alias, Category};
-use keops_solve::__private::cuda::compile::Compiler;
-use keops_solve::__private::cuda::recipe::{Pairs, Recipe, Reduction, Type};
 use keops_solve::ndarray::{Array2, ArrayD};
 use keops_solve::prelude::*;
-use keops_tests::compiled::{Compiled, blocks};
 use keops_tests::data::points;
 
-use crate::host;
+use crate::process::Driver;
 
 genred!(Nearest: "SqDist(x,y)*b + g", x = Vi(2), y = Vj(2), b = Vj(1), g = Pm(1), reduction = KMinArgKMin(3), axis = 1);
 genred!(Likelihood: "-g*SqDist(x,y)+b", x = Vi(2), y = Vj(2), b = Vj(1), g = Pm(1), reduction = LogSumExp, axis = 0);
 lazy!(Matrix: "Exp(-g*SqDist(x,y))", x = Vi(2), y = Vj(2), g = Pm(1));
 genred!(Smooth: "Exp(-g*SqDist(x,y))*b", x = Vi(3), y = Vj(3), b = Vj(2), g = Pm(1), reduction = Sum, axis = 1);
 
-/// Set in the process that has the driver.
-const INSIDE: &str = "KEOPS_TEST_DRIVER";
-
 #[test]
 fn a_reduction_finds_its_way_to_a_device_and_back() {
-    if env::var_os(INSIDE).is_some() {
-        return inside();
-    }
-    let Some(compiler) = host::compiler() else {
+    let test = "driver::a_reduction_finds_its_way_to_a_device_and_back";
+    let Some(driver) = Driver::new(test, inside) else {
         return;
-    };
-    if let Err(error) = Compiler::get() {
-        assert!(env::var_os("KEOPS_NVRTC").is_none(), "{error}");
-        println!("skipped: {error}");
-        return;
-    }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("driver");
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).expect("a writable folder");
-    let mut source = "#define main unused\n#include \"main.cpp\"\n#include \"driver.h\"\nconst Kernel* const kernels[1] = {};\n".to_owned();
-    let modules = modules();
-    for (n, (reduction, module)) in modules.iter().enumerate() {
-        let module = module.replace("extern \"C\" ", "static ");
-        let [reduce, merge] = reduction.map(|name| name.to_string_lossy());
-        source += &format!("namespace k{n} {{\n{module}\nKEOPS_MODULE({reduce}, {merge})\n}}\n");
-    }
-    let names: Vec<_> = (0..modules.len())
-        .map(|n| format!("k{n}::module"))
-        .collect();
-    source += &format!(
-        "static const Module modules[] = {{{}}};\n#include \"driver.cpp\"\n",
-        names.join(", ")
-    );
-    fs::write(folder.join("driver-and-kernel.cpp"), source).expect("a writable folder");
-    let built = Command::new(compiler)
-        .args([
-            "-std=c++17",
-            "-O1",
-            "-ffp-contract=off",
-            "-w",
-            "-shared",
-            "-fPIC",
-            "-I",
-        ])
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cuda"))
-        .arg(folder.join("driver-and-kernel.cpp"))
-        .arg("-o")
-        .arg(folder.join("libnvcuda.so"))
-        .status();
-    assert!(built.is_ok_and(|status| status.success()));
-
-    let cache = folder.join("cache");
-    let run = || {
-        let status = Command::new(env::current_exe().expect("this program"))
-            .args([
-                "--exact",
-                "driver::a_reduction_finds_its_way_to_a_device_and_back",
-            ])
-            .env(INSIDE, "1")
-            .env("KEOPS_CACHE", &cache)
-            .env("LD_LIBRARY_PATH", &folder)
-            .status();
-        assert!(status.is_ok_and(|status| status.success()));
-        let entries = fs::read_dir(&cache).expect("a cache");
-        entries
-            .map(|entry| entry.expect("an entry").path())
-            .collect::<Vec<_>>()
     };
     // Compiled, kept, and compiled again where what was kept is damaged.
-    let kept = run();
+    let kept = driver.run();
     let sound: Vec<_> = kept
         .iter()
         .map(|path| fs::read(path).expect("an entry"))
         .collect();
-    assert_eq!(kept.len(), modules.len());
-    assert_eq!(run(), kept);
+    assert_eq!(kept.len(), 6);
+    assert_eq!(driver.run(), kept);
     fs::write(&kept[0], &sound[0][..sound[0].len() / 2]).expect("a writable entry");
-    assert_eq!(run(), kept);
+    assert_eq!(driver.run(), kept);
     assert_eq!(fs::read(&kept[0]).expect("an entry"), sound[0]);
-}
-
-/// The kernels of all modules in the order in which they are needed, with their names.
-fn modules() -> Vec<([&'static CStr; 2], String)> {
-    let nearest = Nearest.cuda_source::<f32>();
-    let with_spans = [
-        spans(&nearest, false),
-        spans(&nearest, true),
-        spans(&Likelihood.cuda_source::<f64>(), true),
-        spans(&Matrix.cuda_source::<f64>(), true),
-    ];
-    let mirrored = Reduction::Mirrored(blocks(Type::Double));
-    let plain = Reduction::Smallest.kernels();
-    let mut modules = vec![
-        (plain, nearest),
-        (mirrored.kernels(), mirrored_source(mirrored)),
-    ];
-    modules.extend(with_spans.map(|source| (plain, source)));
-    modules
-}
-
-/// The source of a reduction of spans.
-fn spans(source: &str, narrow: bool) -> String {
-    let set = |source: &str, name: &str, value: &str| {
-        let (before, rest) = source.split_once(name).expect("a constant");
-        let (_, after) = rest.split_once(';').expect("the end of a constant");
-        format!("{before}{name}{value};{after}")
-    };
-    let source = set(source, "bool SPANS = ", "true");
-    if narrow {
-        set(&source, "int ROWS = ", "1")
-    } else {
-        source
-    }
-}
-
-/// The source of [`Smooth`] with the same points on both sides.
-fn mirrored_source(reduction: Reduction) -> String {
-    let alias = |name: &str, category, dim| Alias {
-        name: name.into(),
-        category,
-        dim,
-    };
-    let aliases = [
-        alias("x", Category::I, 3),
-        alias("y", Category::J, 3),
-        alias("g", Category::Param, 1),
-    ];
-    let kernel = Compiled::new("Exp(-g*SqDist(x,y))", None, &aliases, 1).times(2);
-    let recipe = Recipe {
-        out: Type::Double,
-        ..kernel.recipe(reduction, Pairs::All, Type::Single)
-    };
-    recipe.source()
 }
 
 /// What runs with the driver.

@@ -103,7 +103,15 @@ fn build(compiler: &str, jobs: &[Job], folder: &Path) -> PathBuf {
                         let name = source.file_name().expect("a file");
                         let object = folder.join(name).with_extension("o");
                         let status = Command::new(compiler)
-                            .args(["-std=c++17", "-O1", "-ffp-contract=off", "-w", "-c", "-I"])
+                            .args([
+                                "-std=c++17",
+                                "-O1",
+                                "-U_FORTIFY_SOURCE",
+                                "-ffp-contract=off",
+                                "-w",
+                                "-c",
+                                "-I",
+                            ])
                             .arg(here)
                             .arg(source)
                             .arg("-o")

@@ -1,5 +1,7 @@
 // Reads launches from the standard input, runs them, and writes their results to the standard output.
 
+#include <setjmp.h>
+
 #include <algorithm>
 
 #include "shim.h"
@@ -10,13 +12,16 @@ Index3 threadIdx, blockIdx, gridDim;
 
 namespace {
 
+// Threads stay for all blocks: one that has finished waits for the next. Only the first entry into one is a switch of the system's, which saves
+// signals each time and takes far longer.
 struct Thread {
     ucontext_t context;
+    jmp_buf place;
     std::vector<char> stack;
-    bool finished;
+    bool begun, finished;
 };
 std::vector<Thread> threads;
-ucontext_t scheduler;
+jmp_buf scheduler;
 unsigned current;
 std::function<void()> body;
 
@@ -25,28 +30,46 @@ std::function<void()> body;
     exit(1);
 }
 
+// From a thread to the scheduler, until the thread's next turn.
+void give_turn() {
+    if (_setjmp(threads[current].place) == 0) _longjmp(scheduler, 1);
+}
+
 void run_thread() {
-    body();
-    threads[current].finished = true;
-    swapcontext(&threads[current].context, &scheduler);
+    for (;;) {
+        body();
+        threads[current].finished = true;
+        give_turn();
+    }
+}
+
+// From the scheduler to the current thread, until it gives its turn back.
+void resume() {
+    Thread& thread = threads[current];
+    if (_setjmp(scheduler) != 0) return;
+    if (thread.begun) _longjmp(thread.place, 1);
+    thread.begun = true;
+    setcontext(&thread.context);
 }
 
 void run_block(unsigned count) {
-    threads.resize(count);
-    for (Thread& thread : threads) {
-        thread.stack.resize(1 << 18);
-        thread.finished = false;
-        getcontext(&thread.context);
-        thread.context.uc_stack.ss_sp = thread.stack.data();
-        thread.context.uc_stack.ss_size = thread.stack.size();
-        thread.context.uc_link = nullptr;
-        makecontext(&thread.context, run_thread, 0);
+    if (threads.size() < count) {
+        threads = std::vector<Thread>(count);
+        for (Thread& thread : threads) {
+            thread.stack.resize(1 << 18);
+            getcontext(&thread.context);
+            thread.context.uc_stack.ss_sp = thread.stack.data();
+            thread.context.uc_stack.ss_size = thread.stack.size();
+            thread.context.uc_link = nullptr;
+            makecontext(&thread.context, run_thread, 0);
+        }
     }
+    for (unsigned n = 0; n < count; ++n) threads[n].finished = false;
     for (unsigned finished = 0; finished < count;) {
         finished = 0;
         for (current = 0; current < count; ++current) {
             threadIdx = {current, 0, 0};
-            swapcontext(&scheduler, &threads[current].context);
+            resume();
             finished += threads[current].finished;
         }
         if (finished != 0 && finished != count) fail("some threads of a block are at a barrier that others never reach");
@@ -88,10 +111,7 @@ void read(void* to, size_t bytes) {
 
 }  // namespace
 
-void __syncthreads() {
-    unsigned self = current;
-    swapcontext(&threads[self].context, &scheduler);
-}
+void __syncthreads() { give_turn(); }
 
 namespace {
 // What the thread of each number passes.

@@ -5,4 +5,5 @@ mod conformance;
 mod driver;
 mod host;
 mod nvrtc;
+mod process;
 mod schemes;

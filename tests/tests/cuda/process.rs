@@ -1,0 +1,78 @@
+//! Processes whose driver of CUDA is that of the tests. It is a library of the name of NVIDIA's, so that it takes a process of its own; of the other name that the
+//! driver is looked for by, as NVRTC would call functions of a `libcuda.so.1` that this one lacks.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use keops_solve::__private::cuda::compile::Compiler;
+
+use crate::host;
+
+/// Set in a process that has the driver.
+const INSIDE: &str = "KEOPS_TEST_DRIVER";
+
+/// A driver for a test.
+pub(crate) struct Driver {
+    /// The name of the test.
+    test: &'static str,
+    folder: PathBuf,
+    /// The command that compiles a library.
+    compiler: String,
+}
+
+impl Driver {
+    /// The driver for a test of this name; `None` without a compiler, and in the process that has the driver, where `inside` has then run.
+    pub(crate) fn new(test: &'static str, inside: fn()) -> Option<Self> {
+        if env::var_os(INSIDE).is_some() {
+            inside();
+            return None;
+        }
+        let compiler = host::compiler()?;
+        if let Err(error) = Compiler::get() {
+            assert!(env::var_os("KEOPS_NVRTC").is_none(), "{error}");
+            println!("skipped: {error}");
+            return None;
+        }
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test.replace("::", "-"));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).expect("a writable folder");
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cuda");
+        let options = "-std=c++17 -O1 -U_FORTIFY_SOURCE -ffp-contract=off -w -shared -fPIC -I";
+        let compiler = format!("{compiler} {options} {}", here.display());
+        let source = "#define main unused\n#include \"main.cpp\"\nconst Kernel* const kernels[1] = {};\n#include \"driver.cpp\"\n";
+        fs::write(folder.join("library.cpp"), source).expect("a writable folder");
+        let (from, to) = (folder.join("library.cpp"), folder.join("libnvcuda.so"));
+        let command = format!("{compiler} {} -o {} -ldl", from.display(), to.display());
+        let built = Command::new("sh").args(["-c", &command]).status();
+        assert!(built.is_ok_and(|status| status.success()), "{command}");
+        Some(Self {
+            test,
+            compiler: format!(
+                "{compiler} -Wl,--no-as-needed -L{} -lnvcuda",
+                folder.display()
+            ),
+            folder,
+        })
+    }
+
+    /// Runs what is inside with the driver, and returns the entries of the cache of kernels.
+    pub(crate) fn run(&self) -> Vec<PathBuf> {
+        let cache = self.folder.join("cache");
+        let status = Command::new(env::current_exe().expect("this program"))
+            .args(["--exact", self.test, "--nocapture"])
+            .env(INSIDE, "1")
+            .env("KEOPS_CACHE", &cache)
+            .env("KEOPS_TEST_FOLDER", &self.folder)
+            .env("KEOPS_TEST_COMPILER", &self.compiler)
+            .env("LD_LIBRARY_PATH", &self.folder)
+            .status();
+        assert!(status.is_ok_and(|status| status.success()));
+        let entries = fs::read_dir(&cache).expect("a cache");
+        let mut paths: Vec<_> = entries
+            .map(|entry| entry.expect("an entry").path())
+            .collect();
+        paths.sort();
+        paths
+    }
+}
