@@ -1,6 +1,6 @@
 //! Devices, their memory, and the kernels that have been loaded.
 
-use core::ffi::c_void;
+use core::ffi::{CStr, c_void};
 use core::fmt;
 use std::collections::HashMap;
 use std::panic::catch_unwind;
@@ -10,7 +10,7 @@ use cudarc::driver::{DriverError, result, sys};
 
 use super::cache::Cache;
 use super::compile::Compiler;
-use super::recipe::{Recipe, Reduction};
+use super::recipe::Recipe;
 use super::unavailable;
 use crate::Error;
 
@@ -26,6 +26,8 @@ pub struct Device {
     pools: bool,
     /// Each is compiled once, by the first thread that needs it, while the others that do wait.
     modules: Mutex<HashMap<Recipe<'static>, Arc<OnceLock<Result<Module, Error>>>>>,
+    /// The kernels for vectors.
+    vectors: OnceLock<Result<Vec<Function>, Error>>,
 }
 
 // SAFETY: a context may be current to several threads at once, and the driver serialises what has to be.
@@ -39,17 +41,21 @@ impl fmt::Debug for Device {
     }
 }
 
-/// The kernels of a recipe, loaded. They stay so as long as the process.
+/// The kernels of a recipe, loaded.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Module {
-    pub(super) reduce: sys::CUfunction,
-    pub(super) merge: sys::CUfunction,
+    pub(super) reduce: Function,
+    pub(super) merge: Function,
 }
 
+/// A kernel, loaded. It stays so as long as the process.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Function(pub(super) sys::CUfunction);
+
 // SAFETY: functions are handles that any thread may launch.
-unsafe impl Send for Module {}
+unsafe impl Send for Function {}
 // SAFETY: as above.
-unsafe impl Sync for Module {}
+unsafe impl Sync for Function {}
 
 /// An error of the driver.
 pub(super) fn failed(what: &str, error: DriverError) -> Error {
@@ -142,6 +148,7 @@ impl Device {
             processors: known(processors)? as usize,
             pools: known(pools)? != 0 && keep_freed_memory(device).is_ok(),
             modules: Mutex::default(),
+            vectors: OnceLock::new(),
         })
     }
 
@@ -163,38 +170,51 @@ impl Device {
             let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(modules.entry(*recipe).or_default())
         };
-        entry.get_or_init(|| self.load(recipe)).clone()
+        let load = || {
+            let found = self.load(&recipe.source(), &recipe.reduction.kernels())?;
+            match found[..] {
+                [reduce, merge] => Ok(Module { reduce, merge }),
+                _ => Err(unavailable("a kernel lacks a function".into())),
+            }
+        };
+        entry.get_or_init(load).clone()
     }
 
-    fn load(&self, recipe: &Recipe<'static>) -> Result<Module, Error> {
-        let source = recipe.source();
+    /// The kernels for vectors, compiled at their first use.
+    pub(super) fn vector_kernels(
+        &self,
+        source: &str,
+        names: &[&CStr],
+    ) -> Result<Vec<Function>, Error> {
+        let load = || self.load(source, names);
+        self.vectors.get_or_init(load).clone()
+    }
+
+    fn load(&self, source: &str, names: &[&CStr]) -> Result<Vec<Function>, Error> {
         let compiler = Compiler::get()?;
         let architecture = compiler.architecture(self.architecture)?;
         let key = format!("{}\n{source}", compiler.circumstances(architecture));
         let cache = Cache::new();
         let kept = cache.read(&key);
-        if let Some(module) = kept.and_then(|cubin| Self::link(&cubin, recipe.reduction).ok()) {
-            return Ok(module);
+        if let Some(functions) = kept.and_then(|cubin| Self::link(&cubin, names).ok()) {
+            return Ok(functions);
         }
-        let binary = compiler.compile(&source, architecture, &[])?;
+        let binary = compiler.compile(source, architecture, &[])?;
         cache.write(&key, &binary.cubin);
-        Self::link(&binary.cubin, recipe.reduction)
+        Self::link(&binary.cubin, names)
     }
 
-    fn link(cubin: &[u8], reduction: Reduction) -> Result<Module, Error> {
+    fn link(cubin: &[u8], names: &[&CStr]) -> Result<Vec<Function>, Error> {
         // SAFETY: the image is one that the compiler made, whole; the module is never unloaded.
         let module = unsafe { result::module::load_data(cubin.as_ptr().cast::<c_void>()) }
             .map_err(|error| failed("loading a kernel", error))?;
-        let function = |name: &core::ffi::CStr| {
+        let function = |&name: &&CStr| {
             // SAFETY: the module is loaded.
             unsafe { result::module::get_function(module, name.to_owned()) }
+                .map(Function)
                 .map_err(|error| failed("a kernel's function", error))
         };
-        let [reduce, merge] = reduction.kernels();
-        Ok(Module {
-            reduce: function(reduce)?,
-            merge: function(merge)?,
-        })
+        names.iter().map(function).collect()
     }
 }
 
@@ -265,16 +285,34 @@ impl Device {
     /// [`Error::DeviceMemory`] if there is not so much.
     pub fn upload<T: Copy>(&self, values: &[T]) -> Result<Buffer, Error> {
         let buffer = self.buffer(size_of_val(values))?;
-        if buffer.address != 0 {
-            // SAFETY: the memory has room for the values, and its context is current.
-            unsafe { result::memcpy_htod_sync(buffer.address, values) }
-                .map_err(|error| failed("copying to the device", error))?;
-        }
+        buffer.write(values)?;
         Ok(buffer)
     }
 }
 
 impl Buffer {
+    /// Writes a slice, of at most as many bytes as the memory has, to it. Its context is current.
+    pub(super) fn write<T: Copy>(&self, values: &[T]) -> Result<(), Error> {
+        if size_of_val(values) == 0 {
+            return Ok(());
+        }
+        // SAFETY: the memory is at least as long as the slice.
+        unsafe { result::memcpy_htod_sync(self.address, values) }
+            .map_err(|error| failed("copying to the device", error))
+    }
+
+    /// Copies so many bytes, of which both have as many, from other memory of the device. Its context is current.
+    pub(super) fn copy(&self, other: &Self, bytes: usize) -> Result<(), Error> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        // SAFETY: the memory of both is at least as long.
+        unsafe {
+            result::memcpy_dtod_async(self.address, other.address, bytes, core::ptr::null_mut())
+        }
+        .map_err(|error| failed("copying on the device", error))
+    }
+
     /// Fills a slice, of at most as many bytes as the memory has, from it.
     pub(super) fn read<T: Copy>(&self, values: &mut [T]) -> Result<(), Error> {
         if size_of_val(values) == 0 {

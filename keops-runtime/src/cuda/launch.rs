@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cudarc::driver::result;
 
-use super::device::{Buffer, Device, failed};
+use super::device::{Buffer, Device, Module, failed};
 use super::layout::THREADS;
 use super::recipe::{Formula, Pairs, Recipe, Reduction, Type};
 use super::source::PARAMS_BY_VALUE;
@@ -142,6 +142,47 @@ impl Device {
     ) -> Result<(Vec<f64>, Vec<u64>), Error> {
         let &Launch {
             reduction,
+            out,
+            count,
+            row_count,
+            ..
+        } = launched;
+        let width = count.saturating_mul(reduction.width(formula.terms()));
+        let results = row_count.saturating_mul(width);
+        if results == 0 {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let prepared = self.prepare(formula, launched)?;
+        let values = self.buffer(results.saturating_mul(out.size()))?;
+        let indices = self.buffer(if reduction.finds_columns() {
+            results.saturating_mul(size_of::<u64>())
+        } else {
+            0
+        })?;
+        let weights = launched.weights.address();
+        prepared.launch(weights, values.address(), indices.address())?;
+        // Copying waits for the kernels.
+        let mut found = filled(results.saturating_mul(out.size()), 0u8)?;
+        values.read(&mut found)?;
+        let mut at = Vec::new();
+        if reduction.finds_columns() {
+            at = filled(results, 0)?;
+            indices.read(&mut at)?;
+        }
+        Ok((decoded(out, &found), at))
+    }
+
+    /// Loads the kernels of a reduction of some rows, and makes room for their totals.
+    ///
+    /// # Errors
+    /// As for [`Device::run`].
+    pub(super) fn prepare(
+        &self,
+        formula: &Formula<'static>,
+        launched: &Launch,
+    ) -> Result<Prepared, Error> {
+        let &Launch {
+            reduction,
             t,
             out,
             count,
@@ -150,11 +191,6 @@ impl Device {
             ..
         } = launched;
         let terms = formula.terms();
-        let width = count.saturating_mul(reduction.width(terms));
-        let results = row_count.saturating_mul(width);
-        if results == 0 {
-            return Ok((Vec::new(), Vec::new()));
-        }
         let recipe = Recipe {
             formula: *formula,
             reduction,
@@ -208,29 +244,50 @@ impl Device {
         } else {
             0
         };
+        Ok(Prepared {
+            module,
+            params: self.parameters(launched)?,
+            rows: Arc::clone(&launched.rows),
+            columns: Arc::clone(&launched.columns),
+            spans,
+            intervals,
+            totals: self.buffer(totals)?,
+            blocks,
+            parts,
+            row_count,
+            column_count,
+            kept,
+            count,
+        })
+    }
+}
 
-        let params = self.parameters(launched)?;
-        let totals = self.buffer(totals)?;
-        let values = self.buffer(results.saturating_mul(out.size()))?;
-        let indices = self.buffer(if reduction.finds_columns() {
-            results.saturating_mul(size_of::<u64>())
-        } else {
-            0
-        })?;
+/// A reduction that can be launched again and again, for other weights.
+pub(super) struct Prepared {
+    module: Module,
+    params: Parameters,
+    rows: Arc<Buffer>,
+    columns: Arc<Buffer>,
+    spans: Option<Buffer>,
+    intervals: Option<Buffer>,
+    totals: Buffer,
+    blocks: usize,
+    parts: Parts,
+    row_count: usize,
+    column_count: usize,
+    /// Values whose totals are kept of a row.
+    kept: usize,
+    /// Values that are wanted of a row.
+    count: usize,
+}
 
-        let addresses = [
-            &launched.rows,
-            &launched.columns,
-            &launched.weights,
-            &totals,
-            &values,
-            &indices,
-        ];
-        let [rows, columns, weights, totals, value_address, index_address] =
-            addresses.map(Buffer::address);
-        let [spans_address, intervals_address] =
-            [&spans, &intervals].map(|buffer| buffer.as_ref().map_or(0, Buffer::address));
-        let merge_blocks = row_count.div_ceil(THREADS);
+impl Prepared {
+    /// Queues the kernels, which read the weights and write the results at these addresses. The context of the device is current.
+    pub(super) fn launch(&self, weights: u64, values: u64, indices: u64) -> Result<(), Error> {
+        let addresses = [&self.rows, &self.columns, &self.totals];
+        let [rows, columns, totals] = addresses.map(Buffer::address);
+        let [spans, intervals] =
+            [&self.spans, &self.intervals].map(|buffer| buffer.as_ref().map_or(0, Buffer::address));
         let [
             row_count,
             column_count,
@@ -239,58 +296,50 @@ impl Device {
             kept,
             count,
         ] = [
-            row_count,
-            column_count,
-            parts.length,
-            parts.count,
-            kept,
-            count,
+            self.row_count,
+            self.column_count,
+            self.parts.length,
+            self.parts.count,
+            self.kept,
+            self.count,
         ]
         .map(|n| n as u64);
         launch(
-            module.reduce,
-            (blocks, parts.count),
+            self.module.reduce.0,
+            (self.blocks, self.parts.count),
             &mut [
-                params.argument(),
+                self.params.argument(),
                 argument(&rows),
                 argument(&columns),
                 argument(&weights),
-                argument(&spans_address),
-                argument(&intervals_address),
+                argument(&spans),
+                argument(&intervals),
                 argument(&row_count),
                 argument(&column_count),
                 argument(&part_length),
                 argument(&kept),
                 argument(&count),
                 argument(&totals),
-                argument(&value_address),
-                argument(&index_address),
+                argument(&values),
+                argument(&indices),
             ],
         )?;
-        if parts.count > 1 {
-            launch(
-                module.merge,
-                (merge_blocks, 1),
-                &mut [
-                    argument(&row_count),
-                    argument(&part_count),
-                    argument(&kept),
-                    argument(&count),
-                    argument(&totals),
-                    argument(&value_address),
-                    argument(&index_address),
-                ],
-            )?;
+        if self.parts.count == 1 {
+            return Ok(());
         }
-        // Copying waits for the kernels.
-        let mut found = filled(results.saturating_mul(out.size()), 0u8)?;
-        values.read(&mut found)?;
-        let mut at = Vec::new();
-        if reduction.finds_columns() {
-            at = filled(results, 0)?;
-            indices.read(&mut at)?;
-        }
-        Ok((decoded(out, &found), at))
+        launch(
+            self.module.merge.0,
+            (self.row_count.div_ceil(THREADS), 1),
+            &mut [
+                argument(&row_count),
+                argument(&part_count),
+                argument(&kept),
+                argument(&count),
+                argument(&totals),
+                argument(&values),
+                argument(&indices),
+            ],
+        )
     }
 }
 
@@ -322,7 +371,7 @@ pub(super) fn launch(
     };
     let grid = (grid(blocks)?, grid(parts)?, 1);
     let block = (THREADS as u32, 1, 1);
-    // SAFETY: the arguments are those that the kernels in `kernels/kernel.cu` declare, in their order and of their types, and their
+    // SAFETY: the arguments are those that the kernels in `kernels/` declare, in their order and of their types, and their
     // memory is as large as these kernels expect.
     unsafe { result::launch_kernel(function, grid, block, 0, ptr::null_mut(), arguments) }
         .map_err(|error| failed("launching a kernel", error))

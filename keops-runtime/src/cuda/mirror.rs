@@ -1,7 +1,9 @@
 //! Running a product with a symmetric matrix of which each entry is computed once; see `kernels/mirror.cu` for how.
 
-use super::device::{Buffer, Device};
-use super::launch::{BLOCKS, Launch, TOTAL_BYTES, argument, decoded, filled, launch};
+use std::sync::Arc;
+
+use super::device::{Buffer, Device, Module};
+use super::launch::{BLOCKS, Launch, Parameters, TOTAL_BYTES, argument, decoded, filled, launch};
 use super::layout::{Layout, THREADS};
 use super::recipe::{Formula, Pairs, Recipe};
 use crate::Error;
@@ -69,6 +71,26 @@ impl Device {
         formula: &Formula<'static>,
         launched: &Launch,
     ) -> Result<Vec<f64>, Error> {
+        let &Launch { out, row_count, .. } = launched;
+        let results = row_count.saturating_mul(formula.weights);
+        let prepared = self.prepare_mirrored(formula, launched)?;
+        let values = self.buffer(results.saturating_mul(out.size()))?;
+        prepared.launch(launched.weights.address(), values.address())?;
+        // Copying waits for the kernels.
+        let mut found = filled(results.saturating_mul(out.size()), 0u8)?;
+        values.read(&mut found)?;
+        Ok(decoded(out, &found))
+    }
+
+    /// Loads the kernels of such a product, and makes room for its totals.
+    ///
+    /// # Errors
+    /// As for [`Device::run`].
+    pub(super) fn prepare_mirrored(
+        &self,
+        formula: &Formula<'static>,
+        launched: &Launch,
+    ) -> Result<PreparedMirrored, Error> {
         let &Launch {
             reduction,
             t,
@@ -92,37 +114,52 @@ impl Device {
             t,
             out,
         })?;
-        let params = self.parameters(launched)?;
         let most_parts = circle.together.div_ceil(circle.part);
-        let row_totals = self.buffer(results.saturating_mul(size_of::<f64>() * most_parts))?;
-        let column_totals = self.buffer(bytes.saturating_mul(circle.together))?;
-        let values = self.buffer(results.saturating_mul(out.size()))?;
+        Ok(PreparedMirrored {
+            module,
+            params: self.parameters(launched)?,
+            rows: Arc::clone(&launched.rows),
+            columns: Arc::clone(&launched.columns),
+            row_totals: self.buffer(results.saturating_mul(size_of::<f64>() * most_parts))?,
+            column_totals: self.buffer(bytes.saturating_mul(circle.together))?,
+            circle,
+            row_count,
+        })
+    }
+}
 
+/// A product that can be launched again and again, for other weights.
+pub(super) struct PreparedMirrored {
+    module: Module,
+    params: Parameters,
+    rows: Arc<Buffer>,
+    columns: Arc<Buffer>,
+    row_totals: Buffer,
+    column_totals: Buffer,
+    circle: Circle,
+    row_count: usize,
+}
+
+impl PreparedMirrored {
+    /// Queues the kernels, which read the weights and write the results at these addresses. The context of the device is current.
+    pub(super) fn launch(&self, weights: u64, values: u64) -> Result<(), Error> {
+        let circle = &self.circle;
         let addresses = [
-            &launched.rows,
-            &launched.columns,
-            &launched.weights,
-            &row_totals,
-            &column_totals,
-            &values,
+            &*self.rows,
+            &*self.columns,
+            &self.row_totals,
+            &self.column_totals,
         ];
-        let [
-            rows,
-            columns,
-            weights,
-            row_totals,
-            column_totals,
-            value_address,
-        ] = addresses.map(Buffer::address);
-        let [count, blocks, part] = [row_count, circle.blocks, circle.part].map(|n| n as u64);
+        let [rows, columns, row_totals, column_totals] = addresses.map(Buffer::address);
+        let [count, blocks, part] = [self.row_count, circle.blocks, circle.part].map(|n| n as u64);
         for (first, offsets) in circle.launches() {
             let parts = offsets.div_ceil(circle.part);
             let [first, offsets, part_count] = [first, offsets, parts].map(|n| n as u64);
             launch(
-                module.reduce,
+                self.module.reduce.0,
                 (circle.blocks, parts),
                 &mut [
-                    params.argument(),
+                    self.params.argument(),
                     argument(&rows),
                     argument(&columns),
                     argument(&weights),
@@ -135,8 +172,8 @@ impl Device {
                 ],
             )?;
             launch(
-                module.merge,
-                (row_count.div_ceil(THREADS), 1),
+                self.module.merge.0,
+                (self.row_count.div_ceil(THREADS), 1),
                 &mut [
                     argument(&count),
                     argument(&blocks),
@@ -145,14 +182,11 @@ impl Device {
                     argument(&part_count),
                     argument(&row_totals),
                     argument(&column_totals),
-                    argument(&value_address),
+                    argument(&values),
                 ],
             )?;
         }
-        // Copying waits for the kernels.
-        let mut found = filled(results.saturating_mul(out.size()), 0u8)?;
-        values.read(&mut found)?;
-        Ok(decoded(out, &found))
+        Ok(())
     }
 }
 

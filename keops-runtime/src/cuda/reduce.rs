@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ndarray::{Array3, ArrayViewMut2};
 
 use super::device::{Buffer, Device};
-use super::launch::Launch;
+use super::launch::{Launch, Prepared};
 use super::layout::Layout;
-use super::recipe::{Evaluation, Formula, Reduction, Scheme, Type};
+use super::mirror::PreparedMirrored;
+use super::recipe::{Adding, Evaluation, Formula, Reduction, Scheme, Type};
 use super::spans::{Gathered, Place, Spans};
 use crate::Error;
 use crate::cpu::{Batch, Points, Problem};
@@ -29,6 +30,23 @@ struct Arrays {
     weights: Arc<Buffer>,
     /// Where those of each element begin.
     places: Vec<Place>,
+}
+
+/// A product with a matrix that can be launched again and again.
+pub(super) enum PreparedProduct {
+    Plain(Prepared),
+    /// Each entry of the matrix is computed once.
+    Mirrored(PreparedMirrored),
+}
+
+impl PreparedProduct {
+    /// Queues the kernels, which read the weights and write the results at these addresses. The context of the device is current.
+    pub(super) fn launch(&self, weights: u64, values: u64) -> Result<(), Error> {
+        match self {
+            Self::Plain(prepared) => prepared.launch(weights, values, 0),
+            Self::Mirrored(prepared) => prepared.launch(weights, values),
+        }
+    }
 }
 
 impl Device {
@@ -71,12 +89,68 @@ impl Device {
         if problem.result_rows() == 0 {
             return Ok((Vec::new(), Vec::new()));
         }
+        let (formula, launch) = self.launch_of(evaluation, problem, reduction, count, out)?;
+        if let Reduction::Mirrored(_) = launch.reduction {
+            return Ok((self.run_mirrored(&formula, &launch)?, Vec::new()));
+        }
+        self.run(&formula, &launch)
+    }
+
+    /// What is to be launched for a reduction, with its arrays.
+    fn launch_of(
+        &self,
+        evaluation: &Evaluation,
+        problem: &Problem<'_>,
+        reduction: Reduction,
+        count: usize,
+        out: Type,
+    ) -> Result<(Formula<'static>, Launch), Error> {
         let t = evaluation.t;
         let arrays = match (&problem.batch, t) {
-            (None, _) => self.of_one(evaluation, problem)?,
+            (None, _) => {
+                let (columns, weights) = problem.columns.split_last(evaluation.formula.weights > 0);
+                let weights = self.points(&weights, t)?;
+                self.of_one(evaluation, problem, &columns, weights)?
+            }
             (Some(batch), Type::Single) => self.of_all::<f32>(evaluation, batch)?,
             (Some(batch), Type::Double) => self.of_all::<f64>(evaluation, batch)?,
         };
+        Ok(self.choose(evaluation, problem, arrays, reduction, count, out))
+    }
+
+    /// Makes a product with a matrix ready to be launched for weights that are on the device, with results in double precision.
+    ///
+    /// # Errors
+    /// As for [`Device::run`].
+    pub(super) fn prepare_product(
+        &self,
+        evaluation: &Evaluation,
+        problem: &Problem<'_>,
+        adding: Adding,
+    ) -> Result<PreparedProduct, Error> {
+        let weights = Arc::new(self.buffer(0)?);
+        let arrays = self.of_one(evaluation, problem, &problem.columns, weights)?;
+        let (sum, out) = (Reduction::Sum(adding), Type::Double);
+        let (formula, launch) = self.choose(evaluation, problem, arrays, sum, 1, out);
+        Ok(match launch.reduction {
+            Reduction::Mirrored(_) => {
+                PreparedProduct::Mirrored(self.prepare_mirrored(&formula, &launch)?)
+            }
+            _ => PreparedProduct::Plain(self.prepare(&formula, &launch)?),
+        })
+    }
+
+    /// The kernel for arrays that are on the device: the one that computes each entry once, where that is faster.
+    fn choose(
+        &self,
+        evaluation: &Evaluation,
+        problem: &Problem<'_>,
+        arrays: Arrays,
+        reduction: Reduction,
+        count: usize,
+        out: Type,
+    ) -> (Formula<'static>, Launch) {
+        let t = evaluation.t;
         let formula = Formula {
             text: problem.formula,
             ..evaluation.formula.with_raw(arrays.components)
@@ -105,24 +179,28 @@ impl Device {
             launch.reduction = Reduction::Mirrored(adding);
             // Totals are merged in several steps.
             launch.out = Type::Double;
-            if self.mirrors(&formula, &launch) {
-                return Ok((self.run_mirrored(&formula, &launch)?, Vec::new()));
+            if !self.mirrors(&formula, &launch) {
+                (launch.reduction, launch.out) = (reduction, out);
             }
-            (launch.reduction, launch.out) = (reduction, out);
         }
-        self.run(&formula, &launch)
+        (formula, launch)
     }
 
-    /// The arrays of a problem that is no batch.
-    fn of_one(&self, evaluation: &Evaluation, problem: &Problem<'_>) -> Result<Arrays, Error> {
-        let Evaluation { formula, t, params } = *evaluation;
-        let (columns, weights) = problem.columns.split_last(formula.weights > 0);
+    /// The arrays of a problem that is no batch, whose columns are these.
+    fn of_one(
+        &self,
+        evaluation: &Evaluation,
+        problem: &Problem<'_>,
+        columns: &Points<'_>,
+        weights: Arc<Buffer>,
+    ) -> Result<Arrays, Error> {
+        let Evaluation { t, params, .. } = *evaluation;
         Ok(Arrays {
             components: [problem.rows.components(), columns.components()],
             params: params(&problem.params),
             rows: self.points(&problem.rows, t)?,
-            columns: self.points(&columns, t)?,
-            weights: self.points(&weights, t)?,
+            columns: self.points(columns, t)?,
+            weights,
             places: vec![Place::default()],
         })
     }
