@@ -144,6 +144,19 @@ impl Hardware {
         }
     }
 
+    /// The device that reductions of these terms go to, if any, and whether that is a free choice.
+    pub(crate) fn device<P: Pairing>(
+        self,
+        problem: &Problem<'_>,
+    ) -> Option<(&'static Device, bool)> {
+        let (ordinal, free) = match self.backend {
+            Backend::Cuda(ordinal) => (ordinal, false),
+            Backend::Auto if self.has_device::<P>(problem) => (0, true),
+            Backend::Cpu | Backend::Auto => return None,
+        };
+        Some((Device::get(ordinal).ok()?, free))
+    }
+
     /// Whether the reduction of these terms goes to a device.
     pub(crate) fn has_device<P: Pairing>(self, problem: &Problem<'_>) -> bool {
         match self.backend {

@@ -1,16 +1,19 @@
 //! A symbolic matrix as the solver sees it.
 
-use super::matrix::{assert_scalar, is_symmetric, product, symmetric_product};
+use super::matrix::{SEVERAL, assert_scalar, is_symmetric, product, symmetric_product};
 use super::operation::sum;
 use super::{Call, Orientation};
 use crate::Error;
-use crate::cpu::{Problem, diagonal, for_each_part};
+use crate::cpu::{Pairing, Problem, Weighted, diagonal, for_each_part};
+use crate::cuda::Products;
+use crate::cuda::recipe::{Adding, Evaluation, Type};
 use crate::input::{Element, Input};
 use crate::kernel::Kernel;
 use crate::options::{Accumulate, CallOptions, Hardware};
 use crate::ranges::Pattern;
 use crate::signature::Sizes;
-use crate::solve::{Entries, LinearOperator, OperatorError, Precision};
+use crate::simd::Real;
+use crate::solve::{Entries, LinearOperator, OnDevice, OperatorError, Precision};
 use core::marker::PhantomData;
 use core::slice;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
@@ -124,12 +127,51 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> LinearOperator
         roundoff::<T>()
     }
 
+    fn on_device(&self) -> Result<Option<OnDevice<'_>>, Error> {
+        let Some((device, optional)) = self.hardware.device::<O::Pairing<K>>(&self.problem) else {
+            return Ok(None);
+        };
+        // A kernel that was written for processors only.
+        if const { <O::Pairing<K> as Pairing>::CUDA.is_empty() } {
+            return Ok(None);
+        }
+        let evaluations = [
+            Self::evaluations::<T::Compute>(),
+            Self::evaluations::<f64>(),
+        ];
+        let types = [Type::of::<T::Compute>(), Type::Double];
+        let adding = types.map(|t| Adding::new(&self.options, t));
+        match Products::new(
+            device,
+            self.problem.reborrow(),
+            evaluations,
+            adding,
+            optional,
+        ) {
+            Ok(products) => Ok(Some(OnDevice(products))),
+            Err(_) if optional => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn entries(&self) -> Option<&dyn Entries> {
         Some(self)
     }
 }
 
 impl<T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'_, T, K, O, W> {
+    /// The matrix times one vector and times several, evaluated in `C`: as many at once as [`product`] takes.
+    fn evaluations<C: Real>() -> [Evaluation; 2] {
+        if const { W == 0 } {
+            [
+                Evaluation::of::<Weighted<O::Pairing<K>, 1>, C>(),
+                Evaluation::of::<Weighted<O::Pairing<K>, SEVERAL>, C>(),
+            ]
+        } else {
+            [Evaluation::of::<Weighted<O::Pairing<K>, W>, C>(); 2]
+        }
+    }
+
     /// Number of rows that [`Entries::compute_rows`] computes together: as many as the product with a block evaluates the kernel for once.
     const TOGETHER: usize = if W == 0 { SEVERAL } else { W };
 
@@ -241,9 +283,6 @@ const DEVICE_SPEEDUP: f64 = 50.0;
 pub(super) fn entry_cost<T: Element, K: Kernel>() -> f64 {
     (K::COST * size_of::<T::Compute>() / size_of::<f64>()).max(1) as f64
 }
-
-/// Rows that are computed together where the number of right-hand sides is not known while compiling.
-const SEVERAL: usize = 4;
 
 /// The matrix of a matrix-valued kernel, whose formula contains the vector that it is applied to. It couples the
 /// components of the unknown.

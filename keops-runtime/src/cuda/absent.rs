@@ -2,11 +2,12 @@
 
 use ndarray::{Array3, ArrayViewMut2};
 
-use super::recipe::{Evaluation, Reduction};
+use super::recipe::{Adding, Evaluation, Reduction};
 use super::unavailable;
 use crate::Error;
 use crate::cpu::Problem;
 use crate::input::Element;
+use crate::solve::{Precision, Rule, Term};
 
 /// A device; there is none.
 #[derive(Debug)]
@@ -47,5 +48,152 @@ impl Device {
         _: &mut Array3<usize>,
     ) -> Result<(), Error> {
         match *self {}
+    }
+}
+
+/// Memory of a device; there is none.
+#[derive(Clone, Debug)]
+pub(crate) enum Memory {}
+
+/// Numbers in the memory of a device; there are none.
+#[derive(Clone, Debug)]
+pub(crate) enum Vectors {}
+
+/// Sums that have been asked for; there are none.
+pub(crate) enum Requested {}
+
+/// Products on a device; there are none.
+pub(crate) struct Products<'a> {
+    never: Memory,
+    matrix: core::marker::PhantomData<&'a ()>,
+    pub(crate) optional: bool,
+}
+
+/// A matrix in the memory of a device; there is none.
+#[derive(Clone, Copy)]
+pub(crate) struct Strided<'a>(&'a Vectors);
+
+/// A product to be added.
+pub(crate) struct AddProduct<'a> {
+    pub(crate) own: &'a mut Vectors,
+    pub(crate) width: usize,
+    pub(crate) fresh: bool,
+    pub(crate) other: Strided<'a>,
+    pub(crate) c: &'a [f64],
+}
+
+/// A sum to be taken.
+pub(crate) struct Sum<'a> {
+    pub(crate) term: Term,
+    pub(crate) a: Strided<'a>,
+    pub(crate) b: Strided<'a>,
+}
+
+impl Memory {
+    pub(crate) fn error(&self) -> Option<Error> {
+        match *self {}
+    }
+
+    pub(crate) fn vectors(&self, _: usize) -> Vectors {
+        match *self {}
+    }
+
+    pub(crate) fn upload(&self, _: &[f64]) -> Vectors {
+        match *self {}
+    }
+
+    pub(crate) fn sums(&self, _: usize, _: &[Sum<'_>]) -> Option<Requested> {
+        match *self {}
+    }
+
+    pub(crate) fn sums_to(&self, _: usize, _: Sum<'_>, _: &mut Vectors) {
+        match *self {}
+    }
+
+    pub(crate) fn add_products(&self, _: usize, _: &mut [AddProduct<'_>]) {
+        match *self {}
+    }
+
+    pub(crate) fn add_product_of(
+        &self,
+        _: usize,
+        _: &mut Vectors,
+        _: usize,
+        _: Strided<'_>,
+        _: &Vectors,
+    ) {
+        match *self {}
+    }
+
+    pub(crate) fn update(&self, _: &mut [(&mut Vectors, Option<&Vectors>)], _: Rule, _: &[f64]) {
+        match *self {}
+    }
+
+    pub(crate) fn copy_columns(
+        &self,
+        _: usize,
+        _: (&mut Vectors, usize),
+        _: (&Vectors, usize),
+        _: impl IntoIterator<Item = (usize, usize)>,
+    ) {
+        match *self {}
+    }
+
+    pub(crate) fn solve_small(&self, _: &Vectors, _: &Vectors, _: &mut Vectors, _: usize) {
+        match *self {}
+    }
+}
+
+impl Vectors {
+    pub(crate) fn len(&self) -> usize {
+        match *self {}
+    }
+
+    pub(crate) fn memory(&self) -> &Memory {
+        match *self {}
+    }
+
+    pub(crate) fn read(&self) -> Vec<f64> {
+        match *self {}
+    }
+
+    pub(crate) fn by_row(&self, _: usize) -> Strided<'_> {
+        match *self {}
+    }
+
+    pub(crate) fn by_column(&self, _: usize, _: usize) -> Strided<'_> {
+        match *self {}
+    }
+}
+
+impl Requested {
+    pub(crate) fn take(self) -> Vec<f64> {
+        match self {}
+    }
+}
+
+impl<'a> Products<'a> {
+    pub(crate) fn new(
+        device: &'static Device,
+        _: Problem<'a>,
+        _: [[Evaluation; 2]; 2],
+        _: [Adding; 2],
+        _: bool,
+    ) -> Result<Self, Error> {
+        match *device {}
+    }
+
+    pub(crate) fn memory(&self) -> &Memory {
+        match self.never {}
+    }
+
+    pub(crate) fn apply(
+        &self,
+        _: Precision,
+        _: &Vectors,
+        _: usize,
+        _: &mut Vectors,
+    ) -> Result<(), Error> {
+        match self.never {}
     }
 }

@@ -6,6 +6,9 @@
 //!
 //! The features of parameters are computed on the host, those of rows and columns on the device: rows by the thread that owns them,
 //! columns by the block that shares them, tile by tile.
+//!
+//! The vectors of a solve stay in the memory of the device ([`Memory`]): products read and write them there, and a fixed source of kernels has the
+//! operations between products (`kernels/vectors.cu`).
 
 #[cfg(feature = "cuda")]
 mod cache;
@@ -17,11 +20,17 @@ mod device;
 mod launch;
 pub mod layout;
 #[cfg(feature = "cuda")]
+mod memory;
+#[cfg(feature = "cuda")]
 mod mirror;
+#[cfg(feature = "cuda")]
+mod product;
 pub mod recipe;
 mod source;
 #[cfg(feature = "cuda")]
 mod spans;
+#[cfg(feature = "cuda")]
+mod vectors;
 
 #[cfg(not(feature = "cuda"))]
 mod absent;
@@ -29,13 +38,28 @@ mod absent;
 mod reduce;
 
 #[cfg(not(feature = "cuda"))]
-pub(crate) use absent::{Device, Uploads};
+pub(crate) use absent::{
+    AddProduct, Device, Memory, Products, Requested, Strided, Sum, Uploads, Vectors,
+};
 #[cfg(feature = "cuda")]
 pub use device::{Buffer, Device};
 #[cfg(feature = "cuda")]
 pub use launch::Launch;
 #[cfg(feature = "cuda")]
+pub(crate) use memory::{Memory, Requested, Vectors};
+#[cfg(feature = "cuda")]
+pub(crate) use product::Products;
+#[cfg(feature = "cuda")]
 pub(crate) use reduce::Uploads;
+#[cfg(feature = "cuda")]
+pub use vectors::source as vector_source;
+#[cfg(feature = "cuda")]
+pub(crate) use vectors::{AddProduct, Strided, Sum};
+
+/// Rows of a small system that a device solves together.
+pub(crate) const PANEL: usize = 32;
+/// Products, and updates, that take one launch.
+pub(crate) const TOGETHER: usize = 2;
 
 use crate::Error;
 

@@ -52,6 +52,7 @@
 
 mod basis;
 mod check;
+mod inverse;
 mod smoothing;
 mod step;
 #[cfg(test)]
@@ -64,13 +65,15 @@ use ndarray::Array2;
 
 use super::block::Block;
 use super::error_bound::ErrorBound;
-use super::operator::{LinearOperator, OperatorError, Precision};
-use super::options::{IterationState, Precondition, Preconditioner, SolveOptions};
+use super::multivector::{Multivector, norms};
+use super::operator::{OperatorError, Precision};
+use super::options::{IterationState, Preconditioner, SolveOptions};
 use super::precondition::{Found, Jacobi, LowRank, Request};
-use super::product::{DOUBLE_ROUNDOFF, Matrix, norms};
-use super::report::{Failure, Part, PreconditionerReport, Products};
+use super::product::{DOUBLE_ROUNDOFF, Matrix};
+use super::report::{Failure, Part, PreconditionerReport};
 use super::system::{Criterion, Distance, Outcome, System};
 use basis::Basis;
+use inverse::Inverse;
 use smoothing::Smoothed;
 use step::Directions;
 
@@ -82,7 +85,7 @@ const SLACK: f64 = 16.0;
 /// The state of a solve. `b`, `x`, what is smoothed, what is proven and `coefficients` have one column for each system in `systems`, in that order.
 pub(super) struct Cg<'a> {
     pub(super) matrix: Matrix<'a>,
-    preconditioner: Option<Box<dyn Precondition + 'a>>,
+    preconditioner: Option<Inverse<'a>>,
     pub(super) preconditioner_report: Option<PreconditionerReport>,
     /// The preconditioner, if it is a factorisation.
     pub(super) low_rank: Option<LowRank>,
@@ -91,14 +94,16 @@ pub(super) struct Cg<'a> {
     precision: Precision,
     /// The systems in work.
     systems: Vec<System>,
-    b: Block,
-    x: Block,
+    b: Multivector,
+    x: Multivector,
+    /// The norms of the iterates, if they have come about.
+    sizes: Option<Vec<f64>>,
     /// `Q`.
     basis: Basis,
     /// `C`.
     coefficients: Array2<f64>,
     /// `D`.
-    directions: Block,
+    directions: Multivector,
     /// Those before, as long as the operator is compared with its transpose.
     previous: Option<Directions>,
     /// By how much `p'Aq` and `q'Ap` differ, relative to `|A| |p| |q|`; 0 if by no more than rounding errors.
@@ -106,7 +111,7 @@ pub(super) struct Cg<'a> {
     error_bound: ErrorBound,
     /// The iterates of smallest residual, where the tolerance is one of residuals.
     smoothed: Option<Smoothed>,
-    /// The iterates of smallest true distance.
+    /// The iterates of smallest true distance, on the host: they are what is returned, and may be all that is left when a device fails.
     proven: Block,
     /// Their residuals.
     proven_residual: Block,
@@ -125,27 +130,19 @@ pub(super) struct Cg<'a> {
 impl<'a> Cg<'a> {
     /// Sets up the systems `A x = b`, from the zero vector.
     pub(super) fn new(
-        operator: &'a dyn LinearOperator,
-        alpha: f64,
+        matrix: Matrix<'a>,
         systems: Vec<System>,
         b: Block,
         started: Instant,
     ) -> Self {
-        let zeros = || {
-            let mut zeros = b.clone();
-            zeros.data_mut().fill(0.0);
-            zeros
-        };
-        let working = operator.working_roundoff() > DOUBLE_ROUNDOFF && operator.len() > FEW;
+        let zeros = Block::zeros(b.rows() as usize, b.width());
+        let working = matrix.operator.working_roundoff() > DOUBLE_ROUNDOFF
+            && matrix.operator.len() > FEW;
         let by_residual = systems
             .iter()
             .all(|system| system.criterion == Criterion::Residual);
+        let placed = matrix.placed(b.clone());
         Self {
-            matrix: Matrix {
-                operator,
-                alpha,
-                products: Products::default(),
-            },
             preconditioner: None,
             preconditioner_report: None,
             low_rank: None,
@@ -155,20 +152,21 @@ impl<'a> Cg<'a> {
             } else {
                 Precision::Double
             },
-            x: zeros(),
+            x: placed.zeros_alike(),
+            sizes: None,
             basis: Basis::empty(),
             coefficients: Array2::zeros((0, 0)),
-            directions: Block::zeros(0, 0),
+            directions: Multivector::empty(),
             previous: None,
             asymmetry: 0.0,
             error_bound: ErrorBound::default(),
             smoothed: by_residual.then(|| Smoothed {
-                x: zeros(),
-                r: b.clone(),
+                x: placed.zeros_alike(),
+                r: placed.clone(),
                 errors: systems.iter().map(|system| system.now.error).collect(),
             }),
-            proven: zeros(),
-            proven_residual: b.clone(),
+            proven: zeros,
+            proven_residual: b,
             scale: 0.0,
             iteration: 0,
             started,
@@ -176,7 +174,8 @@ impl<'a> Cg<'a> {
             history: systems.iter().map(|_| Vec::new()).collect(),
             errors: systems.iter().map(|_| Vec::new()).collect(),
             systems,
-            b,
+            b: placed,
+            matrix,
         }
     }
 
@@ -206,7 +205,11 @@ impl<'a> Cg<'a> {
                 if ended && self.outcomes.iter().all(is_good) {
                     return Ok(());
                 }
-                failure
+                // What a device that has failed makes others believe.
+                match self.matrix.trouble() {
+                    Some(error) => self.failed(Part::Operator, error.into()),
+                    None => failure,
+                }
             }
             Ok(()) => match self.stagnated() {
                 Some(failure) => failure,
@@ -237,32 +240,38 @@ impl<'a> Cg<'a> {
             .iter()
             .map(|system| f64::from(system.now.residual > 0.0))
             .collect();
-        self.x.update(&guess, &used, |_, guess, used| used * guess);
+        let mut first = guess.clone();
+        first.update(&guess, &used, |_, guess, used| used * guess);
+        self.x = self.matrix.placed(first.clone());
         let all: Vec<_> = (0..self.systems.len()).collect();
         let residuals = self.matrix.residuals(&self.b, &self.x, &all);
         let mut residuals = residuals.map_err(|error| self.failed(Part::Operator, error))?;
-        let n = self.b.rows() as usize;
         let norms = norms(&residuals);
         if norms.iter().any(|norm| !norm.is_finite()) {
             return Err(self.non_finite(Part::Operator));
         }
-        let zero = Block::zeros(n, self.systems.len());
+        let n = self.b.rows() as usize;
+        let (zeros, zero) = (self.x.zeros_alike(), Block::zeros(n, 1));
         for (c, norm) in norms.into_iter().enumerate() {
             if norm < self.systems[c].now.residual {
                 self.systems[c].begin(Distance::plain(norm, self.matrix.alpha));
             } else {
                 // A guess that is worse than zero.
-                self.x.copy_column(c, &zero, c);
+                self.x.copy_column(c, &zeros, c);
                 residuals.copy_column(c, &self.b, c);
+                first.copy_column(c, &zero, 0);
             }
         }
-        self.proven.data_mut().copy_from_slice(self.x.data());
         if let Some(smoothed) = &mut self.smoothed {
-            smoothed.x.data_mut().copy_from_slice(self.x.data());
-            smoothed.r.data_mut().copy_from_slice(residuals.data());
+            smoothed.x.assign(&self.x);
+            smoothed.r.assign(&residuals);
             smoothed.errors = self.systems.iter().map(|system| system.now.error).collect();
         }
-        self.proven_residual = residuals;
+        let residuals = residuals.to_host().into_owned();
+        if self.matrix.trouble().is_some() {
+            return Err(self.non_finite(Part::Operator));
+        }
+        (self.proven, self.proven_residual) = (first, residuals);
         Ok(())
     }
 
@@ -272,7 +281,7 @@ impl<'a> Cg<'a> {
         let given = options.preconditioner;
         let choice = match given {
             Preconditioner::Custom(preconditioner) => {
-                self.preconditioner = Some(Box::new(preconditioner));
+                self.preconditioner = Some(Inverse::on_host(preconditioner));
                 return self.raise_scale_to_diagonal();
             }
             Preconditioner::Built(built) => {
@@ -300,7 +309,7 @@ impl<'a> Cg<'a> {
             if let Preconditioner::Jacobi = given {
                 let made = Jacobi::new(entries, operator.len(), alpha);
                 let (jacobi, report) = made.map_err(|error| self.failed(Part::Operator, error))?;
-                self.preconditioner = jacobi.map(|jacobi| Box::new(jacobi) as _);
+                self.preconditioner = jacobi.map(Inverse::on_host);
                 self.preconditioner_report = Some(report);
                 return self.raise_scale_to_diagonal();
             }
@@ -344,7 +353,8 @@ impl<'a> Cg<'a> {
         let condition = (norm + low_rank.shift()) / low_rank.shift();
         self.preconditioner_slack = 1.0 + SLACK * DOUBLE_ROUNDOFF * condition;
         if low_rank.rank() > 0 {
-            self.preconditioner = Some(Box::new(low_rank.with_certainty(certain)));
+            let inverse = Inverse::low_rank(low_rank.with_certainty(certain), self.matrix.memory());
+            self.preconditioner = Some(inverse);
             self.low_rank = Some(low_rank.with_certainty(false));
         }
     }
@@ -355,7 +365,7 @@ impl<'a> Cg<'a> {
         self.call_back(options)?;
         if !self.systems.is_empty() && limit > 0 {
             self.precondition(options)?;
-            self.begin(self.proven_residual.clone())?;
+            self.begin(self.matrix.placed(self.proven_residual.clone()))?;
         }
         while !self.systems.is_empty() {
             if self.iteration >= limit {

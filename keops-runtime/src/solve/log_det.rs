@@ -103,11 +103,7 @@ pub(crate) fn estimate(
 ) -> Result<LogDet, EstimateError> {
     let n = operator.len();
     let target = options.target(n);
-    let mut matrix = Matrix {
-        operator,
-        alpha,
-        products: Products::default(),
-    };
+    let mut matrix = Matrix::new(operator, alpha);
     let mut precision = working_precision(operator);
     let mut probes = Probes::new(n, preconditioner, options);
     let (mut values, mut errors) = (Samples::default(), Samples::default());

@@ -29,6 +29,7 @@ mod error_bound;
 pub(crate) mod estimate;
 mod lanczos;
 pub(crate) mod log_det;
+mod multivector;
 mod operator;
 mod options;
 mod path;
@@ -48,7 +49,8 @@ use self::block::Block;
 use self::cg::Cg;
 pub use self::estimate::{Estimate, EstimateError, EstimateOptions};
 pub use self::log_det::{LogDet, log_det};
-pub use self::operator::{Entries, FnOperator, LinearOperator, OperatorError, Precision};
+pub(crate) use self::multivector::{Rule, Term};
+pub use self::operator::{Entries, FnOperator, LinearOperator, OnDevice, OperatorError, Precision};
 pub use self::options::{
     IterationState, Landmarks, OnIteration, Precondition, Preconditioner, SolveOptions, Tolerance,
 };
@@ -142,27 +144,43 @@ fn solve_in_double<'a>(
         Tolerance::Prediction(_) => largest_deviation(operator, options.alpha)?,
         _ => 1.0,
     };
-    let systems = b_norms
-        .iter()
-        .zip(&scales.0)
-        .enumerate()
-        .map(|(c, (&b_norm, &unit))| {
-            let (criterion, tolerance) = match options.tolerance {
-                Tolerance::Rms(e) => (Criterion::Residual, e * (rows as f64).sqrt() / unit),
-                Tolerance::Relative(e) => (Criterion::Residual, e * b_norm),
-                Tolerance::Absolute(e) => (Criterion::Residual, e / unit),
-                // Without deviations all predictions are zero, whatever the solution.
-                Tolerance::Prediction(_) if deviation == 0.0 => (Criterion::Error, f64::INFINITY),
-                Tolerance::Prediction(e) => (Criterion::Error, e / deviation / unit),
-            };
-            let distance = Distance::plain(b_norm, options.alpha);
-            System::new(c, unit, criterion, tolerance, distance)
-        });
+    let (alpha, tolerance) = (options.alpha, options.tolerance);
+    let system = |(c, (&b_norm, &unit)): (usize, (&f64, &f64))| {
+        let (criterion, tolerance) = match tolerance {
+            Tolerance::Rms(e) => (Criterion::Residual, e * (rows as f64).sqrt() / unit),
+            Tolerance::Relative(e) => (Criterion::Residual, e * b_norm),
+            Tolerance::Absolute(e) => (Criterion::Residual, e / unit),
+            // Without deviations all predictions are zero, whatever the solution.
+            Tolerance::Prediction(_) if deviation == 0.0 => (Criterion::Error, f64::INFINITY),
+            Tolerance::Prediction(e) => (Criterion::Error, e / deviation / unit),
+        };
+        let distance = Distance::plain(b_norm, alpha);
+        System::new(c, unit, criterion, tolerance, distance)
+    };
+    let systems = || {
+        b_norms
+            .iter()
+            .zip(&scales.0)
+            .enumerate()
+            .map(system)
+            .collect()
+    };
     let limit = options.iteration_limit(n.saturating_mul(columns));
     let guess = guess.map(|guess| scales.to_units(guess));
-    let (alpha, systems) = (options.alpha, systems.collect());
-    let mut cg = Cg::new(operator, alpha, systems, b.clone(), started);
-    let result = cg.run(guess, &mut options, limit);
+    let mut matrix = Matrix::new(operator, alpha);
+    if !b.data().is_empty() {
+        matrix.device = operator.on_device()?;
+    }
+    let optional = matrix.device.as_ref().is_some_and(OnDevice::is_optional);
+    let mut cg = Cg::new(matrix, systems(), b.clone(), started);
+    let mut result = cg.run(guess.clone(), &mut options, limit);
+    if optional && result.is_err() && cg.matrix.trouble().is_some() {
+        // Nobody has asked for the device that has failed.
+        let products = cg.matrix.products;
+        cg = Cg::new(Matrix::new(operator, alpha), systems(), b.clone(), started);
+        cg.matrix.products = products;
+        result = cg.run(guess, &mut options, limit);
+    }
 
     let outcomes: Vec<Outcome> = cg.outcomes.into_iter().flatten().collect();
     let values_f64 = scales.to_user((n, columns), &outcomes)?;
@@ -330,10 +348,11 @@ fn rounded_norms(
     }
     let width = outcomes.len();
     let rounding = scales.to_units((values - values_f64).view());
-    let mut residual = rounding.clone();
-    if matrix.apply_working(&rounding, &mut residual).is_err() {
+    let rounding = matrix.placed(rounding);
+    let Ok(product) = matrix.times_working(&rounding) else {
         return vec![f64::NAN; width];
-    }
+    };
+    let mut residual = product.to_host().into_owned();
     for (k, entry) in residual.data_mut().iter_mut().enumerate() {
         *entry = outcomes[k % width].residual[k / width] - *entry;
     }

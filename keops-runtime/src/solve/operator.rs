@@ -1,9 +1,13 @@
 //! What the solver needs to know of a matrix: how to multiply it with vectors, and, to precondition it, its entries.
 
 use std::error::Error as StdError;
+use std::fmt;
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayBase, ArrayView2, ArrayViewMut2, Axis, Data, Ix2};
+
+use crate::Error;
+use crate::cuda::Products;
 
 /// What an operator returns when it cannot do its work; the solver hands it on unchanged.
 pub type OperatorError = Box<dyn StdError + Send + Sync + 'static>;
@@ -68,11 +72,40 @@ pub trait LinearOperator: Sync {
         false
     }
 
+    /// The same products with vectors that stay in the memory of a device, where the operator can be had there; `None` (the default) has a solve keep its
+    /// vectors on the host.
+    ///
+    /// The scalar kernels of this crate have it on a CUDA device. An operator of one's own that wraps one of them, and changes none of its products,
+    /// may hand on what that returns.
+    ///
+    /// # Errors
+    ///
+    /// If there is a device that is to be used, and it does not work.
+    fn on_device(&self) -> Result<Option<OnDevice<'_>>, Error> {
+        Ok(None)
+    }
+
     /// The entries of the matrix, where they can be computed one by one; `None` (the default) where only products can.
     ///
     /// The preconditioners of the solver are made of them. An operator that couples its columns has none to offer.
     fn entries(&self) -> Option<&dyn Entries> {
         None
+    }
+}
+
+/// Products of an operator with vectors in the memory of a device; see [`LinearOperator::on_device`]. Only the operators of this crate make it.
+pub struct OnDevice<'a>(pub(crate) Products<'a>);
+
+impl OnDevice<'_> {
+    /// Whether the processor may do the work where the device fails.
+    pub(super) fn is_optional(&self) -> bool {
+        self.0.optional
+    }
+}
+
+impl fmt::Debug for OnDevice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OnDevice({:?})", self.0.memory())
     }
 }
 
@@ -135,6 +168,10 @@ impl<O: LinearOperator + ?Sized> LinearOperator for &O {
 
     fn couples_columns(&self) -> bool {
         (**self).couples_columns()
+    }
+
+    fn on_device(&self) -> Result<Option<OnDevice<'_>>, Error> {
+        (**self).on_device()
     }
 
     fn entries(&self) -> Option<&dyn Entries> {

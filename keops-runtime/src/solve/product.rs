@@ -3,8 +3,11 @@
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::block::{Block, column_sums};
-use super::operator::{LinearOperator, OperatorError, Precision};
+use super::multivector::{Multivector, Rule};
+use super::operator::{LinearOperator, OnDevice, OperatorError, Precision};
 use super::report::Products;
+use crate::Error;
+use crate::cuda::Memory;
 
 /// The unit roundoff of double precision.
 pub(super) const DOUBLE_ROUNDOFF: f64 = f64::EPSILON / 2.0;
@@ -14,9 +17,73 @@ pub(super) struct Matrix<'a> {
     pub(super) operator: &'a dyn LinearOperator,
     pub(super) alpha: f64,
     pub(super) products: Products,
+    /// The operator's products on the device that vectors stay on, if they stay on one.
+    pub(super) device: Option<OnDevice<'a>>,
 }
 
-impl Matrix<'_> {
+impl<'a> Matrix<'a> {
+    /// The matrix whose products take vectors of the host.
+    pub(super) fn new(operator: &'a dyn LinearOperator, alpha: f64) -> Self {
+        Self {
+            operator,
+            alpha,
+            products: Products::default(),
+            device: None,
+        }
+    }
+
+    /// The memory of the device that vectors stay on.
+    pub(super) fn memory(&self) -> Option<&Memory> {
+        self.device.as_ref().map(|device| device.0.memory())
+    }
+
+    /// What has gone wrong on that device, if anything.
+    pub(super) fn trouble(&self) -> Option<Error> {
+        self.memory().and_then(Memory::error)
+    }
+
+    /// A block of the host, taken to where the vectors of the solve are.
+    pub(super) fn placed(&self, block: Block) -> Multivector {
+        Multivector::new(block, self.memory())
+    }
+
+    /// `alpha v + K v`.
+    pub(super) fn times(
+        &mut self,
+        precision: Precision,
+        v: &Multivector,
+    ) -> Result<Multivector, OperatorError> {
+        let mut out = v.alike();
+        match (v, &mut out) {
+            (Multivector::Host(v), Multivector::Host(out)) => self.apply(precision, v, out)?,
+            (
+                Multivector::Device { entries: v, .. },
+                Multivector::Device {
+                    entries: product,
+                    width,
+                    ..
+                },
+            ) if v.len() > 0 => {
+                self.count(precision);
+                if let Some(device) = &self.device {
+                    device.0.apply(precision, v, *width, product)?;
+                }
+            }
+            _ => {}
+        }
+        if let Multivector::Device { width, .. } = out {
+            out.update(v, Rule::Add, &vec![self.alpha; width]);
+        }
+        Ok(out)
+    }
+
+    fn count(&mut self, precision: Precision) {
+        match precision {
+            Precision::Working => self.products.working += 1,
+            Precision::Double => self.products.double += 1,
+        }
+    }
+
     /// `out = alpha v + K v`.
     pub(super) fn apply(
         &mut self,
@@ -27,10 +94,7 @@ impl Matrix<'_> {
         if v.data().is_empty() {
             return Ok(());
         }
-        match precision {
-            Precision::Working => self.products.working += 1,
-            Precision::Double => self.products.double += 1,
-        }
+        self.count(precision);
         let n = self.operator.len();
         self.operator
             .apply(precision, view(n, v)?, view_mut(n, out)?)?;
@@ -40,34 +104,27 @@ impl Matrix<'_> {
         Ok(())
     }
 
-    /// [`Matrix::apply`] in the working precision, which is double precision for some operators.
-    pub(super) fn apply_working(
-        &mut self,
-        v: &Block,
-        out: &mut Block,
-    ) -> Result<(), OperatorError> {
+    /// [`Matrix::times`] in the working precision, which is double precision for some operators.
+    pub(super) fn times_working(&mut self, v: &Multivector) -> Result<Multivector, OperatorError> {
         let double = self.operator.working_roundoff() <= DOUBLE_ROUNDOFF;
         let precision = if double {
             Precision::Double
         } else {
             Precision::Working
         };
-        self.apply(precision, v, out)
+        self.times(precision, v)
     }
 
     /// `b - A x` in double precision, for the columns of `b` and `x` that `columns` names.
     pub(super) fn residuals(
         &mut self,
-        b: &Block,
-        x: &Block,
+        b: &Multivector,
+        x: &Multivector,
         columns: &[usize],
-    ) -> Result<Block, OperatorError> {
+    ) -> Result<Multivector, OperatorError> {
         let (chosen, mut residual) = (x.select_columns(columns), b.select_columns(columns));
-        let mut product = chosen.clone();
-        self.apply(Precision::Double, &chosen, &mut product)?;
-        residual.update(&product, &vec![1.0; columns.len()], |b, product, _| {
-            b - product
-        });
+        let product = self.times(Precision::Double, &chosen)?;
+        residual.update(&product, Rule::Subtract, &vec![1.0; columns.len()]);
         Ok(residual)
     }
 }
@@ -82,13 +139,8 @@ pub(super) fn norms(block: &Block) -> Vec<f64> {
     squares.into_iter().enumerate().map(norm).collect()
 }
 
-/// The Euclidean norm of column `c`.
-pub(super) fn column_norm(block: &Block, c: usize) -> f64 {
-    norm(block.column(c).map(|v| v * v).sum(), || block.column(c))
-}
-
 /// The root of a sum of squares, or what it should be.
-fn norm<I: Iterator<Item = f64>>(square: f64, entries: impl Fn() -> I) -> f64 {
+pub(super) fn norm<I: Iterator<Item = f64>>(square: f64, entries: impl Fn() -> I) -> f64 {
     if SAFE.contains(&square) {
         return square.sqrt();
     }

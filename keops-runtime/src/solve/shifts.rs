@@ -56,11 +56,7 @@ pub(super) fn shifted(
         b.dim(),
         alphas.iter().copied().fold(f64::INFINITY, f64::min),
     );
-    let mut matrix = Matrix {
-        operator,
-        alpha: smallest,
-        products: Products::default(),
-    };
+    let mut matrix = Matrix::new(operator, smallest);
     let width = if operator.couples_columns() {
         1
     } else {

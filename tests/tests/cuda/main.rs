@@ -7,3 +7,4 @@ mod host;
 mod nvrtc;
 mod process;
 mod schemes;
+mod solves;

@@ -76,3 +76,81 @@ impl Driver {
         paths
     }
 }
+
+/// Calls of the driver that are counted, and that can be made to fail.
+#[derive(Clone, Copy, Debug)]
+#[repr(u64)]
+pub(crate) enum Kind {
+    Launch,
+    Allocate,
+    Write,
+    Read,
+    Copy,
+}
+
+/// Calls so far.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(crate) struct Counts {
+    calls: [u64; 5],
+    /// Bytes that the host has written and read.
+    pub(crate) written: u64,
+    pub(crate) read: u64,
+}
+
+impl Counts {
+    /// Those of this process.
+    pub(crate) fn now() -> Self {
+        let mut counts = Self::default();
+        // SAFETY: the function has this type, and the structure is laid out as in `driver.h`.
+        let ask = unsafe { function::<unsafe extern "C" fn(*mut Self)>(b"keops_driver_counts") };
+        // SAFETY: the pointer is to a structure that may be written.
+        unsafe { ask(&mut counts) };
+        counts
+    }
+
+    /// How many of a kind.
+    pub(crate) fn of(&self, kind: Kind) -> u64 {
+        self.calls[kind as usize]
+    }
+
+    /// What has been called since.
+    pub(crate) fn since(self, before: Self) -> Self {
+        let calls = |k: usize| self.calls[k] - before.calls[k];
+        Self {
+            calls: [0, 1, 2, 3, 4].map(calls),
+            written: self.written - before.written,
+            read: self.read - before.read,
+        }
+    }
+}
+
+/// Makes the call of a kind that comes after so many others fail: an allocation as for want of memory, others as of a device that is lost.
+pub(crate) fn fail(kind: Kind, after: u64) {
+    // SAFETY: the function has this type.
+    let fail = unsafe { function::<unsafe extern "C" fn(u64, u64)>(b"keops_driver_fail") };
+    // SAFETY: the function takes any numbers of this range.
+    unsafe { fail(kind as u64, after + 1) };
+}
+
+/// Makes everything work again.
+pub(crate) fn repair() {
+    // SAFETY: the function has this type.
+    let repair = unsafe { function::<unsafe extern "C" fn()>(b"keops_driver_repair") };
+    // SAFETY: it can be called at any time.
+    unsafe { repair() };
+}
+
+/// A function of the driver.
+///
+/// # Safety
+/// It has the type `F`.
+unsafe fn function<F: Copy>(name: &[u8]) -> F {
+    // SAFETY: the library is loaded already.
+    let library = unsafe { libloading::Library::new("libnvcuda.so") }.expect("the driver");
+    // SAFETY: the caller knows the type.
+    let function = *unsafe { library.get::<F>(name) }.expect("a function");
+    // It stays loaded.
+    std::mem::forget(library);
+    function
+}

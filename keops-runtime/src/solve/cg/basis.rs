@@ -2,9 +2,9 @@
 
 use ndarray::{Array2, Axis, s};
 
-use super::super::block::{Block, products};
 use super::super::cholesky::Cholesky;
 use super::super::dense::independent;
+use super::super::multivector::{Multivector, Term, Wanted, products, request};
 
 /// A column is left to another pass if a part of its square of this size or less is independent of the others: one pass resolves no more.
 const DEPENDENT: f64 = 1e-13;
@@ -15,16 +15,29 @@ const NOISE: f64 = 1e-30;
 #[derive(Clone)]
 pub(super) struct Basis {
     /// `Q`.
-    pub(super) q: Block,
+    pub(super) q: Multivector,
     /// `P^-1 Q`, if there is a preconditioner.
-    pub(super) z: Option<Block>,
+    pub(super) z: Option<Multivector>,
+    /// `Q'Q`, where it has come about.
+    pub(super) lengths: Option<Array2<f64>>,
+}
+
+/// The preconditioned vectors of a block `W`.
+pub(super) struct Inverted {
+    /// `P^-1 W`.
+    pub(super) z: Multivector,
+    /// `W'P^-1 W`.
+    pub(super) gram: Array2<f64>,
+    /// The squares of the norms of `W`.
+    pub(super) squares: Array2<f64>,
 }
 
 impl Basis {
     pub(super) fn empty() -> Self {
         Self {
-            q: Block::zeros(0, 0),
+            q: Multivector::empty(),
             z: None,
+            lengths: None,
         }
     }
 
@@ -33,8 +46,8 @@ impl Basis {
     /// What the columns have in common is found before that: rounding errors in `P^-1 w` are larger by the condition number of `P`, and would
     /// pass for directions of their own.
     pub(super) fn new<E>(
-        w: Block,
-        invert: impl FnOnce(&Block) -> Result<Option<Block>, E>,
+        w: Multivector,
+        invert: impl FnOnce(&Multivector) -> Result<Option<Inverted>, E>,
     ) -> Result<(Self, Array2<f64>), E> {
         if w.width() == 1 {
             return Self::of_independent(w, invert);
@@ -45,60 +58,75 @@ impl Basis {
 
     /// The same of orthonormal `w`, and the `S` for `w S`.
     pub(super) fn of_orthonormal<E>(
-        w: Block,
+        w: Multivector,
         s: Array2<f64>,
-        invert: impl FnOnce(&Block) -> Result<Option<Block>, E>,
+        invert: impl FnOnce(&Multivector) -> Result<Option<Inverted>, E>,
     ) -> Result<(Self, Array2<f64>), E> {
-        let z = invert(&w)?;
-        let basis = Self { q: w, z };
-        if basis.z.is_none() {
+        let Some(inverted) = invert(&w)? else {
+            let basis = Self {
+                q: w,
+                z: None,
+                lengths: None,
+            };
             return Ok((basis, s));
-        }
-        let (basis, factor) = basis.normalized();
+        };
+        let (basis, factor) = Self::of_inverted(w, inverted);
         Ok((basis, factor.dot(&s)))
     }
 
     /// The same of `w` whose columns are far from depending on each other.
     pub(super) fn of_independent<E>(
-        w: Block,
-        invert: impl FnOnce(&Block) -> Result<Option<Block>, E>,
+        w: Multivector,
+        invert: impl FnOnce(&Multivector) -> Result<Option<Inverted>, E>,
     ) -> Result<(Self, Array2<f64>), E> {
-        let z = invert(&w)?;
-        Ok(Self { q: w, z }.normalized())
+        if let Some(inverted) = invert(&w)? {
+            return Ok(Self::of_inverted(w, inverted));
+        }
+        let gram = products(&w, &w);
+        let basis = Self {
+            q: w,
+            z: None,
+            lengths: None,
+        };
+        Ok(basis.normalized(gram))
+    }
+
+    fn of_inverted(w: Multivector, inverted: Inverted) -> (Self, Array2<f64>) {
+        let Inverted { z, gram, squares } = inverted;
+        let basis = Self {
+            q: w,
+            z: Some(z),
+            lengths: (squares.len() == 1).then_some(squares),
+        };
+        basis.normalized(gram)
     }
 
     /// `P^-1 Q`.
-    pub(super) fn preconditioned(&self) -> &Block {
+    pub(super) fn preconditioned(&self) -> &Multivector {
         self.z.as_ref().unwrap_or(&self.q)
     }
 
-    /// `Q'P^-1 Q`, which is symmetric but for rounding errors.
-    fn gram(&self) -> Array2<f64> {
-        let gram = products(&self.q, self.preconditioned());
-        if gram.len() == 1 {
-            return gram;
-        }
-        0.5 * (&gram + &gram.t())
-    }
-
-    fn map(&self, f: impl Fn(&Block) -> Block) -> Self {
+    fn map(&self, f: impl Fn(&Multivector) -> Multivector) -> Self {
         Self {
             q: f(&self.q),
             z: self.z.as_ref().map(f),
+            lengths: None,
         }
     }
 
-    /// The basis `Q` of independent columns `W`, and the `S` with `W = Q S`, by the Cholesky factorisation of `W'P^-1 W`, and once more, because that is exact
+    /// The basis `Q` of independent columns `W` with `W'P^-1 W`, and the `S` with `W = Q S`, by the Cholesky factorisation of `W'P^-1 W`, and once more, because that is exact
     /// up to `u` times the square of the condition number only. Columns that rounding errors alone make positive are left out.
-    fn normalized(mut self) -> (Self, Array2<f64>) {
-        let gram = self.gram();
+    fn normalized(mut self, gram: Array2<f64>) -> (Self, Array2<f64>) {
+        let gram = symmetric(gram);
         if let Some(&[square]) = gram.as_slice()
             && square > 0.0
         {
             let norm = square.sqrt();
             for block in [Some(&mut self.q), self.z.as_mut()].into_iter().flatten() {
-                block.data_mut().iter_mut().for_each(|v| *v /= norm);
+                block.divide(norm);
             }
+            let lengths = self.lengths.take();
+            self.lengths = lengths.map(|lengths| lengths / square);
             return (self, Array2::from_elem((1, 1), norm));
         }
         let Ok(first) = Cholesky::new(gram.clone()) else {
@@ -109,16 +137,43 @@ impl Basis {
             let part = self.map(|block| times_inverse(&block.select_columns(&chosen), &factor));
             return (part, s);
         };
-        let once = self.map(|block| times_inverse(block, &first));
-        match Cholesky::new(once.gram()) {
+        let mut once = self.map(|block| times_inverse(block, &first));
+        let [gram, lengths] = request([
+            Wanted::Sums(Term::Pairs, &once.q, once.preconditioned()),
+            match &once.z {
+                Some(_) => Wanted::Sums(Term::Pairs, &once.q, &once.q),
+                None => Wanted::Nothing,
+            },
+        ])
+        .take();
+        let mut lengths = once.z.is_some().then_some(lengths);
+        match Cholesky::new(symmetric(gram)) {
             Ok(second) => {
-                let twice = once.map(|block| times_inverse(block, &second));
+                let mut twice = once.map(|block| times_inverse(block, &second));
+                if let Some(lengths) = &mut lengths {
+                    // L^-1 Q'Q L^-T, of an L that is close to the identity.
+                    second.half_solve(lengths);
+                    *lengths = lengths.t().to_owned();
+                    second.half_solve(lengths);
+                }
+                twice.lengths = lengths;
                 let s = first.lower().dot(second.lower());
                 (twice, s.reversed_axes())
             }
-            Err(_) => (once, first.lower().t().to_owned()),
+            Err(_) => {
+                once.lengths = lengths;
+                (once, first.lower().t().to_owned())
+            }
         }
     }
+}
+
+/// A matrix that is symmetric but for rounding errors, without these.
+fn symmetric(gram: Array2<f64>) -> Array2<f64> {
+    if gram.len() == 1 {
+        return gram;
+    }
+    0.5 * (&gram + &gram.t())
 }
 
 /// An orthonormal basis `Q` of the columns of `w`, no more of them than rows, and the `S` with `w = Q S`.
@@ -126,14 +181,14 @@ impl Basis {
 /// By the Cholesky factorisation of the products of the columns with pivots, and once more, because the first pass is exact up to `u` times
 /// the square of the condition number only; columns that nearly depend on others are made orthogonal to these and take part in the next
 /// pass. What then remains of a column is resolved however small it is, unless it is rounding errors.
-pub(super) fn orthonormal(w: Block) -> (Block, Array2<f64>) {
+pub(super) fn orthonormal(w: Multivector) -> (Multivector, Array2<f64>) {
     let columns = w.width();
-    let rows = w.data().len().checked_div(columns).unwrap_or(0);
+    let rows = if columns > 0 { w.rows() as usize } else { 0 };
     let mut rest = w;
     let mut gram = products(&rest, &rest);
     let least = NOISE * &gram.diag();
     let mut places: Vec<usize> = (0..columns).collect();
-    let mut basis: Option<Block> = None;
+    let mut basis: Option<Multivector> = None;
     let mut s = Array2::zeros((0, columns));
     while s.nrows() < rows {
         let (mut chosen, mut factor) = independent(&gram, DEPENDENT);
@@ -148,7 +203,7 @@ pub(super) fn orthonormal(w: Block) -> (Block, Array2<f64>) {
         }
         let mut part = times_inverse(&rest.select_columns(&chosen), &factor);
         let mut triangle = factor.lower().t().to_owned();
-        let again = |part: &mut Block, triangle: &mut Array2<f64>| {
+        let again = |part: &mut Multivector, triangle: &mut Array2<f64>| {
             if let Ok(factor) = Cholesky::new(products(part, part)) {
                 *part = times_inverse(part, &factor);
                 *triangle = factor.lower().t().dot(triangle);
@@ -206,14 +261,14 @@ pub(super) fn orthonormal(w: Block) -> (Block, Array2<f64>) {
 }
 
 /// Takes off what is along an orthonormal basis, and returns how much that was.
-fn project(block: &mut Block, onto: &Block) -> Array2<f64> {
+fn project(block: &mut Multivector, onto: &Multivector) -> Array2<f64> {
     let along = products(onto, block);
     block.add_product(onto, &-&along);
     along
 }
 
 /// `W L^-T`.
-fn times_inverse(w: &Block, factor: &Cholesky) -> Block {
+fn times_inverse(w: &Multivector, factor: &Cholesky) -> Multivector {
     let mut inverse = Array2::eye(factor.lower().nrows());
     factor.half_solve(&mut inverse);
     w.times(&inverse.reversed_axes())
@@ -221,6 +276,7 @@ fn times_inverse(w: &Block, factor: &Cholesky) -> Block {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::block::Block;
     use super::*;
     use std::convert::Infallible;
 
@@ -253,19 +309,25 @@ mod tests {
             out
         };
         for weighed in [false, true] {
-            let invert = |w: &Block| Ok::<_, Infallible>(weighed.then(|| weigh(w)));
+            let invert = |w: &Multivector| {
+                let z = Multivector::Host(weigh(&w.to_host()));
+                let (gram, squares) = (products(w, &z), Array2::zeros((1, w.width())));
+                Ok::<_, Infallible>(weighed.then_some(Inverted { z, gram, squares }))
+            };
+            let w = Multivector::Host(w.clone());
             let Ok((basis, s)) = Basis::new(w.clone(), invert);
             assert_eq!((basis.q.width(), s.dim()), (5, (5, 8)));
             let rounding = 1e-13;
-            let gram = basis.gram() - Array2::<f64>::eye(5);
+            let gram = products(&basis.q, basis.preconditioned()) - Array2::<f64>::eye(5);
             assert!(gram.iter().all(|e| e.abs() < rounding), "{gram:e}");
             if let Some(z) = &basis.z {
-                for (found, expected) in z.data().iter().zip(weigh(&basis.q).data()) {
+                let weighed = weigh(&basis.q.to_host());
+                for (found, expected) in z.to_host().data().iter().zip(weighed.data()) {
                     assert!((found - expected).abs() < rounding);
                 }
             }
             let again = basis.q.times(&s);
-            for (found, expected) in again.data().iter().zip(w.data()) {
+            for (found, expected) in again.to_host().data().iter().zip(w.to_host().data()) {
                 assert!((found - expected).abs() < 1e-14);
             }
         }
@@ -274,8 +336,8 @@ mod tests {
     #[test]
     fn nothing_has_an_empty_basis() {
         for columns in [0, 1, 3] {
-            let none = |_: &Block| Ok::<_, Infallible>(None);
-            let Ok((basis, s)) = Basis::new(Block::zeros(4, columns), none);
+            let none = |_: &Multivector| Ok::<_, Infallible>(None);
+            let Ok((basis, s)) = Basis::new(Multivector::Host(Block::zeros(4, columns)), none);
             assert_eq!((basis.q.width(), s.dim()), (0, (0, columns)));
         }
     }

@@ -2,9 +2,9 @@
 
 use ndarray::Axis;
 
-use super::super::block::{Block, column_sums};
+use super::super::block::Block;
+use super::super::multivector::{Multivector, Term, Wanted, column_norm, norms, request};
 use super::super::operator::Precision;
-use super::super::product::{column_norm, norms};
 use super::super::report::{Failure, Part};
 use super::super::system::{Distance, Outcome, State, System};
 use super::{Cg, DOUBLE_ROUNDOFF};
@@ -47,25 +47,25 @@ impl Cg<'_> {
             Some(smoothed) if returns => smoothed.r.select_columns(&due),
             _ => self.residuals_of(&due),
         };
-        let drifts = column_sums(&truth, &recursive, |t, r| [(t - r) * (t - r)]);
-        if drifts.iter().any(|[square]| !square.is_finite()) {
+        let [drifts] = request([Wanted::Sums(Term::Difference, &truth, &recursive)]).take();
+        if drifts.iter().any(|square| !square.is_finite()) {
             return Err(self.non_finite(Part::Operator));
         }
         let distances = self.true_distances(&due, &truth)?;
         let precision = self.precision;
         let distances = distances.into_iter().zip(drifts);
-        for (k, (&c, (mut distance, [drift]))) in due.iter().zip(distances).enumerate() {
+        for (k, (&c, (mut distance, drift))) in due.iter().zip(distances).enumerate() {
             let drift = self.plain(drift.sqrt());
             let rounding = self.rounding_error(c);
-            let system = &mut self.systems[c];
             // The error is that of the recursion, but for what the residuals differ in.
             if precision == Precision::Double {
-                distance = distance.or(system.now.error + drift.error + rounding);
+                let recursive = self.systems[c].now.error;
+                distance = distance.or(recursive + drift.error + rounding);
             }
-            if system.improves(distance) {
-                self.proven.copy_column(c, &self.x, c);
-                self.proven_residual.copy_column(c, &truth, k);
+            if self.systems[c].improves(distance) {
+                self.keep(c, &truth, k)?;
             }
+            let system = &mut self.systems[c];
             if system.conclude(distance, drift, broken, precision) {
                 self.precision = Precision::Double;
             }
@@ -83,15 +83,29 @@ impl Cg<'_> {
         let Some(smoothed) = &self.smoothed else {
             return;
         };
-        self.x.data_mut().copy_from_slice(smoothed.x.data());
+        self.x.assign(&smoothed.x);
+        self.sizes = None;
         let distances = norms(&smoothed.r).into_iter().zip(&smoothed.errors);
         for (system, (residual, &error)) in self.systems.iter_mut().zip(distances) {
             system.now = Distance { residual, error };
         }
     }
 
+    /// Keeps the present iterate of a system, whose true residual is column `k` of `truth`, as its best.
+    fn keep(&mut self, c: usize, truth: &Multivector, k: usize) -> Result<(), Failure> {
+        let [x, r] = [(&self.x, c), (truth, k)].map(|(block, c)| block.column(c));
+        // Numbers that a device could not hand over.
+        if self.matrix.trouble().is_some() {
+            return Err(self.non_finite(Part::Operator));
+        }
+        self.proven.copy_column(c, &Block::from_rows(1, x), 0);
+        self.proven_residual
+            .copy_column(c, &Block::from_rows(1, r), 0);
+        Ok(())
+    }
+
     /// The residuals of some of the systems, according to the recursion.
-    fn residuals_of(&self, systems: &[usize]) -> Block {
+    fn residuals_of(&self, systems: &[usize]) -> Multivector {
         let coefficients = self.coefficients.select(Axis(1), systems);
         self.basis.q.times(&coefficients)
     }
@@ -99,7 +113,11 @@ impl Cg<'_> {
     /// How far a residual may be from that of exact arithmetic: by `u |A| |x|`, seldom more. So far may be that of the recursion from one that is computed
     /// from the iterate, and that from the truth.
     fn expected_drift(&self, c: usize, roundoff: f64) -> Distance {
-        self.plain(roundoff * self.scale * column_norm(&self.x, c))
+        let size = match &self.sizes {
+            Some(sizes) => sizes[c],
+            None => column_norm(&self.x, c),
+        };
+        self.plain(roundoff * self.scale * size)
     }
 
     /// What rounding errors in a residual computed in double precision may make of the error of the present iterate.
@@ -108,7 +126,7 @@ impl Cg<'_> {
     }
 
     /// Starts the recursion afresh from the true residuals of all systems, of which those of `known` have just been computed.
-    fn restart(&mut self, known: &[usize], residuals: &Block) -> Result<(), Failure> {
+    fn restart(&mut self, known: &[usize], residuals: &Multivector) -> Result<(), Failure> {
         let active = |&c: &usize| self.systems[c].state == State::Active;
         let active: Vec<_> = (0..self.systems.len()).filter(active).collect();
         let places = active.iter().map(|c| known.iter().position(|k| k == c));
@@ -124,12 +142,10 @@ impl Cg<'_> {
             if !distance.residual.is_finite() {
                 return Err(self.non_finite(Part::Operator));
             }
-            let system = &mut self.systems[c];
-            if system.improves(distance) {
-                self.proven.copy_column(c, &self.x, c);
-                self.proven_residual.copy_column(c, &truth, k);
+            if self.systems[c].improves(distance) {
+                self.keep(c, &truth, k)?;
             }
-            system.resume(distance);
+            self.systems[c].resume(distance);
             if let Some(smoothed) = &mut self.smoothed {
                 smoothed.x.copy_column(c, &self.x, c);
                 smoothed.r.copy_column(c, &truth, k);
@@ -179,16 +195,13 @@ impl Cg<'_> {
                 });
             }
         }
-        let Self {
-            b,
-            x,
-            proven,
-            proven_residual,
-            ..
-        } = self;
-        for block in [b, x, proven, proven_residual] {
+        for block in [&mut self.b, &mut self.x] {
             block.retain_columns(&keep);
         }
+        for block in [&mut self.proven, &mut self.proven_residual] {
+            block.retain_columns(&keep);
+        }
+        self.sizes = None;
         if let Some(smoothed) = &mut self.smoothed {
             smoothed.retain_columns(&keep);
         }
@@ -215,18 +228,20 @@ impl Cg<'_> {
         let distances = truth.as_ref().map(|truth| self.true_distances(&all, truth));
         let distances = distances.and_then(Result::ok);
         let told = residuals.as_ref().map(norms);
+        let drifts = truth.as_ref().zip(residuals.as_ref()).map(|(t, r)| {
+            let [drifts] = request([Wanted::Sums(Term::Difference, t, r)]).take();
+            drifts
+        });
         for &c in &all {
             let drift = self.expected_drift(c, self.roundoff());
             let known = distances.as_ref().map(|distances| distances[c]);
             let known = known.filter(|distance| distance.residual.is_finite());
             let (distance, source) = match (known, &told) {
                 (Some(mut distance), _) => {
-                    if let (Some(truth), Some(told)) = (&truth, &residuals)
+                    if let Some(drifts) = &drifts
                         && self.precision == Precision::Double
                     {
-                        let pairs = truth.column(c).zip(told.column(c));
-                        let square: f64 = pairs.map(|(t, r)| (t - r) * (t - r)).sum();
-                        let drifted = self.plain(square.sqrt()).error;
+                        let drifted = self.plain(drifts[[0, c]].sqrt()).error;
                         let rounding = self.rounding_error(c);
                         distance = distance.or(self.systems[c].now.error + drifted + rounding);
                     }
@@ -236,13 +251,12 @@ impl Cg<'_> {
                 (None, Some(told)) => (self.plain(told[c] + drift.residual), &residuals),
                 (None, None) => continue,
             };
-            let system = &mut self.systems[c];
             if let Some(source) = source
-                && system.improves(distance)
+                && self.systems[c].improves(distance)
+                && self.keep(c, source, c).is_ok()
             {
+                let system = &mut self.systems[c];
                 (system.proven, system.verified) = (distance, known.is_some());
-                self.proven.copy_column(c, &self.x, c);
-                self.proven_residual.copy_column(c, source, c);
             }
         }
         for system in &mut self.systems {

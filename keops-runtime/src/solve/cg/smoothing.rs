@@ -1,6 +1,8 @@
 //! Iterates of small residuals.
 
-use super::super::block::{Block, column_sums};
+use super::super::multivector::{
+    Multivector, Requested, Rule, Term, Wanted, request, roots, update_two,
+};
 use super::Cg;
 
 /// What minimal residual smoothing makes of the iterates: the residuals of conjugate gradients go up and down, and where a system has no solution up
@@ -16,9 +18,9 @@ use super::Cg;
 /// Comput. 15 (1994).
 pub(super) struct Smoothed {
     /// The iterates `y`.
-    pub(super) x: Block,
+    pub(super) x: Multivector,
     /// Their residuals `s`.
-    pub(super) r: Block,
+    pub(super) r: Multivector,
     /// Bounds of their errors: `y` is a mean of iterates, and so is its error.
     pub(super) errors: Vec<f64>,
 }
@@ -32,23 +34,45 @@ impl Smoothed {
     }
 }
 
+/// Residuals that are to be taken into the smoothed ones.
+pub(super) struct Smoothing {
+    r: Multivector,
+    /// `s'(s - r)` and `|s - r|^2`, and the squares of the norms of the iterates.
+    sums: Requested<3>,
+}
+
 impl Cg<'_> {
+    /// Asks for what smoothing takes, for the present iterates with the residuals `r`.
+    pub(super) fn begin_smoothing(&self, r: impl FnOnce() -> Multivector) -> Option<Smoothing> {
+        let smoothed = self.smoothed.as_ref()?;
+        let r = r();
+        // On a device they come along with what has to come anyway, and on the host they are computed when they are needed.
+        let sizes = match self.x.entries() {
+            Some(_) => Wanted::Sums(Term::Same, &self.x, &self.x),
+            None => Wanted::Nothing,
+        };
+        let sums = request([
+            Wanted::Sums(Term::Along, &smoothed.r, &r),
+            Wanted::Sums(Term::Difference, &smoothed.r, &r),
+            sizes,
+        ]);
+        Some(Smoothing { r, sums })
+    }
+
     /// Takes the present iterates into the smoothed ones.
-    pub(super) fn smooth(&mut self) {
-        let Some(smoothed) = &mut self.smoothed else {
+    pub(super) fn smooth(&mut self, begun: Option<Smoothing>) {
+        let (Some(smoothed), Some(Smoothing { r, sums })) = (&mut self.smoothed, begun) else {
             return;
         };
-        let r = self.basis.q.times(&self.coefficients);
-        let sums = column_sums(&smoothed.r, &r, |s, r| [s * (s - r), (s - r) * (s - r)]);
-        let weight = |[along, square]: [f64; 2]| {
+        let [along, squares, sizes] = sums.take();
+        self.sizes = (!sizes.is_empty()).then(|| roots(&sizes, &self.x));
+        let weight = |(along, square): (&f64, &f64)| {
             let weight = (along / square).clamp(0.0, 1.0);
             if weight.is_nan() { 1.0 } else { weight }
         };
-        let weights: Vec<_> = sums.into_iter().map(weight).collect();
-        smoothed
-            .x
-            .update(&self.x, &weights, |y, x, w| y + w * (x - y));
-        smoothed.r.update(&r, &weights, |s, r, w| s + w * (r - s));
+        let weights: Vec<_> = along.iter().zip(&squares).map(weight).collect();
+        let (x, s) = (&mut smoothed.x, &mut smoothed.r);
+        update_two((x, &self.x), (s, &r), Rule::Blend, &weights);
         let errors = smoothed.errors.iter_mut().zip(&self.systems);
         for ((error, system), w) in errors.zip(weights) {
             // Not a mean where that is infinity times zero.

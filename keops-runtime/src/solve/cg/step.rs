@@ -2,15 +2,16 @@
 
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 
-use super::super::block::{Block, column_sums, products};
 use super::super::cholesky::Cholesky;
 use super::super::dense::eigen;
 use super::super::error_bound::{norms as column_norms, unconditional};
+use super::super::multivector::{
+    Multivector, Term, Wanted, add_two_products, norms, products, request, roots,
+};
 use super::super::operator::Precision;
-use super::super::product::{norms, view, view_mut};
 use super::super::report::{Failure, Part};
 use super::super::system::Distance;
-use super::basis::{Basis, orthonormal};
+use super::basis::{Basis, Inverted, orthonormal};
 use super::{Cg, DOUBLE_ROUNDOFF};
 
 /// What `w'P^-1 w / (|w| |P^-1 w|)` may be below zero by rounding errors.
@@ -27,14 +28,14 @@ const ASYMMETRY: f64 = 64.0;
 /// Directions and their products with the matrix.
 pub(super) struct Directions {
     /// `P`.
-    p: Block,
+    p: Multivector,
     /// `A P`.
-    product: Block,
+    product: Multivector,
 }
 
 impl Cg<'_> {
     /// Begins the recursion from residuals.
-    pub(super) fn begin(&mut self, residuals: Block) -> Result<(), Failure> {
+    pub(super) fn begin(&mut self, residuals: Multivector) -> Result<(), Failure> {
         let (basis, coefficients) = Basis::new(residuals, |q| self.definite(q, 0.0))?;
         self.directions = basis.preconditioned().clone();
         (self.basis, self.coefficients) = (basis, coefficients);
@@ -50,31 +51,47 @@ impl Cg<'_> {
 
     /// Goes along the directions to the minimum, and chooses the next. `false` if rounding errors do not allow it.
     pub(super) fn step(&mut self) -> Result<bool, Failure> {
-        let mut product = self.directions.clone();
-        let applied = self
-            .matrix
-            .apply(self.precision, &self.directions, &mut product);
-        applied.map_err(|error| self.failed(Part::Operator, error))?;
-        let curvature = products(&self.directions, &product);
+        let product = self.matrix.times(self.precision, &self.directions);
+        let product = product.map_err(|error| self.failed(Part::Operator, error))?;
+        let several = self.basis.q.width() > 1;
+        let (p, q) = (&self.directions, &self.basis.q);
+        let pairs = |a, b| Wanted::Sums(Term::Pairs, a, b);
+        let previous = self.previous.as_ref();
+        let previous = previous.filter(|_| self.is_compared());
+        let sums = request([
+            pairs(p, &product),
+            pairs(p, p),
+            Wanted::Sums(Term::Same, &product, &product),
+            // P'Q is the identity, but for a block which rounding errors have part in.
+            if several {
+                pairs(p, q)
+            } else {
+                Wanted::Nothing
+            },
+            previous.map_or(Wanted::Nothing, |previous| pairs(&previous.p, &product)),
+            previous.map_or(Wanted::Nothing, |previous| pairs(p, &previous.product)),
+            previous.map_or(Wanted::Nothing, |previous| pairs(&previous.p, &previous.p)),
+        ]);
+        let has_previous = previous.is_some();
+        let [curvature, lengths, squares, along, there, back, others] = sums.take();
         if !curvature.iter().all(|entry| entry.is_finite()) {
             return Err(self.non_finite(Part::Operator));
         }
-        let lengths = products(&self.directions, &self.directions);
+        let sizes = roots(&squares, &product);
         // By how much rounding errors in the products are larger in the curvature, relative to it.
         let mut cancellation = 1.0_f64;
-        for (c, norm) in norms(&product).into_iter().enumerate() {
+        for (c, norm) in sizes.iter().enumerate() {
             let length = lengths[[c, c]].sqrt();
             self.raise_scale(norm / length);
             cancellation = cancellation.max(norm * length / curvature[[c, c]]);
         }
-        self.compare_with_transpose(&curvature, &lengths, &product)?;
+        let with_previous = has_previous.then_some([&there, &back, &others]);
+        self.compare_with_transpose(&curvature, &lengths, with_previous)?;
         let curvature = 0.5 * (&curvature + &curvature.t());
         let Some(inverse) = self.inverse_curvature(&curvature, &lengths)? else {
             return Ok(false);
         };
-        // P'Q is the identity, but for a block which rounding errors have part in.
-        let several = self.basis.q.width() > 1;
-        let along = several.then(|| products(&self.directions, &self.basis.q));
+        let along = several.then_some(along);
         let step = match &along {
             Some(along) => inverse.dot(along),
             None => inverse.clone(),
@@ -83,12 +100,20 @@ impl Cg<'_> {
         if !steps.iter().all(|entry| entry.is_finite()) {
             return Ok(false);
         }
-        self.x.add_product(&self.directions, &steps);
-        let mut w = std::mem::replace(&mut self.basis.q, Block::zeros(0, 0));
-        w.add_product(&product, &-&step);
+        let mut w = std::mem::replace(&mut self.basis.q, Multivector::empty());
+        add_two_products(
+            (&mut self.x, &self.directions, &steps),
+            (&mut w, &product, &-&step),
+        );
+        let mut smoothing = self.begin_smoothing(|| w.times(&self.coefficients));
         // In working precision no recursion bounds errors, and products do not agree with each other well enough.
         let (basis, s) = if several && self.precision == Precision::Double {
-            self.conjugate_basis(w, &product, &inverse)?
+            let (basis, s, moved) = self.conjugate_basis(w, &product, &sizes, &inverse)?;
+            if moved {
+                let coefficients = s.dot(&self.coefficients);
+                smoothing = self.begin_smoothing(|| basis.q.times(&coefficients));
+            }
+            (basis, s)
         } else {
             Basis::new(w, |q| self.definite(q, -INDEFINITE))?
         };
@@ -107,35 +132,38 @@ impl Cg<'_> {
         for (system, distance) in self.systems.iter_mut().zip(distances) {
             system.advance(distance);
         }
-        self.smooth();
+        self.smooth(smoothing);
         Ok(true)
     }
 
-    /// A basis of the new residuals `w`, orthogonal to the directions.
+    /// A basis of the new residuals `w`, orthogonal to the directions, of whose products `sizes` are the norms; and whether the iterates went further along these for it.
     ///
     /// Where little is left of residuals, to make them of length 1 makes rounding errors larger, and with them what is along the directions that have just been
     /// used. Bounds of errors count on nothing being there. One more step along these directions takes it off.
     fn conjugate_basis(
         &mut self,
-        w: Block,
-        product: &Block,
+        w: Multivector,
+        product: &Multivector,
+        sizes: &[f64],
         inverse: &Array2<f64>,
-    ) -> Result<(Basis, Array2<f64>), Failure> {
+    ) -> Result<(Basis, Array2<f64>, bool), Failure> {
         let (mut q, s) = orthonormal(w);
         let along = inverse.dot(&products(&self.directions, &q));
-        let sizes = Array1::from(norms(product));
-        let most = sizes
+        let most = ArrayView1::from(sizes)
             .dot(&along.mapv(f64::abs))
             .fold(0.0, |most: f64, &m| m.max(most));
         // NaN is left to those who look for it.
         if most.is_nan() || most <= CONJUGATE {
-            return Basis::of_orthonormal(q, s, |q| self.definite(q, -INDEFINITE));
+            let (basis, s) = Basis::of_orthonormal(q, s, |q| self.definite(q, -INDEFINITE))?;
+            return Ok((basis, s, false));
         }
-        q.add_product(product, &-&along);
         let steps = along.dot(&s).dot(&self.coefficients);
-        self.x.add_product(&self.directions, &steps);
+        add_two_products(
+            (&mut self.x, &self.directions, &steps),
+            (&mut q, product, &-&along),
+        );
         let (basis, factor) = Basis::of_independent(q, |q| self.definite(q, -INDEFINITE))?;
-        Ok((basis, factor.dot(&s)))
+        Ok((basis, factor.dot(&s), true))
     }
 
     /// `(P'AP)^-1`, or where rounding errors exceed the curvature in some of the directions `P`, the inverse in the others. `None` if nothing is left, or
@@ -225,13 +253,9 @@ impl Cg<'_> {
     /// `|A |p|| / |p|` for the direction `p = P y`: what rounding errors in `A p` are proportional to, even
     /// where `A p` itself is small because its terms cancel.
     fn rounding_scale(&mut self, y: ArrayView1<'_, f64>) -> Result<f64, Failure> {
-        let mut magnitudes = combination(&self.directions, y);
-        magnitudes.data_mut().iter_mut().for_each(|p| *p = p.abs());
-        let mut product = magnitudes.clone();
-        let applied = self
-            .matrix
-            .apply(Precision::Double, &magnitudes, &mut product);
-        applied.map_err(|error| self.failed(Part::Operator, error))?;
+        let magnitudes = combination(&self.directions, y).magnitudes();
+        let product = self.matrix.times(Precision::Double, &magnitudes);
+        let product = product.map_err(|error| self.failed(Part::Operator, error))?;
         let lengths = norms(&product).into_iter().zip(norms(&magnitudes));
         Ok(lengths.map(|(ap, p)| ap / p).fold(0.0, f64::max))
     }
@@ -246,14 +270,20 @@ impl Cg<'_> {
         self.systems.get(column).map_or(0, |system| system.index)
     }
 
-    /// Compares `p'Aq` with `q'Ap` for the directions at hand. Without symmetry there is no norm of the error to bound.
+    /// Whether the operator is still compared with its transpose.
+    fn is_compared(&self) -> bool {
+        self.iteration <= COMPARED && self.asymmetry == 0.0
+    }
+
+    /// Compares `p'Aq` with `q'Ap` for the directions at hand, and for these and the previous ones, of which it takes both and the products of the previous ones with
+    /// each other. Without symmetry there is no norm of the error to bound.
     fn compare_with_transpose(
         &mut self,
         curvature: &Array2<f64>,
         lengths: &Array2<f64>,
-        product: &Block,
+        with_previous: Option<[&Array2<f64>; 3]>,
     ) -> Result<(), Failure> {
-        if self.iteration > COMPARED || self.asymmetry > 0.0 {
+        if !self.is_compared() {
             return Ok(());
         }
         let root = |squares: &Array2<f64>| squares.diag().mapv(f64::sqrt);
@@ -268,11 +298,8 @@ impl Cg<'_> {
             }
         };
         compare(curvature, curvature, &lengths);
-        if let Some(previous) = &self.previous {
-            let there = products(&previous.p, product);
-            let back = products(&self.directions, &previous.product);
-            let others = root(&products(&previous.p, &previous.p));
-            compare(&there, &back, &others);
+        if let Some([there, back, others]) = with_previous {
+            compare(there, back, &root(others));
         }
         let (difference, column) = largest;
         let slack = ASYMMETRY * self.roundoff() * self.directions.rows().max(1.0).sqrt();
@@ -305,7 +332,8 @@ impl Cg<'_> {
     fn distances(&mut self, s: &Array2<f64>) -> Result<Vec<Distance>, Failure> {
         let c = &self.coefficients;
         let residuals = if self.basis.z.is_some() {
-            let gram = products(&self.basis.q, &self.basis.q);
+            let known = self.basis.lengths.clone();
+            let gram = known.unwrap_or_else(|| products(&self.basis.q, &self.basis.q));
             let squares = (&gram.dot(c) * c).sum_axis(Axis(0));
             squares.mapv(|square| square.max(0.0).sqrt()).to_vec()
         } else {
@@ -356,7 +384,7 @@ impl Cg<'_> {
     pub(super) fn true_distances(
         &self,
         systems: &[usize],
-        truth: &Block,
+        truth: &Multivector,
     ) -> Result<Vec<Distance>, Failure> {
         let m = self.lower_bound();
         let z = if m > 0.0 {
@@ -364,9 +392,18 @@ impl Cg<'_> {
         } else {
             None
         };
-        let squares = column_sums(truth, z.as_ref().unwrap_or(truth), |t, z| [t * z]);
-        let known = norms(truth).into_iter().zip(squares).zip(systems);
-        let distance = |((residual, [rz]), &c): ((f64, [f64; 1]), &usize)| {
+        let z = z.as_ref();
+        let [squares, sums, sizes] = request([
+            Wanted::Sums(Term::Same, truth, truth),
+            Wanted::Sums(Term::Same, truth, z.unwrap_or(truth)),
+            z.map_or(Wanted::Nothing, |z| Wanted::Sums(Term::Same, z, z)),
+        ])
+        .take();
+        if let Some(z) = z {
+            self.check_finite(&roots(&sizes, z))?;
+        }
+        let known = roots(&squares, truth).into_iter().zip(sums).zip(systems);
+        let distance = |((residual, rz), &c): ((f64, f64), &usize)| {
             let mut distance = self.plain(residual);
             if m > 0.0 {
                 distance = distance.or(self.preconditioner_slack * (rz / m).sqrt());
@@ -378,45 +415,53 @@ impl Cg<'_> {
     }
 
     /// [`Cg::preconditioned`] of independent columns, and an error if the preconditioner is not definite: `r'P^-1 r` is to be more than `least |r| |P^-1 r|`.
-    fn definite(&self, r: &Block, least: f64) -> Result<Option<Block>, Failure> {
-        let z = self.preconditioned(r)?;
-        if let Some(z) = &z {
-            let values = column_sums(r, z, |r, z| [r * z]);
-            let sizes = norms(r).into_iter().zip(norms(z));
-            for ([value], (r, z)) in values.into_iter().zip(sizes) {
-                if r > 0.0 && value <= least * r * z && (z > 0.0 || least == 0.0) {
-                    let iteration = self.iteration + 1;
-                    return Err(Failure::PreconditionerIndefinite { iteration, value });
-                }
+    fn definite(&self, r: &Multivector, least: f64) -> Result<Option<Inverted>, Failure> {
+        let Some(z) = self.preconditioned(r)? else {
+            return Ok(None);
+        };
+        let [gram, squares, sizes] = request([
+            Wanted::Sums(Term::Pairs, r, &z),
+            Wanted::Sums(Term::Same, r, r),
+            Wanted::Sums(Term::Same, &z, &z),
+        ])
+        .take();
+        let sizes = roots(&sizes, &z);
+        self.check_finite(&sizes)?;
+        let lengths = roots(&squares, r).into_iter().zip(sizes);
+        for (&value, (r, z)) in gram.diag().iter().zip(lengths) {
+            if r > 0.0 && value <= least * r * z && (z > 0.0 || least == 0.0) {
+                let iteration = self.iteration + 1;
+                return Err(Failure::PreconditionerIndefinite { iteration, value });
             }
         }
-        Ok(z)
+        Ok(Some(Inverted { z, gram, squares }))
+    }
+
+    /// Refuses preconditioned vectors of these norms if there is anything in them that is not finite.
+    fn check_finite(&self, norms: &[f64]) -> Result<(), Failure> {
+        if norms.iter().all(|norm| norm.is_finite()) {
+            return Ok(());
+        }
+        let (part, iteration) = (Part::Preconditioner, self.iteration + 1);
+        Err(Failure::NonFinite { part, iteration })
     }
 
     /// `P^-1 R`, if there is a preconditioner.
-    fn preconditioned(&self, r: &Block) -> Result<Option<Block>, Failure> {
-        let Some(preconditioner) = &self.preconditioner else {
+    fn preconditioned(&self, r: &Multivector) -> Result<Option<Multivector>, Failure> {
+        let Some(inverse) = &self.preconditioner else {
             return Ok(None);
         };
-        let mut z = r.clone();
-        if !r.data().is_empty() {
-            let n = self.matrix.operator.len();
-            let applied = view(n, r).and_then(|r| preconditioner.apply(r, view_mut(n, &mut z)?));
-            applied.map_err(|error| Failure::Apply {
-                part: Part::Preconditioner,
-                iteration: self.iteration + 1,
-                error,
-            })?;
-        }
-        if !z.data().iter().all(|z| z.is_finite()) {
-            let (part, iteration) = (Part::Preconditioner, self.iteration + 1);
-            return Err(Failure::NonFinite { part, iteration });
-        }
-        Ok(Some(z))
+        let applied = inverse.apply(self.matrix.operator.len(), r);
+        let failed = |error| Failure::Apply {
+            part: Part::Preconditioner,
+            iteration: self.iteration + 1,
+            error,
+        };
+        applied.map(Some).map_err(failed)
     }
 }
 
 /// The vector `P y`.
-fn combination(p: &Block, y: ArrayView1<'_, f64>) -> Block {
+fn combination(p: &Multivector, y: ArrayView1<'_, f64>) -> Multivector {
     p.times(&y.insert_axis(Axis(1)).to_owned())
 }

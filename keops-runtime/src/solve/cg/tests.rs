@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2};
 use super::super::block::Block;
 use super::super::cholesky::Cholesky;
 use super::super::options::{Preconditioner, SolveOptions};
-use super::super::product::norms;
+use super::super::product::{Matrix, norms};
 use super::super::system::{Criterion, Distance, System};
 use super::Cg;
 
@@ -84,7 +84,12 @@ fn ratios(seed: u64) -> (f64, Vec<f64>) {
             Distance::plain(norm, alpha),
         )
     });
-    let mut cg = Cg::new(&k, alpha, systems.collect(), block, Instant::now());
+    let mut cg = Cg::new(
+        Matrix::new(&k, alpha),
+        systems.collect(),
+        block,
+        Instant::now(),
+    );
     let options = SolveOptions {
         alpha,
         preconditioner: match rank {
@@ -95,7 +100,7 @@ fn ratios(seed: u64) -> (f64, Vec<f64>) {
     };
     assert!(cg.precondition(&options).is_ok() && cg.begin(cg.b.clone()).is_ok());
     let error = |cg: &Cg<'_>, c: usize| {
-        let x: Vec<f64> = cg.x.column(c).collect();
+        let x = cg.x.column(c);
         let e = &exact.column(c) - &Array1::from(x);
         e.dot(&a.dot(&e)).max(0.0).sqrt()
     };

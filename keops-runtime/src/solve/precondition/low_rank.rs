@@ -12,9 +12,11 @@ use super::super::operator::{Entries, LinearOperator, OperatorError};
 use super::super::options::{Precondition, Preconditioner};
 use super::super::report::PreconditionerReport;
 use super::factor::{Factor, Impossible, ROUNDING, Trouble};
+use super::on_device::OnDevice;
 use super::random::Random;
 use super::search::{Choice, Request, search};
 use crate::Error;
+use crate::cuda::Memory;
 
 /// Number of points that are worked on together.
 const CHUNK: usize = 1024;
@@ -231,6 +233,12 @@ impl LowRank {
         let mut inner = self.partial.gram.clone();
         self.capacitance.solve(&mut inner);
         inner
+    }
+
+    /// The form of it that is applied on a device.
+    pub(in super::super) fn on_device(&self, memory: &Memory) -> OnDevice {
+        let (transposed, lower) = (&self.partial.transposed, self.capacitance.lower());
+        OnDevice::new(memory, transposed, lower, self.shift)
     }
 
     /// The same, known to be used with the operator that it was made of, or not known to be.

@@ -25,6 +25,7 @@ mod factor;
 mod jacobi;
 mod low_rank;
 mod model;
+mod on_device;
 pub(super) mod random;
 mod search;
 #[cfg(test)]
@@ -33,4 +34,5 @@ mod tests;
 pub(super) use self::jacobi::Jacobi;
 pub(super) use self::low_rank::Found;
 pub use self::low_rank::LowRank;
+pub(super) use self::on_device::OnDevice;
 pub(super) use self::search::{Choice, Request};
