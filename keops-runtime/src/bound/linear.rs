@@ -1,10 +1,11 @@
 //! A symbolic matrix as a linear operator itself.
 
-use super::operator::{entry_cost, roundoff};
+use super::operator::{KernelOperator, entry_cost, roundoff};
 use super::{BoundMatrix, Orientation, SymbolicMatrix};
+use crate::Error;
 use crate::input::Element;
 use crate::kernel::Kernel;
-use crate::solve::{Entries, LinearOperator, OperatorError, Precision};
+use crate::solve::{Entries, LinearOperator, OnDevice, OperatorError, Precision};
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// For symmetric scalar formulas with the same points on both sides. Whether these fit is checked at every product and is its error where they
@@ -25,6 +26,12 @@ impl<T: Element, K: Kernel, O: Orientation> LinearOperator for BoundMatrix<'_, T
 
     fn working_roundoff(&self) -> f64 {
         roundoff::<T>()
+    }
+
+    fn on_device(&self) -> Result<Option<OnDevice<'_>>, Error> {
+        let operator = KernelOperator::<T, K, O>::new(&self.call.reborrow(), &self.options)?;
+        self.call.check_symmetry::<K>(&self.options)?;
+        operator.into_device()
     }
 
     fn entries(&self) -> Option<&dyn Entries> {

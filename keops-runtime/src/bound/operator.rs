@@ -76,6 +76,27 @@ impl<'a, T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'
             kernel: PhantomData,
         })
     }
+
+    /// Its products with vectors that stay on the device that it uses, if it uses one.
+    pub(super) fn into_device(self) -> Result<Option<OnDevice<'a>>, Error> {
+        // A kernel may have been written for processors only.
+        let written = const { !<O::Pairing<K> as Pairing>::CUDA.is_empty() };
+        let device = self.hardware.device::<O::Pairing<K>>(&self.problem);
+        let Some((device, optional)) = device.filter(|_| written) else {
+            return Ok(None);
+        };
+        let evaluations = [
+            Self::evaluations::<T::Compute>(),
+            Self::evaluations::<f64>(),
+        ];
+        let types = [Type::of::<T::Compute>(), Type::Double];
+        let adding = types.map(|t| Adding::new(&self.options, t));
+        match Products::new(device, self.problem, evaluations, adding, optional) {
+            Ok(products) => Ok(Some(OnDevice(products))),
+            Err(_) if optional => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 impl<T: Element, K: Kernel, O: Orientation, const W: usize> LinearOperator
@@ -128,30 +149,12 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> LinearOperator
     }
 
     fn on_device(&self) -> Result<Option<OnDevice<'_>>, Error> {
-        let Some((device, optional)) = self.hardware.device::<O::Pairing<K>>(&self.problem) else {
-            return Ok(None);
+        let operator = KernelOperator {
+            problem: self.problem.reborrow(),
+            options: self.options.clone(),
+            ..*self
         };
-        // A kernel that was written for processors only.
-        if const { <O::Pairing<K> as Pairing>::CUDA.is_empty() } {
-            return Ok(None);
-        }
-        let evaluations = [
-            Self::evaluations::<T::Compute>(),
-            Self::evaluations::<f64>(),
-        ];
-        let types = [Type::of::<T::Compute>(), Type::Double];
-        let adding = types.map(|t| Adding::new(&self.options, t));
-        match Products::new(
-            device,
-            self.problem.reborrow(),
-            evaluations,
-            adding,
-            optional,
-        ) {
-            Ok(products) => Ok(Some(OnDevice(products))),
-            Err(_) if optional => Ok(None),
-            Err(error) => Err(error),
-        }
+        operator.into_device()
     }
 
     fn entries(&self) -> Option<&dyn Entries> {
