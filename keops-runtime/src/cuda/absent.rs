@@ -1,13 +1,16 @@
 //! What stands in the place of the driver where the feature `cuda` is off.
 
+use core::marker::PhantomData;
+
 use ndarray::{Array3, ArrayViewMut2};
 
 use super::recipe::{Adding, Evaluation, Reduction};
+use super::terms::{Rule, Term};
 use super::unavailable;
 use crate::Error;
 use crate::cpu::Problem;
 use crate::input::Element;
-use crate::solve::{Precision, Rule, Term};
+use crate::solve::Precision;
 
 /// A device; there is none.
 #[derive(Debug)]
@@ -51,29 +54,34 @@ impl Device {
     }
 }
 
+/// What there is not.
+#[derive(Clone, Copy, Debug)]
+enum Never {}
+
 /// Memory of a device; there is none.
 #[derive(Clone, Debug)]
-pub(crate) enum Memory {}
+pub(crate) struct Memory(Never);
 
 /// Numbers in the memory of a device; there are none.
 #[derive(Clone, Debug)]
-pub(crate) enum Vectors {}
+pub(crate) struct Vectors(Never);
 
 /// Sums that have been asked for; there are none.
-pub(crate) enum Requested {}
+pub(crate) struct Requested(Never);
 
 /// Products on a device; there are none.
 pub(crate) struct Products<'a> {
-    never: Memory,
-    matrix: core::marker::PhantomData<&'a ()>,
+    never: Never,
+    matrix: PhantomData<&'a ()>,
     pub(crate) optional: bool,
 }
 
 /// A matrix in the memory of a device; there is none.
 #[derive(Clone, Copy)]
-pub(crate) struct Strided<'a>(&'a Vectors);
+pub(crate) struct Strided<'a>(Never, PhantomData<&'a ()>);
 
 /// A product to be added.
+#[expect(dead_code, reason = "there are no devices")]
 pub(crate) struct AddProduct<'a> {
     pub(crate) own: &'a mut Vectors,
     pub(crate) width: usize,
@@ -83,6 +91,7 @@ pub(crate) struct AddProduct<'a> {
 }
 
 /// A sum to be taken.
+#[expect(dead_code, reason = "there are no devices")]
 pub(crate) struct Sum<'a> {
     pub(crate) term: Term,
     pub(crate) a: Strided<'a>,
@@ -91,27 +100,27 @@ pub(crate) struct Sum<'a> {
 
 impl Memory {
     pub(crate) fn error(&self) -> Option<Error> {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) fn vectors(&self, _: usize) -> Vectors {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) fn upload(&self, _: &[f64]) -> Vectors {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) fn sums(&self, _: usize, _: &[Sum<'_>]) -> Option<Requested> {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) fn sums_to(&self, _: usize, _: Sum<'_>, _: &mut Vectors) {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) fn add_products(&self, _: usize, _: &mut [AddProduct<'_>]) {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) fn add_product_of(
@@ -122,11 +131,11 @@ impl Memory {
         _: Strided<'_>,
         _: &Vectors,
     ) {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) fn update(&self, _: &mut [(&mut Vectors, Option<&Vectors>)], _: Rule, _: &[f64]) {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) fn copy_columns(
@@ -136,39 +145,39 @@ impl Memory {
         _: (&Vectors, usize),
         _: impl IntoIterator<Item = (usize, usize)>,
     ) {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) fn solve_small(&self, _: &Vectors, _: &Vectors, _: &mut Vectors, _: usize) {
-        match *self {}
+        match self.0 {}
     }
 }
 
 impl Vectors {
     pub(crate) fn len(&self) -> usize {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) fn memory(&self) -> &Memory {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) fn read(&self) -> Vec<f64> {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) fn by_row(&self, _: usize) -> Strided<'_> {
-        match *self {}
+        match self.0 {}
     }
 
     pub(crate) fn by_column(&self, _: usize, _: usize) -> Strided<'_> {
-        match *self {}
+        match self.0 {}
     }
 }
 
 impl Requested {
     pub(crate) fn take(self) -> Vec<f64> {
-        match self {}
+        match self.0 {}
     }
 }
 

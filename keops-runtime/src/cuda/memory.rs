@@ -4,7 +4,7 @@
 //! that are read are NaN. Who draws conclusions from numbers asks [`Memory::error`] when they are not finite. Memory that vectors give back is kept for the next ones, as
 //! the blocks of a solve have few sizes: an iteration asks the driver for none.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,7 +17,7 @@ const RESULTS: usize = 4096;
 
 /// Memory of a device for the vectors of a solve, with the operations on them. Copies share it.
 #[derive(Clone)]
-pub(crate) struct Memory(Arc<Shared>);
+pub struct Memory(Arc<Shared>);
 
 struct Shared {
     device: &'static Device,
@@ -30,8 +30,8 @@ struct Shared {
 pub(super) struct State {
     /// What ended the work.
     error: Option<Error>,
-    /// Memory that vectors have given back, by their length.
-    free: HashMap<usize, Vec<Buffer>>,
+    /// Memory that vectors have given back, by how many numbers it holds.
+    free: BTreeMap<usize, Vec<Buffer>>,
     /// Memory that operations use, by purpose, and how many numbers it holds.
     scratch: HashMap<Scratch, (usize, Buffer)>,
     /// Sums that have been queued and not read.
@@ -55,17 +55,27 @@ pub(super) enum Scratch {
 type Answer = Mutex<Option<Vec<f64>>>;
 
 /// Sums that have been asked for. The first that are taken bring all that have been asked for from the device.
-pub(crate) struct Requested {
+pub struct Requested {
     memory: Memory,
     answer: Arc<Answer>,
     count: usize,
 }
 
 /// Numbers in the memory of a device.
-pub(crate) struct Vectors {
-    pub(super) memory: Memory,
-    buffer: Option<Buffer>,
+pub struct Vectors {
+    memory: Memory,
+    /// Where they are, and how many there is room for; nowhere if something has gone wrong.
+    place: Option<(usize, Buffer)>,
     len: usize,
+}
+
+impl State {
+    /// Memory for `len` numbers among what has been given back: the smallest that is large enough, and not much larger.
+    fn take(&mut self, len: usize) -> Option<(usize, Buffer)> {
+        let fitting = self.free.range_mut(len..=len.saturating_mul(2));
+        let (&room, buffers) = fitting.into_iter().find(|(_, free)| !free.is_empty())?;
+        Some((room, buffers.pop()?))
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -77,7 +87,7 @@ impl Memory {
     ///
     /// # Errors
     /// [`Error::Backend`] if the kernels for vectors do not run there.
-    pub(crate) fn new(device: &'static Device) -> Result<Self, Error> {
+    pub fn new(device: &'static Device) -> Result<Self, Error> {
         device.enter()?;
         Ok(Self(Arc::new(Shared {
             device,
@@ -87,7 +97,7 @@ impl Memory {
     }
 
     /// What has gone wrong.
-    pub(crate) fn error(&self) -> Option<Error> {
+    pub fn error(&self) -> Option<Error> {
         lock(&self.0.state).error.clone()
     }
 
@@ -118,22 +128,33 @@ impl Memory {
     }
 
     /// So many numbers, which mean nothing yet.
-    pub(crate) fn vectors(&self, len: usize) -> Vectors {
-        let taken = self.attempt(|state| match state.free.get_mut(&len).and_then(Vec::pop) {
-            Some(buffer) => Ok(buffer),
-            None => self.0.device.buffer(len.saturating_mul(size_of::<f64>())),
+    pub fn vectors(&self, len: usize) -> Vectors {
+        let place = self.attempt(|state| {
+            if let Some(place) = state.take(len) {
+                return Ok(place);
+            }
+            let new = || self.0.device.buffer(len.saturating_mul(size_of::<f64>()));
+            let buffer = new().or_else(|error| match error {
+                // What nobody uses may be enough.
+                Error::DeviceMemory { .. } if !state.free.is_empty() => {
+                    state.free.clear();
+                    new()
+                }
+                error => Err(error),
+            });
+            buffer.map(|buffer| (len, buffer))
         });
         Vectors {
             memory: self.clone(),
-            buffer: taken,
+            place,
             len,
         }
     }
 
     /// Copies of numbers of the host.
-    pub(crate) fn upload(&self, values: &[f64]) -> Vectors {
+    pub fn upload(&self, values: &[f64]) -> Vectors {
         let vectors = self.vectors(values.len());
-        if let Some(buffer) = &vectors.buffer {
+        if let Some((_, buffer)) = &vectors.place {
             self.attempt(|_| buffer.write(values));
         }
         vectors
@@ -218,7 +239,7 @@ impl Memory {
 
 impl Requested {
     /// The results; NaN if something has gone wrong.
-    pub(crate) fn take(self) -> Vec<f64> {
+    pub fn take(self) -> Vec<f64> {
         let answered = || lock(&self.answer).take();
         let Some(values) = answered().or_else(|| {
             self.memory.attempt(|state| self.memory.answer(state));
@@ -232,24 +253,26 @@ impl Requested {
 
 impl Vectors {
     /// How many numbers there are.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.len
     }
 
     /// Where they are: in the memory of which device.
-    pub(crate) fn memory(&self) -> &Memory {
+    pub fn memory(&self) -> &Memory {
         &self.memory
     }
 
     /// The address of the first number; 0 if something has gone wrong, after which no kernel is launched.
     pub(super) fn address(&self) -> u64 {
-        self.buffer.as_ref().map_or(0, Buffer::address)
+        self.place
+            .as_ref()
+            .map_or(0, |(_, buffer)| buffer.address())
     }
 
     /// The numbers, which the host waits for; NaN if something has gone wrong.
-    pub(crate) fn read(&self) -> Vec<f64> {
+    pub fn read(&self) -> Vec<f64> {
         let mut values = vec![f64::NAN; self.len];
-        if let Some(buffer) = &self.buffer {
+        if let Some((_, buffer)) = &self.place {
             self.memory.attempt(|_| buffer.read(&mut values));
         }
         values
@@ -259,7 +282,7 @@ impl Vectors {
 impl Clone for Vectors {
     fn clone(&self) -> Self {
         let copy = self.memory.vectors(self.len);
-        if let (Some(from), Some(to)) = (&self.buffer, &copy.buffer) {
+        if let (Some((_, from)), Some((_, to))) = (&self.place, &copy.place) {
             self.memory
                 .attempt(|_| to.copy(from, self.len * size_of::<f64>()));
         }
@@ -269,9 +292,9 @@ impl Clone for Vectors {
 
 impl Drop for Vectors {
     fn drop(&mut self) {
-        if let Some(buffer) = self.buffer.take() {
+        if let Some((room, buffer)) = self.place.take() {
             let mut state = lock(&self.memory.0.state);
-            state.free.entry(self.len).or_default().push(buffer);
+            state.free.entry(room).or_default().push(buffer);
         }
     }
 }

@@ -29,6 +29,7 @@ pub mod recipe;
 mod source;
 #[cfg(feature = "cuda")]
 mod spans;
+mod terms;
 #[cfg(feature = "cuda")]
 mod vectors;
 
@@ -46,7 +47,7 @@ pub use device::{Buffer, Device};
 #[cfg(feature = "cuda")]
 pub use launch::Launch;
 #[cfg(feature = "cuda")]
-pub(crate) use memory::{Memory, Requested, Vectors};
+pub use memory::{Memory, Requested, Vectors};
 #[cfg(feature = "cuda")]
 pub(crate) use product::Products;
 #[cfg(feature = "cuda")]
@@ -54,14 +55,14 @@ pub(crate) use reduce::Uploads;
 #[cfg(feature = "cuda")]
 pub use vectors::source as vector_source;
 #[cfg(feature = "cuda")]
-pub(crate) use vectors::{AddProduct, Strided, Sum};
+pub use vectors::{AddProduct, Strided, Sum};
+
+pub use terms::{Rule, Term};
+
+use crate::Error;
 
 /// Rows of a small system that a device solves together.
 pub(crate) const PANEL: usize = 32;
-/// Products, and updates, that take one launch.
-pub(crate) const TOGETHER: usize = 2;
-
-use crate::Error;
 
 /// That the backend cannot run, and why not.
 fn unavailable(reason: String) -> Error {

@@ -3,16 +3,18 @@
 use core::ffi::{CStr, c_void};
 use core::fmt::Write as _;
 
+use super::PANEL;
 use super::launch::{argument, launch};
 use super::layout::THREADS;
 use super::memory::{Memory, Requested, Scratch, State, Vectors};
 use super::recipe::Type;
-use super::{PANEL, TOGETHER};
+use super::terms::{Rule, Term};
 use crate::Error;
-use crate::solve::{Rule, Term};
 
 /// Numbers that are an argument of a kernel.
 const NEAR: usize = 256;
+/// Products, and updates, that take one launch.
+pub(super) const TOGETHER: usize = 2;
 /// Columns that are copied by one launch.
 const COLUMNS: usize = 64;
 /// Sums of one launch.
@@ -74,7 +76,7 @@ pub fn source() -> String {
 
 /// A matrix in the memory of a device.
 #[derive(Clone, Copy)]
-pub(crate) struct Strided<'a> {
+pub struct Strided<'a> {
     of: &'a Vectors,
     columns: usize,
     /// From one row to the next, and from one column to the next.
@@ -83,7 +85,7 @@ pub(crate) struct Strided<'a> {
 
 impl Vectors {
     /// The matrix of so many columns whose rows these numbers are, one after the other.
-    pub(crate) fn by_row(&self, columns: usize) -> Strided<'_> {
+    pub fn by_row(&self, columns: usize) -> Strided<'_> {
         Strided {
             of: self,
             columns,
@@ -92,7 +94,7 @@ impl Vectors {
     }
 
     /// The matrix of so many rows and columns whose columns these numbers are, one after the other.
-    pub(crate) fn by_column(&self, rows: usize, columns: usize) -> Strided<'_> {
+    pub fn by_column(&self, rows: usize, columns: usize) -> Strided<'_> {
         Strided {
             of: self,
             columns,
@@ -124,13 +126,17 @@ impl Numbers {
 }
 
 /// `own += other C`, or `own = other C` where it is fresh.
-pub(crate) struct AddProduct<'a> {
-    pub(crate) own: &'a mut Vectors,
-    pub(crate) width: usize,
-    pub(crate) fresh: bool,
-    pub(crate) other: Strided<'a>,
+pub struct AddProduct<'a> {
+    /// The matrix, row by row.
+    pub own: &'a mut Vectors,
+    /// Its number of columns.
+    pub width: usize,
+    /// Whether what it holds counts for nothing.
+    pub fresh: bool,
+    /// The matrix that is multiplied.
+    pub other: Strided<'a>,
     /// `C`, row by row.
-    pub(crate) c: &'a [f64],
+    pub c: &'a [f64],
 }
 
 #[derive(Clone, Copy, Default)]
@@ -171,15 +177,18 @@ struct ColumnArguments {
 }
 
 /// Sums over rows.
-pub(crate) struct Sum<'a> {
-    pub(crate) term: Term,
-    pub(crate) a: Strided<'a>,
-    pub(crate) b: Strided<'a>,
+pub struct Sum<'a> {
+    /// The terms.
+    pub term: Term,
+    /// The first matrix.
+    pub a: Strided<'a>,
+    /// The second, of as many rows.
+    pub b: Strided<'a>,
 }
 
 impl Sum<'_> {
     /// How many results there are.
-    pub(crate) fn results(&self) -> usize {
+    pub fn results(&self) -> usize {
         match self.term {
             Term::Pairs => self.a.columns * self.b.columns,
             _ => self.a.columns,
@@ -222,7 +231,7 @@ fn start<const N: usize>(
 
 impl Memory {
     /// Adds products to matrices of so many rows, at most [`TOGETHER`] of them.
-    pub(crate) fn add_products(&self, rows: usize, products: &mut [AddProduct<'_>]) {
+    pub fn add_products(&self, rows: usize, products: &mut [AddProduct<'_>]) {
         self.attempt(|state| {
             let mut own = [ProductArgument::default(); TOGETHER];
             let (mut values, mut widest) = (Vec::new(), 0);
@@ -255,7 +264,7 @@ impl Memory {
     }
 
     /// [`Memory::add_products`] of one product whose `C` is in the memory of the device.
-    pub(crate) fn add_product_of(
+    pub fn add_product_of(
         &self,
         rows: usize,
         own: &mut Vectors,
@@ -292,7 +301,7 @@ impl Memory {
     }
 
     /// Updates blocks of the same shape by a rule with the same numbers, at most [`TOGETHER`] of them; without another it is of their own entries.
-    pub(crate) fn update(
+    pub fn update(
         &self,
         updates: &mut [(&mut Vectors, Option<&Vectors>)],
         rule: Rule,
@@ -324,7 +333,7 @@ impl Memory {
     }
 
     /// Copies columns of one block of so many rows, by their numbers, to columns of another.
-    pub(crate) fn copy_columns(
+    pub fn copy_columns(
         &self,
         rows: usize,
         (own, width): (&mut Vectors, usize),
@@ -388,7 +397,7 @@ impl Memory {
     }
 
     /// Asks for sums over so many rows, at most [`SUMS`] together.
-    pub(crate) fn sums(&self, rows: usize, sums: &[Sum<'_>]) -> Option<Requested> {
+    pub fn sums(&self, rows: usize, sums: &[Sum<'_>]) -> Option<Requested> {
         let count = sums.iter().map(Sum::results).sum();
         self.attempt(|state| {
             let (address, requested) = self.ask(state, count)?;
@@ -398,7 +407,7 @@ impl Memory {
     }
 
     /// Sums over so many rows, left in the memory of the device.
-    pub(crate) fn sums_to(&self, rows: usize, sum: Sum<'_>, out: &mut Vectors) {
+    pub fn sums_to(&self, rows: usize, sum: Sum<'_>, out: &mut Vectors) {
         self.attempt(|state| self.take_sums(state, rows, &[sum], out.address()));
     }
 
@@ -454,13 +463,7 @@ impl Memory {
     }
 
     /// `y <- -(L L')^-1 y` for the columns of `y`; see the kernel for how `L` is stored.
-    pub(crate) fn solve_small(
-        &self,
-        both: &Vectors,
-        inverses: &Vectors,
-        y: &mut Vectors,
-        width: usize,
-    ) {
+    pub fn solve_small(&self, both: &Vectors, inverses: &Vectors, y: &mut Vectors, width: usize) {
         self.attempt(|_| {
             let rows = (y.len() / width.max(1)) as u64;
             let [both, inverses, y] = [both.address(), inverses.address(), y.address()];

@@ -49,7 +49,6 @@ use self::block::Block;
 use self::cg::Cg;
 pub use self::estimate::{Estimate, EstimateError, EstimateOptions};
 pub use self::log_det::{LogDet, log_det};
-pub(crate) use self::multivector::{Rule, Term};
 pub use self::operator::{Entries, FnOperator, LinearOperator, OnDevice, OperatorError, Precision};
 pub use self::options::{
     IterationState, Landmarks, OnIteration, Precondition, Preconditioner, SolveOptions, Tolerance,

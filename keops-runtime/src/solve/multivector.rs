@@ -10,39 +10,7 @@ use ndarray::Array2;
 
 use super::block::{self, Block};
 use super::product::norm;
-use crate::cuda::{self, AddProduct, Memory, Vectors};
-
-/// How the entries of a block are updated from those of another of the same shape, with a number `c` for each column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rule {
-    /// `own + c other`
-    Add,
-    /// `own - c other`
-    Subtract,
-    /// `own + c (other - own)`
-    Blend,
-    /// `c other`
-    Scale,
-    /// `other / c`
-    Divide,
-    /// `|other|`
-    Magnitude,
-    /// 0, whatever the entries are.
-    Zero,
-}
-
-/// The terms of sums over rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Term {
-    /// `a b`, for every pair of a column of each.
-    Pairs,
-    /// `a b`, for columns of the same number, as in those that follow.
-    Same,
-    /// `(a - b)^2`
-    Difference,
-    /// `a (a - b)`
-    Along,
-}
+use crate::cuda::{self, AddProduct, Memory, Rule, Term, Vectors};
 
 /// Vectors of equal length, side by side.
 #[derive(Clone, Debug)]

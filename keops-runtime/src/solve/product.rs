@@ -3,11 +3,12 @@
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::block::{Block, column_sums};
-use super::multivector::{Multivector, Rule};
+use super::multivector::Multivector;
 use super::operator::{LinearOperator, OnDevice, OperatorError, Precision};
 use super::report::Products;
 use crate::Error;
 use crate::cuda::Memory;
+use crate::cuda::Rule;
 
 /// The unit roundoff of double precision.
 pub(super) const DOUBLE_ROUNDOFF: f64 = f64::EPSILON / 2.0;

@@ -4,7 +4,8 @@ use ndarray::{Array2, Axis, s};
 
 use super::super::cholesky::Cholesky;
 use super::super::dense::independent;
-use super::super::multivector::{Multivector, Term, Wanted, products, request};
+use super::super::multivector::{Multivector, Wanted, products, request};
+use crate::cuda::Term;
 
 /// A column is left to another pass if a part of its square of this size or less is independent of the others: one pass resolves no more.
 const DEPENDENT: f64 = 1e-13;

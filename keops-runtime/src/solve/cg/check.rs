@@ -3,11 +3,12 @@
 use ndarray::Axis;
 
 use super::super::block::Block;
-use super::super::multivector::{Multivector, Term, Wanted, column_norm, norms, request};
+use super::super::multivector::{Multivector, Wanted, column_norm, norms, request};
 use super::super::operator::Precision;
 use super::super::report::{Failure, Part};
 use super::super::system::{Distance, Outcome, State, System};
 use super::{Cg, DOUBLE_ROUNDOFF};
+use crate::cuda::Term;
 
 /// The block is made narrower when products with those systems that are left cost this part of products with the block.
 const CHEAP: f64 = 0.25;

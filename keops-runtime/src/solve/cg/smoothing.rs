@@ -1,9 +1,8 @@
 //! Iterates of small residuals.
 
-use super::super::multivector::{
-    Multivector, Requested, Rule, Term, Wanted, request, roots, update_two,
-};
+use super::super::multivector::{Multivector, Requested, Wanted, request, roots, update_two};
 use super::Cg;
+use crate::cuda::{Rule, Term};
 
 /// What minimal residual smoothing makes of the iterates: the residuals of conjugate gradients go up and down, and where a system has no solution up
 /// without bound. For iterates `x` with residuals `r` it is

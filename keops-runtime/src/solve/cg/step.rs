@@ -6,13 +6,14 @@ use super::super::cholesky::Cholesky;
 use super::super::dense::eigen;
 use super::super::error_bound::{norms as column_norms, unconditional};
 use super::super::multivector::{
-    Multivector, Term, Wanted, add_two_products, norms, products, request, roots,
+    Multivector, Wanted, add_two_products, norms, products, request, roots,
 };
 use super::super::operator::Precision;
 use super::super::report::{Failure, Part};
 use super::super::system::Distance;
 use super::basis::{Basis, Inverted, orthonormal};
 use super::{Cg, DOUBLE_ROUNDOFF};
+use crate::cuda::Term;
 
 /// What `w'P^-1 w / (|w| |P^-1 w|)` may be below zero by rounding errors.
 const INDEFINITE: f64 = 1e-6;

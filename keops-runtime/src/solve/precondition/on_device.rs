@@ -2,8 +2,8 @@
 
 use ndarray::{Array2, ArrayView2};
 
-use super::super::multivector::{Rule, Term};
 use crate::cuda::{Memory, PANEL, Sum, Vectors};
+use crate::cuda::{Rule, Term};
 
 /// `P^-1 = (Id - F (F'F + mu Id)^-1 F') / mu`, with `F` on the device.
 pub(in super::super) struct OnDevice {
