@@ -8,3 +8,4 @@ mod nvrtc;
 mod process;
 mod schemes;
 mod solves;
+mod vectors;

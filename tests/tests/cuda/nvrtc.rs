@@ -6,6 +6,7 @@ use std::{env, fs, thread};
 use keops_compiler::alias::{Alias, Category};
 use keops_solve::__private::cuda::compile::Compiler;
 use keops_solve::__private::cuda::recipe::{Adding, Outcome, Pairs, Reduction, Scheme, Type};
+use keops_solve::__private::cuda::vector_source;
 
 use keops_tests::compiled::{Compiled, blocks};
 
@@ -183,8 +184,13 @@ fn kernels_compile_for_every_architecture() {
             .flat_map(|worker| -> Vec<String> { worker.join().expect("kernels that compile") })
             .collect()
     });
+    let of_vectors = named_lines(compiler, &vector_source());
     let mut found = "Registers and spilled bytes of keops_merge and keops_reduce, on sm_80, sm_90 and sm_120\n\n".to_owned();
     for line in &lines {
+        let _ = writeln!(found, "{line}");
+    }
+    found += "\nThe same of kernels for vectors\n\n";
+    for line in &of_vectors {
         let _ = writeln!(found, "{line}");
     }
     if compiler.version() != VERSION {
@@ -203,6 +209,30 @@ fn kernels_compile_for_every_architecture() {
         "the resources of kernels changed; if that is for the better, run \
          `UPDATE_GOLDEN=1 cargo test -p keops-tests --test cuda nvrtc`. Now:\n{found}"
     );
+}
+
+/// The resources of kernels, each with its name.
+fn named_lines(compiler: &Compiler, source: &str) -> Vec<String> {
+    let mut lines: Vec<(String, String)> = Vec::new();
+    for architecture in ARCHITECTURES {
+        let options = ["--ptxas-options=-v"];
+        let binary = compiler.compile(source, architecture, &options);
+        let log = binary.unwrap_or_else(|error| panic!("{error}")).log;
+        let names = log
+            .lines()
+            .filter_map(|line| line.split_once("Compiling entry function '"));
+        let names = names.filter_map(|(_, rest)| Some(rest.split_once('\'')?.0));
+        for (name, (registers, spilled)) in names.zip(resources(&log)) {
+            let numbers = format!("{registers:3} {spilled:2}     ");
+            match lines.iter_mut().find(|(of, _)| of == name) {
+                Some((_, line)) => line.push_str(&numbers),
+                None => lines.push((name.to_owned(), numbers)),
+            }
+        }
+    }
+    assert!(lines.len() >= 8, "kernels for vectors");
+    lines.sort();
+    lines.into_iter().map(|(name, line)| line + &name).collect()
 }
 
 /// The resources of one kernel.
