@@ -154,7 +154,7 @@ impl Memory {
 }
 
 impl Vectors {
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         match self.0 {}
     }
 

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::device::{Buffer, Device, Function};
-use super::vectors::{KERNELS, source};
+use super::vector_source::{KERNELS, source};
 use crate::Error;
 
 /// Results of sums that fit into the memory kept for them at first.
@@ -253,7 +253,7 @@ impl Requested {
 
 impl Vectors {
     /// How many numbers there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.len
     }
 

@@ -31,6 +31,8 @@ mod source;
 mod spans;
 mod terms;
 #[cfg(feature = "cuda")]
+mod vector_source;
+#[cfg(feature = "cuda")]
 mod vectors;
 
 #[cfg(not(feature = "cuda"))]
@@ -53,7 +55,7 @@ pub(crate) use product::Products;
 #[cfg(feature = "cuda")]
 pub(crate) use reduce::Uploads;
 #[cfg(feature = "cuda")]
-pub use vectors::source as vector_source;
+pub use vector_source::source as vector_source;
 #[cfg(feature = "cuda")]
 pub use vectors::{AddProduct, Strided, Sum};
 

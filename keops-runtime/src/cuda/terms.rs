@@ -28,6 +28,6 @@ pub enum Term {
     Same,
     /// `(a - b)^2`
     Difference,
-    /// `a (a - b)`
-    Along,
+    /// `a (a - b)`, and `(a - b)^2` in a second row.
+    Toward,
 }

@@ -1,78 +1,17 @@
 //! Operations on vectors in the memory of a device; see `kernels/vectors.cu`.
 
-use core::ffi::{CStr, c_void};
-use core::fmt::Write as _;
+use core::ffi::c_void;
 
-use super::PANEL;
 use super::launch::{argument, launch};
 use super::layout::THREADS;
 use super::memory::{Memory, Requested, Scratch, State, Vectors};
 use super::recipe::Type;
 use super::terms::{Rule, Term};
+use super::vector_source::{
+    ADD_PRODUCTS, COLUMNS, COPY_COLUMNS, LEAF, NEAR, PACK_DOUBLE, PACK_SINGLE, SIDE, SOLVE_SMALL,
+    SUMS, TAKE_SUMS, TAKE_TOTALS, TOGETHER, UPDATE,
+};
 use crate::Error;
-
-/// Numbers that are an argument of a kernel.
-const NEAR: usize = 256;
-/// Products, and updates, that take one launch.
-pub(super) const TOGETHER: usize = 2;
-/// Columns that are copied by one launch.
-const COLUMNS: usize = 64;
-/// Sums of one launch.
-const SUMS: usize = 8;
-/// Rows of a leaf of a sum.
-const LEAF: usize = 1024;
-/// Columns of a tile of a sum.
-const SIDE: usize = 4;
-
-/// The kernels, in the order of the constants below.
-pub(super) const KERNELS: [&CStr; 8] = [
-    c"keops_add_products",
-    c"keops_update",
-    c"keops_copy_columns",
-    c"keops_pack_single",
-    c"keops_pack_double",
-    c"keops_sums",
-    c"keops_totals",
-    c"keops_solve_small",
-];
-const ADD_PRODUCTS: usize = 0;
-const UPDATE: usize = 1;
-const COPY_COLUMNS: usize = 2;
-const PACK_SINGLE: usize = 3;
-const PACK_DOUBLE: usize = 4;
-const TAKE_SUMS: usize = 5;
-const TAKE_TOTALS: usize = 6;
-const SOLVE_SMALL: usize = 7;
-
-/// The complete source of the kernels.
-pub fn source() -> String {
-    let mut source = "// Operations on the vectors of a solve.\n".to_owned();
-    for (name, value) in [
-        ("THREADS", THREADS),
-        ("NEAR", NEAR),
-        ("PRODUCTS", TOGETHER),
-        ("COLUMNS", COLUMNS),
-        ("SUMS", SUMS),
-        ("LEAF", LEAF),
-        ("SIDE", SIDE),
-        ("PANEL", PANEL),
-        ("ADD", Rule::Add as usize),
-        ("SUBTRACT", Rule::Subtract as usize),
-        ("BLEND", Rule::Blend as usize),
-        ("SCALE", Rule::Scale as usize),
-        ("DIVIDE", Rule::Divide as usize),
-        ("MAGNITUDE", Rule::Magnitude as usize),
-        ("ZERO", Rule::Zero as usize),
-        ("PAIRS", Term::Pairs as usize),
-        ("SAME", Term::Same as usize),
-        ("DIFFERENCE", Term::Difference as usize),
-        ("ALONG", Term::Along as usize),
-    ] {
-        // Writing to a string does not fail.
-        let _ = writeln!(source, "constexpr int {name} = {value};");
-    }
-    source + "\n" + include_str!("kernels/vectors.cu")
-}
 
 /// A matrix in the memory of a device.
 #[derive(Clone, Copy)]
@@ -191,7 +130,8 @@ impl Sum<'_> {
     pub fn results(&self) -> usize {
         match self.term {
             Term::Pairs => self.a.columns * self.b.columns,
-            _ => self.a.columns,
+            Term::Same | Term::Difference => self.a.columns,
+            Term::Toward => 2 * self.a.columns,
         }
     }
 
@@ -307,7 +247,7 @@ impl Memory {
         rule: Rule,
         numbers: &[f64],
     ) {
-        let entries = updates.first().map_or(0, |(own, _)| own.len());
+        let entries = updates.first().map_or(0, |(own, _)| own.count());
         self.attempt(|state| {
             let mut arguments = [UpdateArgument::default(); TOGETHER];
             for (argument, (own, other)) in arguments.iter_mut().zip(&*updates) {
@@ -465,7 +405,7 @@ impl Memory {
     /// `y <- -(L L')^-1 y` for the columns of `y`; see the kernel for how `L` is stored.
     pub fn solve_small(&self, both: &Vectors, inverses: &Vectors, y: &mut Vectors, width: usize) {
         self.attempt(|_| {
-            let rows = (y.len() / width.max(1)) as u64;
+            let rows = (y.count() / width.max(1)) as u64;
             let [both, inverses, y] = [both.address(), inverses.address(), y.address()];
             let columns = width as u64;
             let arguments = [

@@ -65,7 +65,8 @@ use ndarray::Array2;
 
 use super::block::Block;
 use super::error_bound::ErrorBound;
-use super::multivector::{Multivector, norms};
+use super::multivector::Multivector;
+use super::multivector::sums::norms;
 use super::operator::{OperatorError, Precision};
 use super::options::{IterationState, Preconditioner, SolveOptions};
 use super::precondition::{Found, Jacobi, LowRank, Request};

@@ -1,16 +1,17 @@
 //! Blocks of vectors where a solve keeps them: in the memory of the host, or in that of a device.
 //!
 //! The recursion is written once, in these operations; only small matrices go between a device and the host. Sums are asked for before they are needed
-//! ([`request`]), since a device hands over all that have been asked for at once, and each time it does the host waits for it. Where a device fails, sums are NaN from then
+//! ([`request`](sums::request)), since a device hands over all that have been asked for at once, and each time it does the host waits for it. Where a device fails, sums are NaN from then
 //! on and the operations do nothing: [`Matrix::trouble`](super::product::Matrix::trouble) says why.
+
+pub(super) mod sums;
 
 use std::borrow::Cow;
 
 use ndarray::Array2;
 
-use super::block::{self, Block};
-use super::product::norm;
-use crate::cuda::{self, AddProduct, Memory, Rule, Term, Vectors};
+use super::block::Block;
+use crate::cuda::{AddProduct, Memory, Rule, Strided, Vectors};
 
 /// Vectors of equal length, side by side.
 #[derive(Clone, Debug)]
@@ -23,120 +24,6 @@ pub(super) enum Multivector {
     },
 }
 use Multivector::{Device, Host};
-
-/// Sums that are asked for.
-#[derive(Clone, Copy)]
-pub(super) enum Wanted<'a> {
-    /// An array of shape `(a.width(), b.width())` for [`Term::Pairs`], and `(1, a.width())` for the others.
-    Sums(Term, &'a Multivector, &'a Multivector),
-    /// An empty array.
-    Nothing,
-}
-
-impl Wanted<'_> {
-    fn shape(&self) -> (usize, usize) {
-        match self {
-            Self::Sums(Term::Pairs, a, b) => (a.width(), b.width()),
-            Self::Sums(_, a, _) => (1, a.width()),
-            Self::Nothing => (0, 0),
-        }
-    }
-}
-
-/// Sums that have been asked for.
-pub(super) struct Requested<const N: usize> {
-    shapes: [(usize, usize); N],
-    values: Values,
-}
-
-enum Values {
-    Known(Vec<f64>),
-    Queued(Option<cuda::Requested>),
-}
-
-impl<const N: usize> Requested<N> {
-    /// The sums, for which the host waits if they are not there yet.
-    pub(super) fn take(self) -> [Array2<f64>; N] {
-        let values = match self.values {
-            Values::Known(values) => values,
-            Values::Queued(queued) => queued.map_or_else(Vec::new, cuda::Requested::take),
-        };
-        // What is missing after an error is NaN.
-        let mut values = values.into_iter();
-        let mut next = || values.next().unwrap_or(f64::NAN);
-        self.shapes
-            .map(|shape| Array2::from_shape_simple_fn(shape, &mut next))
-    }
-}
-
-/// Asks for sums, of which those of a device are taken by one launch, at most eight of them.
-pub(super) fn request<const N: usize>(wanted: [Wanted<'_>; N]) -> Requested<N> {
-    const { assert!(N <= 8) }
-    let shapes = wanted.map(|wanted| wanted.shape());
-    let place = wanted.iter().find_map(|wanted| match wanted {
-        Wanted::Sums(_, Device { rows, entries, .. }, _) => Some((entries.memory(), *rows)),
-        _ => None,
-    });
-    let values = match place {
-        None => Values::Known(wanted.iter().flat_map(host_sums).collect()),
-        Some((memory, rows)) => {
-            let sums: Vec<_> = wanted.iter().filter_map(device_sum).collect();
-            Values::Queued(memory.sums(rows, &sums))
-        }
-    };
-    Requested { shapes, values }
-}
-
-fn host_sums(wanted: &Wanted<'_>) -> Vec<f64> {
-    let Wanted::Sums(term, Host(a), Host(b)) = wanted else {
-        return Vec::new();
-    };
-    let first = |sums: Vec<[f64; 1]>| sums.into_iter().map(|[sum]| sum).collect();
-    match term {
-        Term::Pairs => block::products(a, b).into_iter().collect(),
-        Term::Same => first(block::column_sums(a, b, |a, b| [a * b])),
-        Term::Difference => first(block::column_sums(a, b, |a, b| [(a - b) * (a - b)])),
-        Term::Along => first(block::column_sums(a, b, |a, b| [a * (a - b)])),
-    }
-}
-
-fn device_sum<'a>(wanted: &Wanted<'a>) -> Option<cuda::Sum<'a>> {
-    match *wanted {
-        Wanted::Sums(term, a, b) => Some(cuda::Sum {
-            term,
-            a: a.entries()?.by_row(a.width()),
-            b: b.entries()?.by_row(b.width()),
-        }),
-        Wanted::Nothing => None,
-    }
-}
-
-/// The products `A'B` of all columns of `a` with all of `b`.
-pub(super) fn products(a: &Multivector, b: &Multivector) -> Array2<f64> {
-    let [products] = request([Wanted::Sums(Term::Pairs, a, b)]).take();
-    products
-}
-
-/// The Euclidean norm of each column.
-pub(super) fn norms(block: &Multivector) -> Vec<f64> {
-    let [squares] = request([Wanted::Sums(Term::Same, block, block)]).take();
-    roots(&squares, block)
-}
-
-/// The Euclidean norm of each column, from the sums of their squares.
-pub(super) fn roots(squares: &Array2<f64>, block: &Multivector) -> Vec<f64> {
-    let root = |(c, &square): (usize, &f64)| match block {
-        Host(block) => norm(square, || block.column(c)),
-        Device { .. } => {
-            let entries = std::cell::OnceCell::new();
-            norm(square, || {
-                let entries = entries.get_or_init(|| block.column(c));
-                entries.iter().copied()
-            })
-        }
-    };
-    squares.iter().enumerate().map(root).collect()
-}
 
 /// Adds the products `other C` to two blocks of as many rows.
 pub(super) fn add_two_products(
@@ -255,7 +142,7 @@ impl Multivector {
     pub(super) fn is_empty(&self) -> bool {
         match self {
             Host(block) => block.data().is_empty(),
-            Device { entries, .. } => entries.len() == 0,
+            Device { entries, .. } => entries.count() == 0,
         }
     }
 
@@ -267,7 +154,7 @@ impl Multivector {
         }
     }
 
-    fn by_row(&self) -> Option<cuda::Strided<'_>> {
+    fn by_row(&self) -> Option<Strided<'_>> {
         Some(self.entries()?.by_row(self.width()))
     }
 
@@ -450,13 +337,5 @@ impl Multivector {
         let numbers = vec![1.0; self.width()];
         magnitudes.update(self, Rule::Magnitude, &numbers);
         magnitudes
-    }
-}
-
-/// The Euclidean norm of column `c`.
-pub(super) fn column_norm(block: &Multivector, c: usize) -> f64 {
-    match block {
-        Host(block) => norm(block.column(c).map(|v| v * v).sum(), || block.column(c)),
-        Device { .. } => norms(block)[c],
     }
 }

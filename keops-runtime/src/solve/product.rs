@@ -64,7 +64,7 @@ impl<'a> Matrix<'a> {
                     width,
                     ..
                 },
-            ) if v.len() > 0 => {
+            ) if v.count() > 0 => {
                 self.count(precision);
                 if let Some(device) = &self.device {
                     device.0.apply(precision, v, *width, product)?;

@@ -104,7 +104,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) keops_pack_double(
     pack(weights, v, rows, count, width, from);
 }
 
-// Sums over rows of terms of the columns of two matrices: of all pairs of columns, or of columns of the same number.
+// Sums over rows of terms of the columns of two matrices: of all pairs of columns, or of columns of the same number, for which there may be a second row of results.
 struct Sum {
     const double *a, *b;
     // The distances of rows and columns, and the numbers of columns.
@@ -128,7 +128,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) keops_sums(
     const Size tile = blockIdx.x - sum.tile, across = pairs ? (sum.b_count + SIDE - 1) / SIDE : 1;
     const Size i0 = tile / across * SIDE, j0 = pairs ? tile % across * SIDE : i0;
     const Size leaf = (Size)blockIdx.y * LEAF, end = leaf + LEAF < rows ? leaf + LEAF : rows;
-    const int columns = pairs ? SIDE : 1;
+    const int columns = pairs ? SIDE : sum.term == TOWARD ? 2 : 1;
 
     double total[SIDE][SIDE];
     #pragma unroll
@@ -154,6 +154,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) keops_sums(
                 total[i][0] += (a[i] - b[i]) * (a[i] - b[i]);
             } else {
                 total[i][0] += a[i] * (a[i] - b[i]);
+                total[i][1] += (a[i] - b[i]) * (a[i] - b[i]);
             }
         }
     }
@@ -177,7 +178,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) keops_sums(
     if (threadIdx.x < SIDE * columns) {
         const Size i = threadIdx.x / columns, j = threadIdx.x % columns;
         if (i0 + i < sum.a_count && (!pairs || j0 + j < sum.b_count)) {
-            const Size place = pairs ? (i0 + i) * sum.b_count + j0 + j : i0 + i;
+            const Size place = pairs ? (i0 + i) * sum.b_count + j0 + j : j * sum.a_count + i0 + i;
             partials[blockIdx.y * results + sum.first + place] = totals[(i * SIDE + j) * THREADS];
         }
     }

@@ -4,7 +4,8 @@ use ndarray::{Array2, Axis, s};
 
 use super::super::cholesky::Cholesky;
 use super::super::dense::independent;
-use super::super::multivector::{Multivector, Wanted, products, request};
+use super::super::multivector::Multivector;
+use super::super::multivector::sums::{Wanted, products, request};
 use crate::cuda::Term;
 
 /// A column is left to another pass if a part of its square of this size or less is independent of the others: one pass resolves no more.
@@ -53,7 +54,7 @@ impl Basis {
         if w.width() == 1 {
             return Self::of_independent(w, invert);
         }
-        let (q, s) = orthonormal(w);
+        let (q, s, _) = orthonormal(w, None);
         Self::of_orthonormal(q, s, invert)
     }
 
@@ -182,7 +183,12 @@ fn symmetric(gram: Array2<f64>) -> Array2<f64> {
 /// By the Cholesky factorisation of the products of the columns with pivots, and once more, because the first pass is exact up to `u` times
 /// the square of the condition number only; columns that nearly depend on others are made orthogonal to these and take part in the next
 /// pass. What then remains of a column is resolved however small it is, unless it is rounding errors.
-pub(super) fn orthonormal(w: Multivector) -> (Multivector, Array2<f64>) {
+///
+/// The products `D'Q` with another block `D` are wanted too, if there is one.
+pub(super) fn orthonormal(
+    w: Multivector,
+    d: Option<&Multivector>,
+) -> (Multivector, Array2<f64>, Option<Array2<f64>>) {
     let columns = w.width();
     let rows = if columns > 0 { w.rows() as usize } else { 0 };
     let mut rest = w;
@@ -191,6 +197,7 @@ pub(super) fn orthonormal(w: Multivector) -> (Multivector, Array2<f64>) {
     let mut places: Vec<usize> = (0..columns).collect();
     let mut basis: Option<Multivector> = None;
     let mut s = Array2::zeros((0, columns));
+    let mut d_products = Array2::zeros((d.map_or(0, Multivector::width), 0));
     while s.nrows() < rows {
         let (mut chosen, mut factor) = independent(&gram, DEPENDENT);
         if chosen.len() > rows - s.nrows() {
@@ -204,13 +211,25 @@ pub(super) fn orthonormal(w: Multivector) -> (Multivector, Array2<f64>) {
         }
         let mut part = times_inverse(&rest.select_columns(&chosen), &factor);
         let mut triangle = factor.lower().t().to_owned();
+        // The second pass, with the products of the other block, which so take no time of their own on a device.
         let again = |part: &mut Multivector, triangle: &mut Array2<f64>| {
-            if let Ok(factor) = Cholesky::new(products(part, part)) {
+            let [gram, along] = request([
+                Wanted::Sums(Term::Pairs, &*part, &*part),
+                d.map_or(Wanted::Nothing, |d| Wanted::Sums(Term::Pairs, d, &*part)),
+            ])
+            .take();
+            let mut along = along.reversed_axes();
+            if let Ok(factor) = Cholesky::new(gram) {
                 *part = times_inverse(part, &factor);
                 *triangle = factor.lower().t().dot(triangle);
+                if d.is_some() {
+                    // D'P L^-T, of an L that is close to the identity.
+                    factor.half_solve(&mut along);
+                }
             }
+            along.reversed_axes()
         };
-        again(&mut part, &mut triangle);
+        let mut along_d = again(&mut part, &mut triangle);
         if let Some(basis) = &basis {
             // To have been nearly dependent on each other has made rounding errors larger.
             let along = project(&mut part, basis).dot(&triangle);
@@ -218,8 +237,9 @@ pub(super) fn orthonormal(w: Multivector) -> (Multivector, Array2<f64>) {
                 let mut column = s.column_mut(places[k]);
                 column += &along;
             }
-            again(&mut part, &mut triangle);
+            along_d = again(&mut part, &mut triangle);
         }
+        d_products = ndarray::concatenate![Axis(1), d_products, along_d];
         let mut rows = Array2::zeros((chosen.len(), columns));
         for (&k, column) in chosen.iter().zip(triangle.columns()) {
             rows.column_mut(places[k]).assign(&column);
@@ -258,7 +278,8 @@ pub(super) fn orthonormal(w: Multivector) -> (Multivector, Array2<f64>) {
             gram = products(&rest, &rest);
         }
     }
-    (basis.unwrap_or_else(|| rest.select_columns(&[])), s)
+    let basis = basis.unwrap_or_else(|| rest.select_columns(&[]));
+    (basis, s, d.map(|_| d_products))
 }
 
 /// Takes off what is along an orthonormal basis, and returns how much that was.

@@ -3,7 +3,8 @@
 use ndarray::Axis;
 
 use super::super::block::Block;
-use super::super::multivector::{Multivector, Wanted, column_norm, norms, request};
+use super::super::multivector::Multivector;
+use super::super::multivector::sums::{Wanted, column_norm, norms, request};
 use super::super::operator::Precision;
 use super::super::report::{Failure, Part};
 use super::super::system::{Distance, Outcome, State, System};

@@ -4,11 +4,16 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::super::block::Block;
 use super::super::multivector::Multivector;
+use super::super::multivector::sums::{Wanted, request, roots};
 use super::super::operator::OperatorError;
 use super::super::options::Precondition;
 use super::super::precondition::{LowRank, OnDevice};
 use super::super::product::{view, view_mut};
-use crate::cuda::Memory;
+use super::super::report::{Failure, Part};
+use super::super::system::Distance;
+use super::Cg;
+use super::basis::Inverted;
+use crate::cuda::{Memory, Term};
 
 /// A preconditioner, which is applied on a device if it has a form for it and the vectors are there.
 pub(super) struct Inverse<'a> {
@@ -59,5 +64,91 @@ impl<'a> Inverse<'a> {
             z,
             r.entries().map(|entries| entries.memory()),
         ))
+    }
+}
+
+impl Cg<'_> {
+    /// The true distances of the iterates of some of the systems, which have the residuals `truth`.
+    pub(super) fn true_distances(
+        &self,
+        systems: &[usize],
+        truth: &Multivector,
+    ) -> Result<Vec<Distance>, Failure> {
+        let m = self.lower_bound();
+        let z = if m > 0.0 {
+            self.preconditioned(truth)?
+        } else {
+            None
+        };
+        let z = z.as_ref();
+        let [squares, sums, sizes] = request([
+            Wanted::Sums(Term::Same, truth, truth),
+            Wanted::Sums(Term::Same, truth, z.unwrap_or(truth)),
+            z.map_or(Wanted::Nothing, |z| Wanted::Sums(Term::Same, z, z)),
+        ])
+        .take();
+        if let Some(z) = z {
+            self.check_finite(&roots(&sizes, z))?;
+        }
+        let known = roots(&squares, truth).into_iter().zip(sums).zip(systems);
+        let distance = |((residual, rz), &c): ((f64, f64), &usize)| {
+            let mut distance = self.plain(residual);
+            if m > 0.0 {
+                distance = distance.or(self.preconditioner_slack * (rz / m).sqrt());
+            }
+            distance.error += self.rounding_error(c);
+            distance
+        };
+        Ok(known.map(distance).collect())
+    }
+
+    /// [`Cg::preconditioned`] of independent columns, and an error if the preconditioner is not definite: `r'P^-1 r` is to be more than `least |r| |P^-1 r|`.
+    pub(super) fn definite(
+        &self,
+        r: &Multivector,
+        least: f64,
+    ) -> Result<Option<Inverted>, Failure> {
+        let Some(z) = self.preconditioned(r)? else {
+            return Ok(None);
+        };
+        let [gram, squares, sizes] = request([
+            Wanted::Sums(Term::Pairs, r, &z),
+            Wanted::Sums(Term::Same, r, r),
+            Wanted::Sums(Term::Same, &z, &z),
+        ])
+        .take();
+        let sizes = roots(&sizes, &z);
+        self.check_finite(&sizes)?;
+        let lengths = roots(&squares, r).into_iter().zip(sizes);
+        for (&value, (r, z)) in gram.diag().iter().zip(lengths) {
+            if r > 0.0 && value <= least * r * z && (z > 0.0 || least == 0.0) {
+                let iteration = self.iteration + 1;
+                return Err(Failure::PreconditionerIndefinite { iteration, value });
+            }
+        }
+        Ok(Some(Inverted { z, gram, squares }))
+    }
+
+    /// Refuses preconditioned vectors of these norms if there is anything in them that is not finite.
+    fn check_finite(&self, norms: &[f64]) -> Result<(), Failure> {
+        if norms.iter().all(|norm| norm.is_finite()) {
+            return Ok(());
+        }
+        let (part, iteration) = (Part::Preconditioner, self.iteration + 1);
+        Err(Failure::NonFinite { part, iteration })
+    }
+
+    /// `P^-1 R`, if there is a preconditioner.
+    fn preconditioned(&self, r: &Multivector) -> Result<Option<Multivector>, Failure> {
+        let Some(inverse) = &self.preconditioner else {
+            return Ok(None);
+        };
+        let applied = inverse.apply(self.matrix.operator.len(), r);
+        let failed = |error| Failure::Apply {
+            part: Part::Preconditioner,
+            iteration: self.iteration + 1,
+            error,
+        };
+        applied.map(Some).map_err(failed)
     }
 }

@@ -1,6 +1,7 @@
 //! Iterates of small residuals.
 
-use super::super::multivector::{Multivector, Requested, Wanted, request, roots, update_two};
+use super::super::multivector::sums::{Requested, Wanted, request, roots};
+use super::super::multivector::{Multivector, update_two};
 use super::Cg;
 use crate::cuda::{Rule, Term};
 
@@ -37,7 +38,7 @@ impl Smoothed {
 pub(super) struct Smoothing {
     r: Multivector,
     /// `s'(s - r)` and `|s - r|^2`, and the squares of the norms of the iterates.
-    sums: Requested<3>,
+    sums: Requested<2>,
 }
 
 impl Cg<'_> {
@@ -50,11 +51,7 @@ impl Cg<'_> {
             Some(_) => Wanted::Sums(Term::Same, &self.x, &self.x),
             None => Wanted::Nothing,
         };
-        let sums = request([
-            Wanted::Sums(Term::Along, &smoothed.r, &r),
-            Wanted::Sums(Term::Difference, &smoothed.r, &r),
-            sizes,
-        ]);
+        let sums = request([Wanted::Sums(Term::Toward, &smoothed.r, &r), sizes]);
         Some(Smoothing { r, sums })
     }
 
@@ -63,13 +60,13 @@ impl Cg<'_> {
         let (Some(smoothed), Some(Smoothing { r, sums })) = (&mut self.smoothed, begun) else {
             return;
         };
-        let [along, squares, sizes] = sums.take();
+        let [sums, sizes] = sums.take();
         self.sizes = (!sizes.is_empty()).then(|| roots(&sizes, &self.x));
         let weight = |(along, square): (&f64, &f64)| {
             let weight = (along / square).clamp(0.0, 1.0);
             if weight.is_nan() { 1.0 } else { weight }
         };
-        let weights: Vec<_> = along.iter().zip(&squares).map(weight).collect();
+        let weights: Vec<_> = sums.row(0).iter().zip(sums.row(1)).map(weight).collect();
         let (x, s) = (&mut smoothed.x, &mut smoothed.r);
         update_two((x, &self.x), (s, &r), Rule::Blend, &weights);
         let errors = smoothed.errors.iter_mut().zip(&self.systems);

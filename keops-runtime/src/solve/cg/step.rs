@@ -5,13 +5,13 @@ use ndarray::{Array1, Array2, ArrayView1, Axis};
 use super::super::cholesky::Cholesky;
 use super::super::dense::eigen;
 use super::super::error_bound::{norms as column_norms, unconditional};
-use super::super::multivector::{
-    Multivector, Wanted, add_two_products, norms, products, request, roots,
-};
+use super::super::multivector::sums::{Wanted, norms, products, request, roots};
+use super::super::multivector::{Multivector, add_two_products};
 use super::super::operator::Precision;
 use super::super::report::{Failure, Part};
 use super::super::system::Distance;
-use super::basis::{Basis, Inverted, orthonormal};
+use super::basis::{Basis, orthonormal};
+use super::smoothing::Smoothing;
 use super::{Cg, DOUBLE_ROUNDOFF};
 use crate::cuda::Term;
 
@@ -109,12 +109,7 @@ impl Cg<'_> {
         let mut smoothing = self.begin_smoothing(|| w.times(&self.coefficients));
         // In working precision no recursion bounds errors, and products do not agree with each other well enough.
         let (basis, s) = if several && self.precision == Precision::Double {
-            let (basis, s, moved) = self.conjugate_basis(w, &product, &sizes, &inverse)?;
-            if moved {
-                let coefficients = s.dot(&self.coefficients);
-                smoothing = self.begin_smoothing(|| basis.q.times(&coefficients));
-            }
-            (basis, s)
+            self.conjugate_basis(w, &product, &sizes, &inverse, &mut smoothing)?
         } else {
             Basis::new(w, |q| self.definite(q, -INDEFINITE))?
         };
@@ -137,7 +132,7 @@ impl Cg<'_> {
         Ok(true)
     }
 
-    /// A basis of the new residuals `w`, orthogonal to the directions, of whose products `sizes` are the norms; and whether the iterates went further along these for it.
+    /// A basis of the new residuals `w`, orthogonal to the directions, of whose products `sizes` are the norms. Smoothing begins again if the iterates go further for it.
     ///
     /// Where little is left of residuals, to make them of length 1 makes rounding errors larger, and with them what is along the directions that have just been
     /// used. Bounds of errors count on nothing being there. One more step along these directions takes it off.
@@ -147,24 +142,27 @@ impl Cg<'_> {
         product: &Multivector,
         sizes: &[f64],
         inverse: &Array2<f64>,
-    ) -> Result<(Basis, Array2<f64>, bool), Failure> {
-        let (mut q, s) = orthonormal(w);
-        let along = inverse.dot(&products(&self.directions, &q));
+        smoothing: &mut Option<Smoothing>,
+    ) -> Result<(Basis, Array2<f64>), Failure> {
+        let (mut q, s, along) = orthonormal(w, Some(&self.directions));
+        let along = along.unwrap_or_else(|| products(&self.directions, &q));
+        let along = inverse.dot(&along);
         let most = ArrayView1::from(sizes)
             .dot(&along.mapv(f64::abs))
             .fold(0.0, |most: f64, &m| m.max(most));
         // NaN is left to those who look for it.
         if most.is_nan() || most <= CONJUGATE {
-            let (basis, s) = Basis::of_orthonormal(q, s, |q| self.definite(q, -INDEFINITE))?;
-            return Ok((basis, s, false));
+            return Basis::of_orthonormal(q, s, |q| self.definite(q, -INDEFINITE));
         }
-        let steps = along.dot(&s).dot(&self.coefficients);
+        let coefficients = s.dot(&self.coefficients);
+        let steps = along.dot(&coefficients);
         add_two_products(
             (&mut self.x, &self.directions, &steps),
             (&mut q, product, &-&along),
         );
+        *smoothing = self.begin_smoothing(|| q.times(&coefficients));
         let (basis, factor) = Basis::of_independent(q, |q| self.definite(q, -INDEFINITE))?;
-        Ok((basis, factor.dot(&s), true))
+        Ok((basis, factor.dot(&s)))
     }
 
     /// `(P'AP)^-1`, or where rounding errors exceed the curvature in some of the directions `P`, the inverse in the others. `None` if nothing is left, or
@@ -372,93 +370,13 @@ impl Cg<'_> {
     }
 
     /// A number `m` with `A >= m P`, or 0 if none is known.
-    fn lower_bound(&self) -> f64 {
+    pub(super) fn lower_bound(&self) -> f64 {
         let alpha = self.matrix.alpha;
         match &self.preconditioner {
             _ if self.asymmetry > 0.0 => 0.0,
             Some(preconditioner) => preconditioner.lower_bound(alpha),
             None => alpha,
         }
-    }
-
-    /// The true distances of the iterates of some of the systems, which have the residuals `truth`.
-    pub(super) fn true_distances(
-        &self,
-        systems: &[usize],
-        truth: &Multivector,
-    ) -> Result<Vec<Distance>, Failure> {
-        let m = self.lower_bound();
-        let z = if m > 0.0 {
-            self.preconditioned(truth)?
-        } else {
-            None
-        };
-        let z = z.as_ref();
-        let [squares, sums, sizes] = request([
-            Wanted::Sums(Term::Same, truth, truth),
-            Wanted::Sums(Term::Same, truth, z.unwrap_or(truth)),
-            z.map_or(Wanted::Nothing, |z| Wanted::Sums(Term::Same, z, z)),
-        ])
-        .take();
-        if let Some(z) = z {
-            self.check_finite(&roots(&sizes, z))?;
-        }
-        let known = roots(&squares, truth).into_iter().zip(sums).zip(systems);
-        let distance = |((residual, rz), &c): ((f64, f64), &usize)| {
-            let mut distance = self.plain(residual);
-            if m > 0.0 {
-                distance = distance.or(self.preconditioner_slack * (rz / m).sqrt());
-            }
-            distance.error += self.rounding_error(c);
-            distance
-        };
-        Ok(known.map(distance).collect())
-    }
-
-    /// [`Cg::preconditioned`] of independent columns, and an error if the preconditioner is not definite: `r'P^-1 r` is to be more than `least |r| |P^-1 r|`.
-    fn definite(&self, r: &Multivector, least: f64) -> Result<Option<Inverted>, Failure> {
-        let Some(z) = self.preconditioned(r)? else {
-            return Ok(None);
-        };
-        let [gram, squares, sizes] = request([
-            Wanted::Sums(Term::Pairs, r, &z),
-            Wanted::Sums(Term::Same, r, r),
-            Wanted::Sums(Term::Same, &z, &z),
-        ])
-        .take();
-        let sizes = roots(&sizes, &z);
-        self.check_finite(&sizes)?;
-        let lengths = roots(&squares, r).into_iter().zip(sizes);
-        for (&value, (r, z)) in gram.diag().iter().zip(lengths) {
-            if r > 0.0 && value <= least * r * z && (z > 0.0 || least == 0.0) {
-                let iteration = self.iteration + 1;
-                return Err(Failure::PreconditionerIndefinite { iteration, value });
-            }
-        }
-        Ok(Some(Inverted { z, gram, squares }))
-    }
-
-    /// Refuses preconditioned vectors of these norms if there is anything in them that is not finite.
-    fn check_finite(&self, norms: &[f64]) -> Result<(), Failure> {
-        if norms.iter().all(|norm| norm.is_finite()) {
-            return Ok(());
-        }
-        let (part, iteration) = (Part::Preconditioner, self.iteration + 1);
-        Err(Failure::NonFinite { part, iteration })
-    }
-
-    /// `P^-1 R`, if there is a preconditioner.
-    fn preconditioned(&self, r: &Multivector) -> Result<Option<Multivector>, Failure> {
-        let Some(inverse) = &self.preconditioner else {
-            return Ok(None);
-        };
-        let applied = inverse.apply(self.matrix.operator.len(), r);
-        let failed = |error| Failure::Apply {
-            part: Part::Preconditioner,
-            iteration: self.iteration + 1,
-            error,
-        };
-        applied.map(Some).map_err(failed)
     }
 }
 
