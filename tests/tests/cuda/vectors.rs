@@ -160,12 +160,13 @@ fn sums(memory: &Memory, rows: usize) {
                 (0..wa).map(column).collect::<Vec<f64>>()
             };
             wanted.extend(
-                [Term::Same, Term::Difference, Term::Along]
+                [Term::Same, Term::Difference, Term::Toward]
                     .map(|term| sum(term, rows_of_a, rows_of_b)),
             );
             expected.extend(of_columns.clone()(|a, b| a * b));
             expected.extend(of_columns.clone()(|a, b| (a - b) * (a - b)));
-            expected.extend(of_columns(|a, b| a * (a - b)));
+            expected.extend(of_columns.clone()(|a, b| a * (a - b)));
+            expected.extend(of_columns(|a, b| (a - b) * (a - b)));
         }
         let found = memory.sums(rows, &wanted).expect("sums").take();
         assert_eq!(found, expected, "{rows} rows of {wa} and {wb}");
