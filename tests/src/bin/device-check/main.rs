@@ -1,8 +1,10 @@
-//! What has to be tried on a machine with a CUDA device: the reference cases, agreement with the processor, repeatability, errors, and speed.
+//! What has to be tried on a machine with a CUDA device: the reference cases, agreement with the processor, solves that stay on the device, repeatability, errors, and speed.
 //!
 //! `cargo build --release -p keops-tests --bin device-check` makes a program that needs no Rust and no network where it runs, only the
 //! driver and NVRTC (`KEOPS_NVRTC`). `device-check [DEVICE [LARGEST]]` prints what it finds, and fails if anything is not as it should be; speed is
 //! measured with at most `LARGEST` points.
+
+mod speed;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -11,9 +13,9 @@ use std::time::Instant;
 
 use keops_solve::__private::cuda::recipe::{Reduction, Type};
 use keops_solve::__private::cuda::{Buffer, Device, Launch};
-use keops_solve::ndarray::{Array2, s};
+use keops_solve::ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use keops_solve::prelude::*;
-use keops_solve::solve::Precision;
+use keops_solve::solve::{self, Entries, OperatorError, Precision};
 use keops_tests::compiled::{Compiled, arrays, blocks, check, of_case, reduction};
 use keops_tests::conformance::cases;
 use keops_tests::data::points;
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
     };
     println!("{device:?}");
     let cuda = Backend::Cuda(ordinal);
-    let checks: [(&str, &dyn Fn() -> Outcome); 7] = [
+    let checks: [(&str, &dyn Fn() -> Outcome); 8] = [
         ("reference cases", &|| conformance(device)),
         ("agreement with the processor, f32", &|| {
             agreement(cuda, 1e-5, |x| x as f32)
@@ -47,7 +49,8 @@ fn main() -> ExitCode {
         }),
         ("block-sparse reductions and batches", &|| spans(cuda)),
         ("repeatability", &|| repeatability(cuda)),
-        ("a solve", &|| solve(cuda)),
+        ("a solve", &|| one_solve(cuda)),
+        ("solves that stay on the device", &|| resident(cuda)),
         ("too little memory", &|| memory(device)),
     ];
     let mut failed = false;
@@ -60,7 +63,7 @@ fn main() -> ExitCode {
             }
         }
     }
-    match speed(cuda, largest) {
+    match speed::speed(cuda, largest) {
         Ok(()) if !failed => ExitCode::SUCCESS,
         Ok(()) => ExitCode::FAILURE,
         Err(error) => {
@@ -228,7 +231,7 @@ fn repeatability(cuda: Backend) -> Outcome {
     Ok("eleven runs are the same bit for bit".into())
 }
 
-fn solve(cuda: Backend) -> Outcome {
+fn one_solve(cuda: Backend) -> Outcome {
     let (x, b) = (points(5000, 2, 1), points(5000, 1, 2));
     let solution = Inverse
         .bind(&x, &x, &b, 50.0)
@@ -240,6 +243,84 @@ fn solve(cuda: Backend) -> Outcome {
         "{} iterations, residual {:.1e}",
         solution.iterations, column.rms
     ))
+}
+
+/// An operator whose vectors stay on the host: it does not hand on that the other has its products on a device.
+struct OnHost<'a>(&'a dyn LinearOperator);
+
+impl LinearOperator for OnHost<'_> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn apply(
+        &self,
+        precision: Precision,
+        v: ArrayView2<'_, f64>,
+        out: ArrayViewMut2<'_, f64>,
+    ) -> Result<(), OperatorError> {
+        self.0.apply(precision, v, out)
+    }
+
+    fn working_roundoff(&self) -> f64 {
+        self.0.working_roundoff()
+    }
+
+    fn entries(&self) -> Option<&dyn Entries> {
+        self.0.entries()
+    }
+}
+
+/// Agreement with solves whose vectors are on the host, by the same products, and of two runs with each other to the last bit.
+fn resident(cuda: Backend) -> Outcome {
+    let (n, alpha) = (3000, 0.01);
+    let x = points(n, 3, 1);
+    let matrix = GaussianMatrix.bind(&x, &x, 20.0).backend(cuda);
+    let operator = matrix.operator()?;
+    if operator.on_device()?.is_none() {
+        return Err("vectors would stay on the host".into());
+    }
+    let (mut largest, mut said) = (0.0f64, Vec::new());
+    for columns in [1, 4] {
+        let b = points(n, columns, 2);
+        for rank in [0, 100] {
+            let options = || SolveOptions {
+                alpha,
+                tolerance: Tolerance::Relative(1e-9),
+                preconditioner: match rank {
+                    0 => Preconditioner::None,
+                    rank => Preconditioner::Cholesky { rank },
+                },
+                ..Default::default()
+            };
+            let on_device = || solve::solve(&operator, b.view(), None, options());
+            let (first, second) = (on_device()?, on_device()?);
+            if first.values_f64 != second.values_f64 || first.history != second.history {
+                return Err(
+                    format!("two runs differ, of {columns} columns with rank {rank}").into(),
+                );
+            }
+            let expected = solve::solve(&OnHost(&operator), b.view(), None, options())?;
+            let scale = expected
+                .values_f64
+                .iter()
+                .fold(0.0f64, |most, v| most.max(v.abs()));
+            let pairs = first.values_f64.iter().zip(&expected.values_f64);
+            largest = pairs.fold(largest, |most, (a, b)| most.max((a - b).abs() / scale));
+            said.push(format!(
+                "{} ({} on the host)",
+                first.iterations, expected.iterations
+            ));
+        }
+    }
+    // Both residuals are 1e-9 of the right-hand side, and the condition number is at most n / alpha.
+    if largest <= 1e-4 {
+        return Ok(format!(
+            "largest difference {largest:.1e} of the largest value, two runs are the same bit for bit, iterations {}",
+            said.join(", ")
+        ));
+    }
+    Err(format!("a difference of {largest:.1e} of the largest value").into())
 }
 
 fn memory(device: &Device) -> Outcome {
@@ -266,109 +347,4 @@ fn memory(device: &Device) -> Outcome {
         Err(other) => Err(other.into()),
         Ok(_) => Err("memory without end".into()),
     }
-}
-
-fn speed(cuda: Backend, largest: usize) -> Result<(), Box<dyn std::error::Error>> {
-    println!(
-        "\nbest of five products: arrays to the device and back, and with points that stay there"
-    );
-    let sizes = |sizes: &'static [usize]| sizes.iter().copied().filter(move |&n| n <= largest);
-    for n in sizes(&[1000, 10_000, 100_000, 1_000_000]) {
-        let (x, b) = (single(n, 3, 1), single(n, 1, 2));
-        let matrix = GaussianMatrix.bind(&x, &x, 3.0).backend(cuda);
-        product("D = 3, f32", &matrix, &b)?;
-    }
-    for n in sizes(&[10_000, 100_000]) {
-        let (x, b) = (points(n, 3, 1), points(n, 1, 2));
-        let matrix = GaussianMatrix.bind(&x, &x, 3.0).backend(cuda);
-        product("D = 3, f64", &matrix, &b)?;
-        let (x, b) = (single(n, 100, 1), single(n, 1, 2));
-        let matrix = WideMatrix.bind(&x, &x, 0.06).backend(cuda);
-        product("D = 100, f32", &matrix, &b)?;
-    }
-    println!("\nbest of three solves: gamma = 0.5 / 0.01^2, alpha = 0.8, eps = 1e-6, D = 3, f32");
-    for n in sizes(&[100, 1000, 10_000, 100_000, 1_000_000]) {
-        let (x, b) = (single(n, 3, 1), single(n, 1, 2));
-        let matrix = GaussianMatrix.bind(&x, &x, 0.5 / 0.01f32.powi(2));
-        let solve = || matrix.rhs(&b).alpha(0.8).solve();
-        let solution = solve()?;
-        let rank = solution.preconditioner.as_ref().map_or(0, |made| made.rank);
-        // The largest takes long enough to be timed once.
-        let times = if n < 1_000_000 { 3 } else { 1 };
-        let best = best_of(times, || solve().map(drop))?;
-        let plain = || {
-            matrix
-                .rhs(&b)
-                .alpha(0.8)
-                .preconditioner(Preconditioner::None)
-        };
-        let plain = best_of(times, || plain().solve().map(drop))?;
-        // Of what is neither a product nor a preconditioner's entries the host and the ways between are the rest.
-        let operator = matrix.operator()?;
-        let (wide, mut out) = (b.mapv(f64::from), Array2::zeros(b.dim()));
-        let mut product = |precision| {
-            best_of(times, || {
-                operator.apply(precision, wide.view(), out.view_mut())
-            })
-            .map_err(|error| error.to_string())
-        };
-        let times = [product(Precision::Working)?, product(Precision::Double)?];
-        let products = [solution.products.working, solution.products.double];
-        let entries = solution
-            .preconditioner
-            .as_ref()
-            .map_or(0, |report| report.entries);
-        println!(
-            "N = {n}: {:.3} ms, without a preconditioner {:.3} ms; {} iterations, rank {rank}, {entries} entries, residual {:.1e}; {} products of {:.3} ms, {} \
-             in double precision of {:.3} ms",
-            1e3 * best,
-            1e3 * plain,
-            solution.iterations,
-            solution.columns[0].rms,
-            products[0],
-            1e3 * times[0],
-            products[1],
-            1e3 * times[1],
-        );
-    }
-    Ok(())
-}
-
-fn single(rows: usize, columns: usize, seed: u64) -> Array2<f32> {
-    typed(rows, columns, seed, |x| x as f32)
-}
-
-/// The least duration of so many calls, in seconds.
-fn best_of<E>(times: usize, mut run: impl FnMut() -> Result<(), E>) -> Result<f64, E> {
-    let mut best = f64::INFINITY;
-    for _ in 0..times {
-        let start = Instant::now();
-        run()?;
-        best = best.min(start.elapsed().as_secs_f64());
-    }
-    Ok(best)
-}
-
-fn product<T: Element>(
-    what: &str,
-    matrix: &impl SymbolicMatrix<T>,
-    b: &Array2<T>,
-) -> Result<(), Box<dyn std::error::Error>> {
-    let n = b.nrows();
-    matrix.dot(b)?;
-    let whole = best_of(5, || matrix.dot(b).map(drop))?;
-    let operator = matrix.operator()?;
-    let (b, mut out) = (b.map(|&b| b.to_f64()), Array2::zeros(b.dim()));
-    let mut kept = || operator.apply(Precision::Working, b.view(), out.view_mut());
-    kept().map_err(|error| error.to_string())?;
-    let kept = best_of(5, kept).map_err(|error| error.to_string())?;
-    let rate = |seconds: f64| (n as f64).powi(2) / seconds * 1e-9;
-    println!(
-        "{what}, N = {n}: {:.3} ms, {:.1} Gpair/s; kept {:.3} ms, {:.1} Gpair/s",
-        1e3 * whole,
-        rate(whole),
-        1e3 * kept,
-        rate(kept)
-    );
-    Ok(())
 }
