@@ -254,7 +254,7 @@
 //! # CUDA
 //!
 //! All reference cases were run on an H100 on 2026-11-26 and on an H200 on 2026-11-27, with block-sparse reductions and batches on the latter; no other device has been
-//! tried. The tests run kernels that are compiled as C++ on a processor, and NVIDIA's compiler takes them for sm_80, sm_90 and sm_120.
+//! tried, and solves that stay on a device not at all. The tests run kernels that are compiled as C++ on a processor, and NVIDIA's compiler takes them for sm_80, sm_90 and sm_120.
 //!
 //! A formula is emitted as CUDA device functions too, and its reductions run on a device where there is one:
 //!
@@ -264,8 +264,15 @@
 //!   compiler library NVRTC, or a driver that is new enough for it.
 //! - [`Error::DeviceMemory`] says how much memory was asked for and how much was free.
 //!
-//! All reductions over both axes and all ways of adding run there, in `f32` and `f64`, block-sparse ones too, and all elements of a batch in one launch; so do products with matrices and with
-//! operators inside solves, whose vectors cross the bus once per iteration. Dense copies and the rows of preconditioners are computed on the processor.
+//! All reductions over both axes and all ways of adding run there, in `f32` and `f64`, block-sparse ones too, and all elements of a batch in one launch; so do products with matrices. Dense copies
+//! and the rows of preconditioners are computed on the processor.
+//!
+//! A solve with a scalar kernel keeps its vectors on the device, in double precision. Points and parameters go there once, and the right-hand side; an iteration with one right-hand side then waits
+//! twice for a few numbers, one with several up to five times for matrices of as many rows and columns, and none asks for memory. Solutions come back when their residual, computed on the device in
+//! double precision, is the smallest so far. Factorisations are applied on the device too; for a preconditioner of another kind vectors go to the host and back. Solves with
+//! matrix-valued kernels, with operators of one's own, log determinants and the recursion for all `alpha` of a path keep their vectors on the host.
+//! A device that fails ends a solve with its error and the best iterate; under [`Backend::Auto`] the processor begins again. **None of this has been run on a device**: the tests
+//! run it against a driver whose device is a processor.
 //!
 //! Results are the same bit for bit from run to run on the same device: there are no atomic additions, and columns that are cut into parts
 //! are merged in order. They differ from those of the processor by roundings. In single precision `2^x`, of which kernels such as the Gaussian are made, is
