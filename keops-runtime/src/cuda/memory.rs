@@ -101,6 +101,11 @@ impl Memory {
         lock(&self.0.state).error.clone()
     }
 
+    /// Takes note of what has gone wrong.
+    pub(super) fn fail(&self, error: Error) {
+        self.attempt::<()>(|_| Err(error));
+    }
+
     pub(super) fn device(&self) -> &'static Device {
         self.0.device
     }

@@ -27,9 +27,9 @@ pub(crate) struct Products<'a> {
 /// What is kept of a kind of product.
 struct Kept {
     product: PreparedProduct,
-    /// Room for weights of the type of the formula.
+    /// Room for weights of the type of the formula, if these may not be the columns of a block.
     weights: Vectors,
-    /// Room for results that are not all columns of a block.
+    /// Room for results, if these may not be the columns of a block.
     results: Vectors,
 }
 
@@ -78,7 +78,10 @@ impl<'a> Products<'a> {
             evaluation.t,
             evaluation.formula.weights,
         );
-        let kept = self.kept(evaluation, self.adding[place])?;
+        let kept = self.kept(evaluation, self.adding[place]).map_err(|error| {
+            self.memory.fail(error.clone());
+            error
+        })?;
         let whole = weights == width;
         for from in (0..width).step_by(weights.max(1)) {
             let (weights_at, results_at) = (
@@ -122,11 +125,17 @@ impl<'a> Products<'a> {
         }
         let device = self.memory.device();
         let product = device.prepare_product(evaluation, &self.problem, adding)?;
-        let room = self.problem.rows.count().saturating_mul(key.1);
+        let (t, weights) = key;
+        let room = |needed: bool| match needed {
+            true => self
+                .memory
+                .vectors(self.problem.rows.count().saturating_mul(weights)),
+            false => self.memory.vectors(0),
+        };
         let kept = Arc::new(Kept {
             product,
-            weights: self.memory.vectors(room),
-            results: self.memory.vectors(room),
+            weights: room(weights > 1 || t == Type::Single),
+            results: room(weights > 1),
         });
         prepared.insert(key, Arc::clone(&kept));
         Ok(kept)
