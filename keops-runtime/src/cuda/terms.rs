@@ -9,6 +9,8 @@ pub enum Rule {
     Subtract,
     /// `own + c (other - own)`
     Blend,
+    /// `other + c own`
+    Turn,
     /// `c other`
     Scale,
     /// `other / c`

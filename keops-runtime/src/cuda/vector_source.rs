@@ -55,6 +55,7 @@ pub fn source() -> String {
         ("ADD", Rule::Add as usize),
         ("SUBTRACT", Rule::Subtract as usize),
         ("BLEND", Rule::Blend as usize),
+        ("TURN", Rule::Turn as usize),
         ("SCALE", Rule::Scale as usize),
         ("DIVIDE", Rule::Divide as usize),
         ("MAGNITUDE", Rule::Magnitude as usize),

@@ -301,6 +301,7 @@ impl Multivector {
                 Rule::Add => own.update(other, numbers, |own, other, c| own + c * other),
                 Rule::Subtract => own.update(other, numbers, |own, other, c| own - c * other),
                 Rule::Blend => own.update(other, numbers, |own, other, c| own + c * (other - own)),
+                Rule::Turn => own.update(other, numbers, |own, other, c| other + c * own),
                 Rule::Scale => own.update(other, numbers, |_, other, c| c * other),
                 Rule::Divide => own.update(other, numbers, |_, other, c| other / c),
                 Rule::Magnitude => own.update(other, numbers, |_, other, _| other.abs()),

@@ -33,6 +33,14 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// The same with vectors that stay on the device of the operator, if it has one that works.
+    pub(super) fn placed_by(operator: &'a dyn LinearOperator, alpha: f64) -> Self {
+        Self {
+            device: operator.on_device().ok().flatten(),
+            ..Self::new(operator, alpha)
+        }
+    }
+
     /// The memory of the device that vectors stay on.
     pub(super) fn memory(&self) -> Option<&Memory> {
         self.device.as_ref().map(|device| device.0.memory())

@@ -2,20 +2,23 @@
 
 use ndarray::{Array2, ArrayView2};
 
-use super::block::{Block, column_sums};
+use super::block::Block;
 use super::log_det::working_precision;
+use super::multivector::Multivector;
+use super::multivector::sums::{Wanted, norms, request};
 use super::operator::{LinearOperator, Precision};
-use super::product::{DOUBLE_ROUNDOFF, Matrix, norms};
+use super::product::{DOUBLE_ROUNDOFF, Matrix};
 use super::report::Products;
+use crate::cuda::{Rule, Term};
 
 /// What a shift needs beside the recursion of the smallest.
 struct Shift {
     /// What is added to the smallest shift.
     distance: f64,
     /// The iterates.
-    x: Block,
+    x: Multivector,
     /// The directions, divided by `zeta`.
-    p: Block,
+    p: Multivector,
     columns: Vec<Column>,
 }
 
@@ -38,7 +41,7 @@ struct Column {
 }
 
 /// Approximate solutions of `(alpha Id + K) a = b` for every `alpha`, by the products that the smallest takes alone, without a preconditioner; and
-/// these products. `goal` are the norms of residuals that are wanted for each column. A recursion that breaks down, reaches the limit, or is not to
+/// these products; no solutions if a device fails. `goal` are the norms of residuals that are wanted for each column. A recursion that breaks down, reaches the limit, or is not to
 /// `go_on`, ends all of them where they are.
 ///
 /// Krylov spaces do not depend on the shift, and the residuals of all shifts are parallel. Source: A. Frommer, P. Maass, *Fast CG-based methods for
@@ -56,20 +59,24 @@ pub(super) fn shifted(
         b.dim(),
         alphas.iter().copied().fold(f64::INFINITY, f64::min),
     );
-    let mut matrix = Matrix::new(operator, smallest);
+    let mut matrix = if b.is_empty() {
+        Matrix::new(operator, smallest)
+    } else {
+        Matrix::placed_by(operator, smallest)
+    };
     let width = if operator.couples_columns() {
         1
     } else {
         shape.1
     };
-    let mut r = Block::from_rows(width, b.iter().copied().collect());
+    let mut r = matrix.placed(Block::from_rows(width, b.iter().copied().collect()));
     let rows = r.rows();
     // The recursion tells of residuals that rounding errors do not allow.
     let goal = |norm: f64| goal(norm, rows).max(DOUBLE_ROUNDOFF * norm);
     let goals: Vec<f64> = norms(&r).into_iter().map(goal).collect();
     let start = |alpha: &f64| Shift {
         distance: alpha - smallest,
-        x: Block::from_rows(width, vec![0.0; r.data().len()]),
+        x: r.zeros_alike(),
         p: r.clone(),
         columns: vec![
             Column {
@@ -81,8 +88,8 @@ pub(super) fn shifted(
         ],
     };
     let mut shifts: Vec<Shift> = alphas.iter().map(start).collect();
-    let (mut p, mut ap) = (r.clone(), r.clone());
-    let mut rr = squares(&r);
+    let mut p = r.clone();
+    let mut rr = sums_of(&r, &r);
     let (mut step, mut beta) = (vec![1.0; width], vec![0.0; width]);
     let precision = working_precision(operator);
     for iteration in 0..limit {
@@ -101,15 +108,15 @@ pub(super) fn shifted(
         if !go_on(&progress) {
             break;
         }
-        if matrix.apply(precision, &p, &mut ap).is_err() {
+        let Ok(ap) = matrix.times(precision, &p) else {
             break;
-        }
-        let curvature = column_sums(&p, &ap, |p, ap| [p * ap]);
+        };
+        let curvature = sums_of(&p, &ap);
         let last = std::mem::take(&mut step);
         step = rr
             .iter()
             .zip(curvature)
-            .map(|(rr, [pap])| if *rr == 0.0 { 0.0 } else { rr / pap })
+            .map(|(rr, pap)| if *rr == 0.0 { 0.0 } else { rr / pap })
             .collect();
         if !step.iter().all(|step| *step >= 0.0 && step.is_finite()) {
             break;
@@ -117,24 +124,30 @@ pub(super) fn shifted(
         for shift in &mut shifts {
             shift.advance(&step, &last, &beta);
         }
-        r.update(&ap, &step, |r, ap, step| r - step * ap);
-        let next = squares(&r);
+        r.update(&ap, Rule::Subtract, &step);
+        let next = sums_of(&r, &r);
         beta = next
             .iter()
             .zip(&rr)
             .map(|(next, rr)| if *rr == 0.0 { 0.0 } else { next / rr })
             .collect();
         rr = next;
-        p.update(&r, &beta, |p, r, beta| r + beta * p);
+        p.update(&r, Rule::Turn, &beta);
         for shift in &mut shifts {
             shift.turn(&r, &beta);
         }
     }
     let solutions = shifts.into_iter().map(|shift| {
-        let x = ArrayView2::from_shape(shape, shift.x.data());
+        let x = shift.x.to_host();
+        let x = ArrayView2::from_shape(shape, x.data());
         x.map_or_else(|_| Array2::zeros(shape), |x| x.to_owned())
     });
-    (solutions.collect(), matrix.products)
+    let solutions = solutions.collect();
+    // Numbers that a device could not hand over are none.
+    match matrix.trouble() {
+        None => (solutions, matrix.products),
+        Some(_) => (Vec::new(), matrix.products),
+    }
 }
 
 impl Shift {
@@ -160,22 +173,21 @@ impl Shift {
             (column.before, column.zeta) = (zeta, next);
             steps[c] = step[c] * next;
         }
-        self.x.update(&self.p, &steps, |x, p, step| x + step * p);
+        self.x.update(&self.p, Rule::Add, &steps);
     }
 
     /// Chooses the next directions for the residuals `r` of the unshifted system.
-    fn turn(&mut self, r: &Block, beta: &[f64]) {
+    fn turn(&mut self, r: &Multivector, beta: &[f64]) {
         let scaled = self.columns.iter().zip(beta);
         let coefficients: Vec<f64> = scaled
             .map(|(column, beta)| beta * column.zeta / column.before)
             .collect();
-        self.p.update(r, &coefficients, |p, r, beta| r + beta * p);
+        self.p.update(r, Rule::Turn, &coefficients);
     }
 }
 
-fn squares(r: &Block) -> Vec<f64> {
-    column_sums(r, r, |r, _| [r * r])
-        .into_iter()
-        .map(|[square]| square)
-        .collect()
+/// The sums of the products of columns.
+fn sums_of(a: &Multivector, b: &Multivector) -> Vec<f64> {
+    let [sums] = request([Wanted::Sums(Term::Same, a, b)]).take();
+    sums.into_iter().collect()
 }

@@ -25,7 +25,7 @@ fn solves_stay_on_a_device() {
 }
 
 fn inside() {
-    let parts: [(&str, fn()); 8] = [
+    let parts: [(&str, fn()); 9] = [
         ("agreement", agreement),
         ("right-hand sides", right_hand_sides),
         ("preconditioners", preconditioners),
@@ -33,6 +33,7 @@ fn inside() {
         ("repeatability", repeatability),
         ("traffic", traffic),
         ("failures", failures),
+        ("a path that fails", failing_path),
         ("the processor takes over", processor_takes_over),
     ];
     for (what, part) in parts {
@@ -250,6 +251,27 @@ fn other_ways() {
     }
 }
 
+/// The recursion for all `alpha` of a path is lost with the device, and what has been lost is left to the solves.
+fn failing_path() {
+    let (x, b) = (points(100, 2, 1), points(100, 1, 2));
+    for after in [5, 50, 500] {
+        fail(Kind::Launch, after);
+        let system = Inverse.bind(&x, &x, &b, G).backend(Backend::Cuda(0));
+        let system = system.preconditioner(Preconditioner::None);
+        let path = system.solve_path(&[0.1, 1.0]).expect("a path");
+        repair();
+        for solution in path.solutions {
+            let typed = match &solution {
+                Ok(solution) => solution.columns[0].verified,
+                Err(SolveError::Unconverged(it)) => matches!(it.reason, Failure::Apply { .. }),
+                Err(SolveError::Input(error)) => matches!(error, Error::Backend { .. }),
+                Err(_) => false,
+            };
+            assert!(typed, "{after}: {solution:?}");
+        }
+    }
+}
+
 fn repeatability() {
     for columns in [1, 3] {
         let solve = || {
@@ -340,7 +362,11 @@ fn processor_takes_over() {
     };
     let (expected, counts) = solve();
     assert!(counts.of(Kind::Launch) > 40);
-    for (kind, after) in [(Kind::Launch, 40), (Kind::Allocate, 3), (Kind::Read, 3)] {
+    let allocations = [0, 3, 6, 8, 10].map(|after| (Kind::Allocate, after));
+    for (kind, after) in [(Kind::Launch, 40), (Kind::Read, 3)]
+        .into_iter()
+        .chain(allocations)
+    {
         fail(kind, after);
         let (found, _) = solve();
         repair();

@@ -100,10 +100,11 @@ fn updates(memory: &Memory, rows: usize) {
             numbers(rows, width, 2),
             numbers(1, width, 3),
         );
-        let rules: [(Rule, fn(f64, f64, f64) -> f64); 7] = [
+        let rules: [(Rule, fn(f64, f64, f64) -> f64); 8] = [
             (Rule::Add, |own, other, c| own + c * other),
             (Rule::Subtract, |own, other, c| own - c * other),
             (Rule::Blend, |own, other, c| own + c * (other - own)),
+            (Rule::Turn, |own, other, c| other + c * own),
             (Rule::Scale, |_, other, c| c * other),
             (Rule::Divide, |_, other, c| other / c),
             (Rule::Magnitude, |_, other, _| other.abs()),

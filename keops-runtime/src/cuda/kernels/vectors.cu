@@ -65,6 +65,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) keops_update(
     if (rule == ADD) own = own + c * other;
     if (rule == SUBTRACT) own = own - c * other;
     if (rule == BLEND) own = own + c * (other - own);
+    if (rule == TURN) own = other + c * own;
     if (rule == SCALE) own = c * other;
     if (rule == DIVIDE) own = other / c;
     if (rule == MAGNITUDE) own = fabs(other);
