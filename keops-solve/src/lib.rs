@@ -268,8 +268,8 @@
 //! and the rows of preconditioners are computed on the processor.
 //!
 //! A solve with a scalar kernel keeps its vectors on the device, in double precision. Points and parameters go there once, and the right-hand side; an iteration with one right-hand side then waits
-//! twice for a few numbers, one with several up to five times for matrices of as many rows and columns, and none asks for memory. Solutions come back when their residual, computed on the device in
-//! double precision, is the smallest so far. Factorisations are applied on the device too; for a preconditioner of another kind vectors go to the host and back. The recursion for all `alpha` of a path stays there as well. Solves with
+//! twice for a few numbers, one with several three to five times for matrices of as many rows and columns, and more often where residuals are checked or nearly depend on each other; none asks for memory.
+//! Solutions come back when their residual, computed on the device in double precision, is the smallest so far. Factorisations are applied on the device too; for a preconditioner of another kind vectors go to the host and back. The recursion for all `alpha` of a path stays there as well. Solves with
 //! matrix-valued kernels and with operators of one's own, and log determinants, keep their vectors on the host.
 //! A device that fails ends a solve with its error and the best iterate; under [`Backend::Auto`] the processor begins again. **None of this has been run on a device**: the tests
 //! run it against a driver whose device is a processor.

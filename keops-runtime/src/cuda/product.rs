@@ -78,10 +78,8 @@ impl<'a> Products<'a> {
             evaluation.t,
             evaluation.formula.weights,
         );
-        let kept = self.kept(evaluation, self.adding[place]).map_err(|error| {
-            self.memory.fail(error.clone());
-            error
-        })?;
+        let kept = self.kept(evaluation, self.adding[place]);
+        let kept = kept.inspect_err(|error| self.memory.fail(error.clone()))?;
         let whole = weights == width;
         for from in (0..width).step_by(weights.max(1)) {
             let (weights_at, results_at) = (

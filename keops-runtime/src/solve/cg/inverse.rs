@@ -1,7 +1,5 @@
 //! Preconditioners where the vectors of a solve are.
 
-use ndarray::{ArrayView2, ArrayViewMut2};
-
 use super::super::block::Block;
 use super::super::multivector::Multivector;
 use super::super::multivector::sums::{Wanted, request, roots};
@@ -13,7 +11,7 @@ use super::super::report::{Failure, Part};
 use super::super::system::Distance;
 use super::Cg;
 use super::basis::Inverted;
-use crate::cuda::{Memory, Term};
+use crate::cuda::{Memory, Term, Vectors};
 
 /// A preconditioner, which is applied on a device if it has a form for it and the vectors are there.
 pub(super) struct Inverse<'a> {
@@ -57,13 +55,9 @@ impl<'a> Inverse<'a> {
         }
         let on_host = r.to_host();
         let mut z = Block::from_rows(on_host.width(), vec![0.0; on_host.data().len()]);
-        let (r_view, z_view): (ArrayView2<'_, f64>, ArrayViewMut2<'_, f64>) =
-            (view(n, &on_host)?, view_mut(n, &mut z)?);
-        self.preconditioner.apply(r_view, z_view)?;
-        Ok(Multivector::new(
-            z,
-            r.entries().map(|entries| entries.memory()),
-        ))
+        self.preconditioner
+            .apply(view(n, &on_host)?, view_mut(n, &mut z)?)?;
+        Ok(Multivector::new(z, r.entries().map(Vectors::memory)))
     }
 }
 
