@@ -137,8 +137,8 @@ impl<'a> Cg<'a> {
         started: Instant,
     ) -> Self {
         let zeros = Block::zeros(b.rows() as usize, b.width());
-        let working = matrix.operator.working_roundoff() > DOUBLE_ROUNDOFF
-            && matrix.operator.len() > FEW;
+        let working =
+            matrix.operator.working_roundoff() > DOUBLE_ROUNDOFF && matrix.operator.len() > FEW;
         let by_residual = systems
             .iter()
             .all(|system| system.criterion == Criterion::Residual);

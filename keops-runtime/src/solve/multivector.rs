@@ -317,6 +317,9 @@ impl Multivector {
 
     /// Makes this a copy of another block of the same shape in the same place.
     pub(super) fn assign(&mut self, other: &Self) {
+        if let (Host(own), Host(other)) = (&mut *self, other) {
+            return own.data_mut().copy_from_slice(other.data());
+        }
         let ones = vec![1.0; self.width()];
         self.update(other, Rule::Scale, &ones);
     }

@@ -28,62 +28,56 @@ impl Wanted<'_> {
 }
 
 /// Sums that have been asked for.
-pub(in super::super) struct Requested<const N: usize> {
-    shapes: [(usize, usize); N],
-    values: Values,
-}
-
-enum Values {
-    Known(Vec<f64>),
-    Queued(Option<cuda::Requested>),
+pub(in super::super) enum Requested<const N: usize> {
+    Known([Array2<f64>; N]),
+    Queued([(usize, usize); N], Option<cuda::Requested>),
 }
 
 impl<const N: usize> Requested<N> {
     /// The sums, for which the host waits if they are not there yet.
     pub(in super::super) fn take(self) -> [Array2<f64>; N] {
-        let values = match self.values {
-            Values::Known(values) => values,
-            Values::Queued(queued) => queued.map_or_else(Vec::new, cuda::Requested::take),
-        };
-        // What is missing after an error is NaN.
-        let mut values = values.into_iter();
-        let mut next = || values.next().unwrap_or(f64::NAN);
-        self.shapes
-            .map(|shape| Array2::from_shape_simple_fn(shape, &mut next))
+        match self {
+            Self::Known(sums) => sums,
+            Self::Queued(shapes, queued) => {
+                let values = queued.map_or_else(Vec::new, cuda::Requested::take);
+                // What is missing after an error is NaN.
+                let mut values = values.into_iter();
+                let mut next = || values.next().unwrap_or(f64::NAN);
+                shapes.map(|shape| Array2::from_shape_simple_fn(shape, &mut next))
+            }
+        }
     }
 }
 
 /// Asks for sums, of which those of a device are taken by one launch, at most eight of them.
 pub(in super::super) fn request<const N: usize>(wanted: [Wanted<'_>; N]) -> Requested<N> {
     const { assert!(N <= 8) }
-    let shapes = wanted.map(|wanted| wanted.shape());
     let place = wanted.iter().find_map(|wanted| match wanted {
         Wanted::Sums(_, Device { rows, entries, .. }, _) => Some((entries.memory(), *rows)),
         _ => None,
     });
-    let values = match place {
-        None => Values::Known(wanted.iter().flat_map(host_sums).collect()),
+    match place {
+        None => Requested::Known(wanted.map(host_sums)),
         Some((memory, rows)) => {
             let sums: Vec<_> = wanted.iter().filter_map(device_sum).collect();
-            Values::Queued(memory.sums(rows, &sums))
+            let shapes = wanted.map(|wanted| wanted.shape());
+            Requested::Queued(shapes, memory.sums(rows, &sums))
         }
-    };
-    Requested { shapes, values }
+    }
 }
 
-fn host_sums(wanted: &Wanted<'_>) -> Vec<f64> {
+fn host_sums(wanted: Wanted<'_>) -> Array2<f64> {
     let Wanted::Sums(term, Host(a), Host(b)) = wanted else {
-        return Vec::new();
+        return Array2::zeros(wanted.shape());
     };
-    let first = |sums: Vec<[f64; 1]>| sums.into_iter().map(|[sum]| sum).collect();
+    let row = |sums: Vec<[f64; 1]>| Array2::from_shape_fn((1, sums.len()), |(_, c)| sums[c][0]);
     match term {
-        Term::Pairs => block::products(a, b).into_iter().collect(),
-        Term::Same => first(block::column_sums(a, b, |a, b| [a * b])),
-        Term::Difference => first(block::column_sums(a, b, |a, b| [(a - b) * (a - b)])),
+        Term::Pairs => block::products(a, b),
+        Term::Same => row(block::column_sums(a, b, |a, b| [a * b])),
+        Term::Difference => row(block::column_sums(a, b, |a, b| [(a - b) * (a - b)])),
         Term::Toward => {
             let sums = block::column_sums(a, b, |a, b| [a * (a - b), (a - b) * (a - b)]);
-            let row = |k: usize| sums.iter().map(move |sums| sums[k]);
-            row(0).chain(row(1)).collect()
+            Array2::from_shape_fn((2, sums.len()), |(k, c)| sums[c][k])
         }
     }
 }
