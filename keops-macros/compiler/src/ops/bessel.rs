@@ -59,7 +59,7 @@ pub(crate) static BESSEL_K: Op = Op {
         vec![Some(dag.apply(&MINUS, &[sum]))]
     }),
     ulp: Some([4.0, 4.0]),
-    doc: "The modified Bessel function of the second kind K_nu(f), of an order nu from -32 to 32 that is a number; for orders between 0 and 0.2 up to 6 units of `f32` below 0.2; NaN for f below 0",
+    doc: "The modified Bessel function of the second kind K_nu(f), of an order nu from -32 to 32 that is a number; in `f32` up to half a unit more where f is below 1 and the order is none of an integer and a half; NaN for f below 0",
     ..Op::BASE
 };
 
@@ -209,6 +209,16 @@ impl Scaled {
         let series = bessel_k::series(self.order);
         let half = c.constant(0.5);
         let halved = c.apply(Instruction::Mul, &[half, s]);
+        // s^power is (s/2)^power 2^power.
+        let scale = (self.factor * Twofold::from(self.power).exp2()).rounded();
+        let [regular, singular] = [&series.regular, &series.singular]
+            .map(|coefficients| coefficients.iter().map(|c| c * scale).collect::<Vec<f64>>());
+        if let Extra::PowerLessOne(exponent) = series.extra
+            && self.order < 0.5
+        {
+            let value = difference_of_powers(c, halved, square, exponent, &regular, &singular);
+            return times_power(c, value, halved, self.power - self.order);
+        }
         let extra = match series.extra {
             Extra::Logarithm => c.apply(Instruction::Log, &[halved]),
             // The power itself has fewer roundings than its logarithm, unless it is near 1.
@@ -236,12 +246,8 @@ impl Scaled {
                 c.apply(Instruction::Min, &[bound, extra])
             }
         };
-        // s^power is (s/2)^power 2^power.
-        let scale = (self.factor * Twofold::from(self.power).exp2()).rounded();
-        let [regular, singular] = [series.regular, series.singular].map(|coefficients| {
-            let scaled: Vec<f64> = coefficients.iter().map(|c| c * scale).collect();
-            horner(c, square, &scaled)
-        });
+        let [regular, singular] =
+            [regular, singular].map(|coefficients| horner(c, square, &coefficients));
         let product = c.apply(Instruction::Mul, &[singular, extra]);
         let value = c.apply(Instruction::Add, &[product, regular]);
         times_power(c, value, halved, self.power - self.order)
@@ -383,12 +389,49 @@ fn times_power(c: &mut Component<'_, '_>, value: Value, s: Value, exponent: f64)
     if exponent.abs() >= NEAR_ONE {
         return powered;
     }
-    // Near 1 the power less one has fewer roundings; those of tiny numbers are not near 1.
+    // Near 1 the power less one has fewer roundings; those of small numbers are not near 1.
     let less_one = power_less_one(c, s, exponent);
     let product = c.apply(Mul, &[value, less_one]);
     let near = c.apply(Add, &[value, product]);
-    let small = c.constant(0.01);
+    let small = c.constant((-0.25 / exponent.abs()).exp());
     c.apply(SelectLt, &[s, small, powered, near])
+}
+
+/// The sum of the regular series, and of the singular one times s^exponent - 1, for an exponent near 0, in two words: they cancel, and their roundings would be
+/// multiplied.
+fn difference_of_powers(
+    c: &mut Component<'_, '_>,
+    s: Value,
+    square: Value,
+    exponent: f64,
+    regular: &[f64],
+    singular: &[f64],
+) -> Value {
+    use Instruction::*;
+    // Large instead of infinite, of which parts could cancel. NaN stays.
+    let (log, least, one) = (c.apply(Log, &[s]), c.constant(-1e30), c.constant(1.0));
+    let log = c.apply(Max, &[least, log]);
+    let log = TwoWords::of(c, log);
+    let product = TwoWords::constant(c, exponent.into()).times(c, log);
+    let [whole, rest] = product.words();
+    let less_one = c.apply(Expm1, &[whole]);
+    let power = c.apply(Add, &[one, less_one]);
+    let rest = c.apply(Mul, &[power, rest]);
+    let [less_one, rest] = [less_one, rest].map(|word| TwoWords::of(c, word));
+    let less_one = less_one.plus(c, rest);
+    let [regular, singular] = [regular, singular].map(|coefficients| {
+        let (first, others) = coefficients.split_first().unwrap_or((&0.0, &[]));
+        let first = TwoWords::constant(c, (*first).into());
+        if others.is_empty() {
+            return first;
+        }
+        let others = horner(c, square, others);
+        let others = c.apply(Mul, &[square, others]);
+        let others = TwoWords::of(c, others);
+        first.plus(c, others)
+    });
+    let product = singular.times(c, less_one);
+    product.plus(c, regular).rounded(c)
 }
 
 /// s^exponent - 1 for an exponent near 0.

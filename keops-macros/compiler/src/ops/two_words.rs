@@ -41,6 +41,11 @@ impl TwoWords {
         TwoWords { hi, lo }
     }
 
+    /// The words.
+    pub(super) fn words(self) -> [Value; 2] {
+        [self.hi, self.lo]
+    }
+
     pub(super) fn plus(self, c: &mut Component<'_, '_>, other: TwoWords) -> TwoWords {
         use Instruction::*;
         // Knuth's sum, exact for operands of any size.

@@ -16,8 +16,10 @@ pub(crate) fn border(order: f64) -> f64 {
     match order {
         0.0 => 0.6,
         // The difference of two powers; from below 0.15 on the polynomial would cancel.
-        0.0..0.5 => 0.15,
+        0.0..0.12 => 0.175,
+        0.12..0.5 => 0.15,
         0.5..1.0 => 0.4,
+        1.0..1.5 => 0.8,
         _ => 1.0,
     }
 }
