@@ -195,10 +195,13 @@ fn run_local<P: Pairing, S: Simd, R: Reduction, const N: usize>(
     }
 }
 
-/// The number of vectors of rows that share the registers and the sums of a column while mirrored products are computed.
+/// The number of vectors of rows that share the registers and the sums of a column while mirrored products are computed: one where terms are [`LONG`]. A Gaussian
+/// in three dimensions is as fast then as with two and four, or 5 % faster.
 const fn mirrored_rows<P: Pairing, S: Simd, const E: usize>() -> usize {
     let each = P::Row::<S::V>::LEN + 2 * E;
-    if 4 * each + E + P::LIVE <= S::REGISTERS {
+    if P::COST + 2 * E >= LONG && S::FUSED {
+        1
+    } else if 4 * each + E + P::LIVE <= S::REGISTERS {
         4
     } else if 2 * each + E + P::LIVE <= S::REGISTERS {
         2
