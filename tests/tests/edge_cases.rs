@@ -268,7 +268,7 @@ fn components_that_are_copied_and_jacobians_of_many_dimensions() {
         .unwrap();
     assert_eq!(gradient, 5.0 * &y);
 
-    // The Jacobian of k x is k (1 - 2 (x - y) x').
+    // The Jacobian of k x is k (1 - 2 (x - y) x'). Threads of tests have stacks of 2 MiB, as those of rayon.
     let (x, z) = (points(3, 60, 1) * 0.1, points(4, 60, 2) * 0.1);
     let jacobian = genred!(
         "GradMatrix(Exp(-SqDist(x,z))*x,x)",

@@ -10,7 +10,7 @@ use core::marker::PhantomData;
 /// From so many features of a row and numbers of its state on, reading them takes longer than computing with them.
 const MANY: usize = 12;
 
-/// What pairs keep for themselves is on the stack, for all eight of a block: at most so many bytes.
+/// What pairs keep for themselves is on the stack, for all of a block at once: blocks are taken where it is at most so many bytes, as it is for one vector.
 const ON_STACK: usize = 256 << 10;
 
 /// Whether the loop over a tile takes blocks of rows and columns.

@@ -10,8 +10,8 @@ use super::schedule::{Computation, Name, Statement, Term, schedule};
 use crate::scalar::{Expr, Graph, Index, Source, Stage};
 use crate::stages::Program;
 
-/// Longer arrays are on the heap: threads have stacks of 2 MiB, on which there are vectors of 64 bytes for each element.
-const ON_STACK: usize = 512;
+/// Arrays of together more elements are on the heap: threads have stacks of 2 MiB, on which there are vectors of 64 bytes for each element.
+const ON_STACK: usize = 4096;
 
 /// An implementation of `Kernel` for the type `name`; `runtime` is the path of the runtime crate, and `facts` are further
 /// items of the implementation.
@@ -30,6 +30,7 @@ pub fn kernel(
         let statements = Printer {
             runtime,
             target: Target::Features,
+            on_stack: graph.stored() <= ON_STACK,
         }
         .block(&schedule(graph, false));
         quote!(let _ = (s, raw, &out); #statements)
@@ -37,6 +38,7 @@ pub fn kernel(
     let pair = Printer {
         runtime,
         target: Target::Accumulator,
+        on_stack: program.pair.stored() <= ON_STACK,
     }
     .block(&schedule(&program.pair, true));
     let cuda = cuda::functions(program);
@@ -138,6 +140,8 @@ enum Target {
 struct Printer<'a> {
     runtime: &'a TokenStream,
     target: Target,
+    /// Whether arrays are on the stack.
+    on_stack: bool,
 }
 
 fn name(name: Name) -> Ident {
@@ -212,13 +216,11 @@ impl Printer<'_> {
             Statement::Array(new, length) => {
                 let (new, zero) = (name(*new), self.constant(0.0));
                 let number = Literal::usize_unsuffixed(*length);
-                match *length {
-                    0..=ON_STACK => quote!(let mut #new = [#zero; #number];),
-                    _ => {
-                        let runtime = self.runtime;
-                        quote!(let mut #new = #runtime::vec![#zero; #number];)
-                    }
+                if self.on_stack {
+                    return quote!(let mut #new = [#zero; #number];);
                 }
+                let runtime = self.runtime;
+                quote!(let mut #new = #runtime::vec![#zero; #number];)
             }
             Statement::Store(array, at, value) => {
                 let (array, at, value) = (name(*array), index(at), name(*value));
