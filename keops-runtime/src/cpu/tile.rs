@@ -14,7 +14,8 @@ const LOCAL_BYTES: usize = 2048;
 /// The state of a vector waits for its last addition, four cycles or so. Several vectors in turn hide that, but so does
 /// a term that takes longer than that to compute: a Gaussian in three dimensions (20 instructions) was measured to be as
 /// fast with one vector as with two and four on AVX-512, and 5 % faster on AVX2, where registers are scarce. The code
-/// is then only a part as large. Where a multiply-add is two instructions, one after the other, two vectors are 15 % faster (SSE2).
+/// is then only a part as large. Where a multiply-add is two instructions, one after the other, two vectors would be 15 % faster (SSE2), for
+/// three times the code: the few processors without AVX2 are not worth a tenth of the build time of all.
 const LONG: usize = 16;
 
 /// The number of vectors of rows that share the registers, or a block: for short terms the most for which features, state and
@@ -23,7 +24,7 @@ pub(crate) const fn rows_per_block<P: Pairing, S: Simd, R: Reduction>() -> usize
     let each = P::Row::<S::V>::LEN + R::Tile::<S::V, P::Out<S::V>>::LEN;
     if goes_by_blocks::<P, S, R>() {
         <Quad<S> as Block<S>>::ROWS
-    } else if !R::BLOCKED || (P::COST >= LONG && S::FUSED) {
+    } else if !R::BLOCKED || P::COST >= LONG {
         1
     } else if 4 * each + P::LIVE <= S::REGISTERS {
         4
@@ -199,7 +200,7 @@ fn run_local<P: Pairing, S: Simd, R: Reduction, const N: usize>(
 /// in three dimensions is as fast then as with two and four, or 5 % faster.
 const fn mirrored_rows<P: Pairing, S: Simd, const E: usize>() -> usize {
     let each = P::Row::<S::V>::LEN + 2 * E;
-    if P::COST + 2 * E >= LONG && S::FUSED {
+    if P::COST + 2 * E >= LONG {
         1
     } else if 4 * each + E + P::LIVE <= S::REGISTERS {
         4

@@ -5,7 +5,7 @@ use crate::cpu::Rows;
 use crate::input::Element;
 use crate::kernel::{Accumulator, Features};
 use crate::lanes::{scalars, scalars_mut};
-use crate::simd::Simd;
+use crate::simd::{Real, Simd, WithSimd};
 use ndarray::{ArrayViewMut2, Axis};
 
 /// `sum_j F(i, j)`. The totals are those of the summation.
@@ -51,8 +51,13 @@ impl Reduction for Sum {
     }
 
     #[inline(always)]
-    fn open<S: Simd>(self, _: S, totals: &[f64], tile: &mut [S::V]) {
-        self.0.open(totals, scalars_mut::<S>(tile));
+    fn open<S: Simd>(self, s: S, totals: &[f64], tile: &mut [S::V]) {
+        let (summation, tile) = (self.0, scalars_mut::<S>(tile));
+        s.apart(Open {
+            summation,
+            totals,
+            tile,
+        });
     }
 
     #[inline(always)]
@@ -68,8 +73,13 @@ impl Reduction for Sum {
     }
 
     #[inline(always)]
-    fn close<S: Simd>(self, _: S, _: usize, tile: &[S::V], totals: &mut [f64]) {
-        self.0.close(scalars::<S>(tile), totals);
+    fn close<S: Simd>(self, s: S, _: usize, tile: &[S::V], totals: &mut [f64]) {
+        let (summation, tile) = (self.0, scalars::<S>(tile));
+        s.apart(Close {
+            summation,
+            tile,
+            totals,
+        });
     }
 
     fn merge(self, totals: &mut [f64], others: &[f64]) {
@@ -78,6 +88,36 @@ impl Reduction for Sum {
 
     fn finish(self, totals: &mut [f64]) {
         self.0.finish(totals);
+    }
+}
+
+struct Open<'a, T> {
+    summation: Summation,
+    totals: &'a [f64],
+    tile: &'a mut [T],
+}
+
+impl<T: Real> WithSimd<T> for Open<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with<S: Simd<T = T>>(self, _: S) {
+        self.summation.open(self.totals, self.tile);
+    }
+}
+
+struct Close<'a, T> {
+    summation: Summation,
+    tile: &'a [T],
+    totals: &'a mut [f64],
+}
+
+impl<T: Real> WithSimd<T> for Close<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with<S: Simd<T = T>>(self, _: S) {
+        self.summation.close(self.tile, self.totals);
     }
 }
 

@@ -42,6 +42,7 @@ registers! { Avx2<f32>, u32, 8, __m256;
     integers { _mm256_castps_si256, _mm256_castsi256_ps, _mm256_add_epi32, _mm256_sub_epi32, _mm256_slli_epi32, _mm256_srli_epi32, 23 }
     others {
         const FUSED: bool = true;
+        const SET: InstructionSet = InstructionSet::Avx2;
         #[inline(always)]
         fn select(self, m: __m256, x: __m256, y: __m256) -> __m256 {
             // SAFETY: the token proves the instruction set.
@@ -73,6 +74,7 @@ registers! { Avx2<f64>, u64, 4, __m256d;
     integers { _mm256_castpd_si256, _mm256_castsi256_pd, _mm256_add_epi64, _mm256_sub_epi64, _mm256_slli_epi64, _mm256_srli_epi64, 52 }
     others {
         const FUSED: bool = true;
+        const SET: InstructionSet = InstructionSet::Avx2;
         #[inline(always)]
         fn select(self, m: __m256d, x: __m256d, y: __m256d) -> __m256d {
             // SAFETY: the token proves the instruction set.

@@ -35,6 +35,7 @@ macro_rules! avx512 {
             const LANES: usize = $lanes;
             const REGISTERS: usize = 32;
             const FUSED: bool = true;
+            const SET: InstructionSet = InstructionSet::Avx512;
 
             #[inline(always)]
             unsafe fn assume_available() -> Self {

@@ -1,6 +1,6 @@
 //! Several vectors as one.
 
-use super::{Real, Simd};
+use super::{InstructionSet, Real, Simd};
 
 /// Vectors of [`Block::ROWS`] vectors of rows for each of [`Block::COLUMNS`] columns, which go through the same code.
 ///
@@ -116,6 +116,7 @@ macro_rules! several {
             const LANES: usize = $count * S::LANES;
             const REGISTERS: usize = S::REGISTERS / $count;
             const FUSED: bool = S::FUSED;
+            const SET: InstructionSet = S::SET;
             // As many sums are on their way, and more would not fit into registers.
             const PARTIAL_SUMS: usize = S::PARTIAL_SUMS / 2;
 

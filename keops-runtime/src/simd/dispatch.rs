@@ -120,20 +120,43 @@ pub trait WithSimd<T: Real> {
 /// Runs `work` compiled for `isa`, or for [`InstructionSet::Portable`] where the processor does not have it.
 #[inline]
 pub fn dispatch<T: Real, W: WithSimd<T>>(isa: InstructionSet, work: W) -> W::Output {
-    #[cfg(target_arch = "x86_64")]
+    let isa = if isa.is_available() {
+        isa
+    } else {
+        InstructionSet::Portable
+    };
+    // SAFETY: the instruction set has just been detected.
+    unsafe { run_on(isa, work) }
+}
+
+/// Runs `work` compiled for `isa`.
+///
+/// # Safety
+///
+/// The processor has the instruction set.
+#[inline(always)]
+pub(super) unsafe fn run_on<T: Real, W: WithSimd<T>>(isa: InstructionSet, work: W) -> W::Output {
     match isa {
-        // SAFETY: the features of the callee have just been detected.
-        InstructionSet::Avx512 if isa.is_available() => return unsafe { with_avx512(work) },
-        // SAFETY: the features of the callee have just been detected.
-        InstructionSet::Avx2 if isa.is_available() => return unsafe { with_avx2(work) },
-        _ => {}
+        // SAFETY: the caller vouches for the features of the callee.
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::Avx512 => unsafe { with_avx512(work) },
+        // SAFETY: the caller vouches for the features of the callee.
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::Avx2 => unsafe { with_avx2(work) },
+        _ => with_portable(work),
     }
-    let _ = isa;
+}
+
+// Each a function of its own: inlined into its callers, the largest part of a kernel's code would be optimised once more with every one of them.
+
+#[inline(never)]
+fn with_portable<T: Real, W: WithSimd<T>>(work: W) -> W::Output {
     // SAFETY: the portable token needs no instruction set.
     work.with(unsafe { T::Portable::assume_available() })
 }
 
 #[cfg(target_arch = "x86_64")]
+#[inline(never)]
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
 fn with_avx512<T: Real, W: WithSimd<T>>(work: W) -> W::Output {
     // SAFETY: the caller had to establish the features of this function.
@@ -141,6 +164,7 @@ fn with_avx512<T: Real, W: WithSimd<T>>(work: W) -> W::Output {
 }
 
 #[cfg(target_arch = "x86_64")]
+#[inline(never)]
 #[target_feature(enable = "avx2,fma")]
 fn with_avx2<T: Real, W: WithSimd<T>>(work: W) -> W::Output {
     // SAFETY: the caller had to establish the features of this function.

@@ -1,5 +1,6 @@
 //! The trait that everything generic over an instruction set is written against.
 
+use super::dispatch::{InstructionSet, WithSimd, run_on};
 use super::{Real, math};
 
 /// An instruction set together with an element type: the operations that emitted kernels and reductions are made of.
@@ -29,6 +30,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     const FUSED: bool;
     /// The number of partial sums, 1, 2 or 4, that long sums are cut into so that additions need not wait for each other.
     const PARTIAL_SUMS: usize = 4;
+    /// The instruction set.
+    const SET: InstructionSet;
 
     /// The token, without asking the processor.
     ///
@@ -37,6 +40,14 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// The instruction set is available on the running processor.
     #[doc(hidden)]
     unsafe fn assume_available() -> Self;
+
+    /// Runs `work` in a function of its own, with the widest vectors of the instruction set. What no formula changes is compiled once that way, and not with
+    /// the loops of each.
+    #[inline(always)]
+    fn apart<W: WithSimd<Self::T>>(self, work: W) -> W::Output {
+        // SAFETY: the token proves the instruction set.
+        unsafe { run_on(Self::SET, work) }
+    }
 
     /// All lanes equal to `x`.
     fn splat(self, x: Self::T) -> Self::V;

@@ -2,7 +2,7 @@
 
 use core::marker::PhantomData;
 
-use super::{Real, Simd, math::map_lanes};
+use super::{InstructionSet, Real, Simd, math::map_lanes};
 
 /// `L` lanes of `T` on any processor.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,6 +35,7 @@ macro_rules! lane_array {
             // A vector fills two registers, of which x86-64 has 16 and AArch64 32.
             const REGISTERS: usize = if cfg!(target_arch = "aarch64") { 16 } else { 8 };
             const FUSED: bool = FUSED;
+            const SET: InstructionSet = InstructionSet::Portable;
 
             #[inline(always)]
             unsafe fn assume_available() -> Self {

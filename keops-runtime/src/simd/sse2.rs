@@ -11,7 +11,7 @@ use core::arch::x86_64::*;
 use core::marker::PhantomData;
 
 use super::registers::registers;
-use super::{Real, Simd};
+use super::{InstructionSet, Real, Simd};
 
 /// Four lanes of `f32` or two of `f64`, on any x86-64 processor.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,6 +54,7 @@ registers! { Sse2<f32>, u32, 4, __m128;
     integers { _mm_castps_si128, _mm_castsi128_ps, _mm_add_epi32, _mm_sub_epi32, _mm_slli_epi32, _mm_srli_epi32, 23 }
     others {
         const FUSED: bool = false;
+        const SET: InstructionSet = InstructionSet::Portable;
         #[inline(always)]
         fn fma(self, a: __m128, b: __m128, c: __m128) -> __m128 {
             self.add(self.mul(a, b), c)
@@ -97,6 +98,7 @@ registers! { Sse2<f64>, u64, 2, __m128d;
     integers { _mm_castpd_si128, _mm_castsi128_pd, _mm_add_epi64, _mm_sub_epi64, _mm_slli_epi64, _mm_srli_epi64, 52 }
     others {
         const FUSED: bool = false;
+        const SET: InstructionSet = InstructionSet::Portable;
         #[inline(always)]
         fn fma(self, a: __m128d, b: __m128d, c: __m128d) -> __m128d {
             self.add(self.mul(a, b), c)
