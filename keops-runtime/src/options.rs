@@ -1,7 +1,7 @@
 //! How a reduction is to be carried out: the options between `bind` and `run`.
 
 use crate::Error;
-use crate::cpu::{Pairing, Problem};
+use crate::cpu::Problem;
 use crate::cuda::Device;
 use crate::ranges::{Pattern, Ranges};
 use crate::signature::Sizes;
@@ -144,42 +144,44 @@ impl Hardware {
         }
     }
 
-    /// The device that reductions of these terms go to, if any, and whether that is a free choice.
-    pub(crate) fn device<P: Pairing>(
+    /// The device that reductions of terms of so many instructions go to, if any, and whether that is a free choice.
+    pub(crate) fn device(
         self,
         problem: &Problem<'_>,
+        cost: usize,
     ) -> Option<(&'static Device, bool)> {
         let (ordinal, free) = match self.backend {
             Backend::Cuda(ordinal) => (ordinal, false),
-            Backend::Auto if self.has_device::<P>(problem) => (0, true),
+            Backend::Auto if self.has_device(problem, cost) => (0, true),
             Backend::Cpu | Backend::Auto => return None,
         };
         Some((Device::get(ordinal).ok()?, free))
     }
 
-    /// Whether the reduction of these terms goes to a device.
-    pub(crate) fn has_device<P: Pairing>(self, problem: &Problem<'_>) -> bool {
+    /// Whether the reduction of terms of so many instructions goes to a device.
+    pub(crate) fn has_device(self, problem: &Problem<'_>, cost: usize) -> bool {
         match self.backend {
             Backend::Cpu => false,
             Backend::Cuda(_) => true,
             Backend::Auto => {
-                let worth = problem.pairs().saturating_mul(P::COST as u128) >= DEVICE_WORK;
+                let worth = problem.pairs().saturating_mul(cost as u128) >= DEVICE_WORK;
                 worth && Device::get(0).is_ok()
             }
         }
     }
 
-    /// Runs a reduction with the terms of `P` on a device, if that is the choice, and tells whether it was. Where the choice is free, a device that
-    /// fails, for want of memory for example, leaves the work to the processor.
-    pub(crate) fn on_device<P: Pairing>(
+    /// Runs a reduction of terms of so many instructions on a device, if that is the choice, and tells whether it was. Where the choice is free, a
+    /// device that fails, for want of memory for example, leaves the work to the processor.
+    pub(crate) fn on_device(
         self,
         problem: &Problem<'_>,
-        run: impl FnOnce(&Device) -> Result<(), Error>,
+        cost: usize,
+        run: &mut dyn FnMut(&Device) -> Result<(), Error>,
     ) -> Result<bool, Error> {
         match self.backend {
             Backend::Cpu => Ok(false),
             Backend::Cuda(device) => run(Device::get(device)?).map(|()| true),
-            Backend::Auto if self.has_device::<P>(problem) => {
+            Backend::Auto if self.has_device(problem, cost) => {
                 Ok(Device::get(0).is_ok_and(|device| run(device).is_ok()))
             }
             Backend::Auto => Ok(false),

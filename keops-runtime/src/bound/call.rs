@@ -4,7 +4,6 @@ use super::Orientation;
 use crate::Error;
 use crate::cpu::{Points, Problem};
 use crate::input::{Argument, Input, Mismatch};
-use crate::kernel::Kernel;
 use crate::options::CallOptions;
 use crate::ranges::Pattern;
 use crate::signature::{Category, Signature, Sizes};
@@ -111,9 +110,9 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Whether the variables of `K` that trade places when i and j are exchanged hold the same points.
-    pub(super) fn has_same_points<K: Kernel>(&self) -> bool {
-        self.different_points(K::SYMMETRIC.unwrap_or_default())
+    /// Whether the variables that trade places when i and j are exchanged, those of [`Kernel::SYMMETRIC`](crate::kernel::Kernel::SYMMETRIC), hold the same points.
+    pub(super) fn has_same_points(&self, symmetric: Option<&[(usize, usize)]>) -> bool {
+        self.different_points(symmetric.unwrap_or_default())
             .is_none()
     }
 
@@ -169,17 +168,21 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
-    /// Whether the matrix of the kernel `K` is symmetric with these arrays: the variables that trade places when i and j
-    /// are exchanged hold the same points, and so do the ranges.
+    /// Whether the matrix of a kernel is symmetric with these arrays: the variables that trade places when i and j
+    /// are exchanged, those of [`Kernel::SYMMETRIC`](crate::kernel::Kernel::SYMMETRIC), hold the same points, and so do the ranges.
     ///
     /// # Errors
     /// [`Error::DifferentPoints`] or [`Error::Ranges`] where they do not, and those of [`Signature::check`].
-    pub(super) fn check_symmetry<K: Kernel>(&self, options: &CallOptions) -> Result<(), Error> {
+    pub(super) fn check_symmetry(
+        &self,
+        symmetric: Option<&[(usize, usize)]>,
+        options: &CallOptions,
+    ) -> Result<(), Error> {
         self.sizes()?;
         if let Some(ranges) = &options.ranges {
             ranges.check_symmetry()?;
         }
-        match self.different_points(K::SYMMETRIC.unwrap_or_default()) {
+        match self.different_points(symmetric.unwrap_or_default()) {
             None => Ok(()),
             Some((i, j)) => {
                 let name = |position: usize| self.signature.aliases[position].name.to_owned();

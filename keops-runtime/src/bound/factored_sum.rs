@@ -42,7 +42,7 @@ impl<T: Element> FactoredSum<'_, T> {
             && sizes.i >= FEWEST_MIRRORED
             && summation.is_blocks()
             && self.options.ranges.is_none()
-            && call.has_same_points::<K>();
+            && call.has_same_points(K::SYMMETRIC);
         // The kernel is symmetric, so that the orientation makes no difference.
         let mut problem = call.problem::<Axis<1>>(self.options)?;
         type Terms<K> = <Axis<1> as Orientation>::Pairing<K>;
@@ -56,10 +56,9 @@ impl<T: Element> FactoredSum<'_, T> {
         problem.symmetric = true;
         problem.columns.push(weights.view(), W);
         let adding = Adding::new(self.options, Type::of::<T::Compute>());
-        let done = self.hardware.on_device::<Terms<K>>(&problem, |device| {
-            let sum = Reduction::Sum(adding);
-            let terms = Evaluation::of::<Weighted<Terms<K>, W>, T::Compute>();
-            device.rows(&terms, &problem, sum, out.view_mut())
+        let terms = Evaluation::of::<Weighted<Terms<K>, W>, T::Compute>();
+        let done = self.hardware.on_device(&problem, K::COST, &mut |device| {
+            device.rows(&terms, &problem, Reduction::Sum(adding), out.view_mut())
         })?;
         if done {
             return Ok(Some(out));
@@ -88,7 +87,7 @@ impl<T: Element> FactoredSum<'_, T> {
         let Argument::Points(weights) = &self.call.arguments[unknown] else {
             return Ok(None);
         };
-        if !goes_wide::<O::Pairing<K>, T::Compute>(self.hardware, self.options, &problem) {
+        if !goes_wide::<T::Compute>(self.hardware, self.options, &problem, K::COST) {
             return Ok(None);
         }
         let mut out = filled(Ix2(problem.rows.count(), width), T::from_f64(0.0))?;
@@ -100,7 +99,7 @@ impl<T: Element> FactoredSum<'_, T> {
             &problem,
             &vectors,
             summation,
-            |job| {
+            &mut |job| {
                 T::take_rows(job, out.view_mut());
             },
         );

@@ -30,7 +30,7 @@ impl<T: Element, K: Kernel, O: Orientation> LinearOperator for BoundMatrix<'_, T
 
     fn on_device(&self) -> Result<Option<OnDevice<'_>>, Error> {
         let operator = KernelOperator::<T, K, O>::new(&self.call.reborrow(), &self.options)?;
-        self.call.check_symmetry::<K>(&self.options)?;
+        self.call.check_symmetry(K::SYMMETRIC, &self.options)?;
         operator.into_device()
     }
 

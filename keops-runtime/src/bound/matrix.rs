@@ -301,7 +301,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
         }
         let shape = Ix2(problem.rows.count(), weights.ncols());
         let mut out = operation::filled(shape, T::from_f64(0.0))?;
-        let symmetric = const { is_symmetric::<K>() } && self.call.has_same_points::<K>();
+        let symmetric = const { is_symmetric::<K>() } && self.call.has_same_points(K::SYMMETRIC);
         let out_view = out.view_mut();
         if symmetric {
             symmetric_product::<O::Pairing<K>, T::Compute, T, T, 0>(
@@ -341,7 +341,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
         const { assert_scalar::<K>() }
         const { assert_symmetric::<K>() }
         let operator = KernelOperator::new(&self.call, &self.options)?;
-        self.call.check_symmetry::<K>(&self.options)?;
+        self.call.check_symmetry(K::SYMMETRIC, &self.options)?;
         Ok(operator)
     }
 
@@ -397,7 +397,7 @@ pub(crate) fn product<P: Pairing, C: Real, V: Element, T: Element, const W: usiz
 ) -> Result<(), Error> {
     if const { may_be_wide(W) }
         && weights.ncols() > W.max(1)
-        && goes_wide::<P, C>(hardware, options, problem)
+        && goes_wide::<C>(hardware, options, problem, P::COST)
     {
         wide_product::<P, C, V, T>(hardware, options, problem, weights, out);
         Ok(())
@@ -417,12 +417,13 @@ const fn may_be_wide(width: usize) -> bool {
 }
 
 /// Whether products with several vectors compute values once for them all.
-pub(super) fn goes_wide<P: Pairing, C: Real>(
+pub(super) fn goes_wide<C: Real>(
     hardware: Hardware,
     options: &CallOptions,
     problem: &Problem<'_>,
+    cost: usize,
 ) -> bool {
-    Summation::new::<C>(options).is_blocks() && !hardware.has_device::<P>(problem)
+    Summation::new::<C>(options).is_blocks() && !hardware.has_device(problem, cost)
 }
 
 /// [`product`] with all vectors at once.
@@ -431,13 +432,13 @@ pub(super) fn wide_product<P: Pairing, C: Real, V: Element, T: Element>(
     options: &CallOptions,
     problem: &Problem<'_>,
     weights: ArrayView2<'_, V>,
-    out: ArrayViewMut2<'_, T>,
+    mut out: ArrayViewMut2<'_, T>,
 ) {
     let mut vectors = Points::new(problem.columns.count());
     vectors.push(V::erase(weights), out.ncols());
     let summation = Summation::new::<C>(options);
-    wide::<P, C>(hardware.isa, problem, &vectors, summation, |job| {
-        T::take_rows(job, out);
+    wide::<P, C>(hardware.isa, problem, &vectors, summation, &mut |job| {
+        T::take_rows(job, out.view_mut());
     });
 }
 
@@ -446,17 +447,35 @@ fn product_by<P: Pairing, C: Real, V: Element, T: Element, const W: usize>(
     options: &CallOptions,
     problem: &Problem<'_>,
     weights: ArrayView2<'_, V>,
+    out: ArrayViewMut2<'_, T>,
+) -> Result<(), Error> {
+    let multiply: &mut Multiply<'_, T> =
+        &mut |problem, out| sum::<Weighted<P, W>, C, T>(hardware, options, problem, out);
+    for_each_block(problem, weights, out, W, false, multiply)
+}
+
+type Multiply<'a, T> = dyn FnMut(&Problem<'_>, ArrayViewMut2<'_, T>) -> Result<(), Error> + 'a;
+
+/// Calls `multiply` for blocks of `width` vectors: with the problem to whose columns, and for a mirrored product to whose rows, these have been added as
+/// the last array, and with their part of `out`.
+fn for_each_block<V: Element, T: Element>(
+    problem: &Problem<'_>,
+    weights: ArrayView2<'_, V>,
     mut out: ArrayViewMut2<'_, T>,
+    width: usize,
+    mirrored: bool,
+    multiply: &mut Multiply<'_, T>,
 ) -> Result<(), Error> {
     let vectors = weights.ncols();
-    for from in (0..vectors).step_by(W) {
-        let to = vectors.min(from + W);
+    for from in (0..vectors).step_by(width) {
+        let to = vectors.min(from + width);
+        let block = weights.slice(s![.., from..to]);
         let mut problem = problem.reborrow();
-        problem
-            .columns
-            .push(V::erase(weights.slice(s![.., from..to])), W);
-        let out = out.slice_mut(s![.., from..to]);
-        sum::<Weighted<P, W>, C, T>(hardware, options, &problem, out)?;
+        if mirrored {
+            problem.rows.push(V::erase(block.reborrow()), width);
+        }
+        problem.columns.push(V::erase(block), width);
+        multiply(&problem, out.slice_mut(s![.., from..to]))?;
     }
     Ok(())
 }
@@ -470,7 +489,7 @@ pub(crate) fn symmetric_product<P: Pairing, C: Real, V: Element, T: Element, con
     out: ArrayViewMut2<'_, T>,
 ) -> Result<(), Error> {
     let summation = Summation::new::<C>(options);
-    let pays = problem.rows.count() >= FEWEST_MIRRORED && !hardware.has_device::<P>(problem);
+    let pays = problem.rows.count() >= FEWEST_MIRRORED && !hardware.has_device(problem, P::COST);
     if !pays || !summation.is_blocks() || problem.pattern.is_some() {
         let mut problem = problem.reborrow();
         problem.symmetric = problem.pattern.is_none();
@@ -479,14 +498,14 @@ pub(crate) fn symmetric_product<P: Pairing, C: Real, V: Element, T: Element, con
     let isa = hardware.isa;
     if const { may_be_wide(W) } && weights.ncols() > W.max(SEVERAL) {
         wide_product::<P, C, V, T>(hardware, options, problem, weights, out);
+        Ok(())
     } else if const { W > 0 } {
-        mirrored_by::<P, C, V, T, W>(isa, summation, problem, weights, out);
+        mirrored_by::<P, C, V, T, W>(isa, summation, problem, weights, out)
     } else if weights.ncols() == 1 {
-        mirrored_by::<P, C, V, T, 1>(isa, summation, problem, weights, out);
+        mirrored_by::<P, C, V, T, 1>(isa, summation, problem, weights, out)
     } else {
-        mirrored_by::<P, C, V, T, SEVERAL>(isa, summation, problem, weights, out);
+        mirrored_by::<P, C, V, T, SEVERAL>(isa, summation, problem, weights, out)
     }
-    Ok(())
 }
 
 /// Below so many points it is as fast to compute every entry.
@@ -497,16 +516,10 @@ fn mirrored_by<P: Pairing, C: Real, V: Element, T: Element, const W: usize>(
     summation: Summation,
     problem: &Problem<'_>,
     weights: ArrayView2<'_, V>,
-    mut out: ArrayViewMut2<'_, T>,
-) {
-    let vectors = weights.ncols();
-    for from in (0..vectors).step_by(W) {
-        let to = vectors.min(from + W);
-        let mut problem = problem.reborrow();
-        for side in [&mut problem.rows, &mut problem.columns] {
-            side.push(V::erase(weights.slice(s![.., from..to])), W);
-        }
-        let totals = mirrored::<P, C, W>(isa, &problem, summation);
-        T::round_rows(&totals, W, out.slice_mut(s![.., from..to]));
-    }
+    out: ArrayViewMut2<'_, T>,
+) -> Result<(), Error> {
+    for_each_block(problem, weights, out, W, true, &mut |problem, out| {
+        T::round_rows(&mirrored::<P, C, W>(isa, problem, summation), W, out);
+        Ok(())
+    })
 }

@@ -15,6 +15,7 @@ pub mod operation;
 mod operator;
 mod rectangular;
 mod reduction;
+mod rows;
 mod source;
 mod system;
 

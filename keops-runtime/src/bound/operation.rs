@@ -63,15 +63,28 @@ fn rows<P: Pairing, C: Real, T: Element, R: Reduction<Total = f64>>(
     width: usize,
 ) -> Result<Array2<T>, Error> {
     let mut out = filled(Ix2(problem.result_rows(), width), T::from_f64(0.0))?;
-    let done = hardware.on_device::<P>(problem, |device| {
-        device.rows(&Evaluation::of::<P, C>(), problem, kernel, out.view_mut())
+    write_rows::<P, C, T, R>(hardware, problem, reduction, kernel, out.view_mut())?;
+    Ok(out)
+}
+
+/// Writes the first totals of every row, as many as there are columns.
+fn write_rows<P: Pairing, C: Real, T: Element, R: Reduction<Total = f64>>(
+    hardware: Hardware,
+    problem: &Problem<'_>,
+    reduction: R,
+    kernel: cuda::Reduction,
+    mut out: ArrayViewMut2<'_, T>,
+) -> Result<(), Error> {
+    let terms = Evaluation::of::<P, C>();
+    let done = hardware.on_device(problem, P::COST, &mut |device| {
+        device.rows(&terms, problem, kernel, out.view_mut())
     })?;
     if !done {
-        cpu::reduce::<P, C, _>(hardware.isa, problem, reduction, |job| {
+        cpu::reduce::<P, C, R>(hardware.isa, problem, reduction, &mut |job| {
             T::take_rows(job, out.view_mut());
         });
     }
-    Ok(out)
+    Ok(())
 }
 
 /// The first `k` candidates of every row and component, in arrays of shape `(rows, k, components)`.
@@ -86,12 +99,12 @@ fn candidates<P: Pairing, T: Element, R: Reduction<Total = Candidate>>(
     let shape = Ix3(problem.result_rows(), k, components);
     let mut values = filled(shape, T::from_f64(0.0))?;
     let mut indices = filled(shape, 0)?;
-    let done = hardware.on_device::<P>(problem, |device| {
-        let terms = Evaluation::of::<P, T::Compute>();
+    let terms = Evaluation::of::<P, T::Compute>();
+    let done = hardware.on_device(problem, P::COST, &mut |device| {
         device.candidates(&terms, problem, kernel, &mut values, &mut indices)
     })?;
     if !done {
-        cpu::reduce::<P, T::Compute, _>(hardware.isa, problem, reduction, |job| {
+        cpu::reduce::<P, T::Compute, R>(hardware.isa, problem, reduction, &mut |job| {
             T::take_candidates(job, &mut values, &mut indices);
         });
     }
@@ -103,19 +116,11 @@ pub(crate) fn sum<P: Pairing, C: Real, T: Element>(
     hardware: Hardware,
     options: &CallOptions,
     problem: &Problem<'_>,
-    mut out: ArrayViewMut2<'_, T>,
+    out: ArrayViewMut2<'_, T>,
 ) -> Result<(), Error> {
     let kernel = cuda::Reduction::Sum(Adding::new(options, Type::of::<C>()));
-    let done = hardware.on_device::<P>(problem, |device| {
-        device.rows(&Evaluation::of::<P, C>(), problem, kernel, out.view_mut())
-    })?;
-    if !done {
-        let reduction = reduce::Sum(Summation::new::<C>(options));
-        cpu::reduce::<P, C, _>(hardware.isa, problem, reduction, |job| {
-            T::take_rows(job, out)
-        });
-    }
-    Ok(())
+    let reduction = reduce::Sum(Summation::new::<C>(options));
+    write_rows::<P, C, T, _>(hardware, problem, reduction, kernel, out)
 }
 
 /// `sum_j F(i, j)`; 0 where there is no `j`. An array of shape `(rows, components)`.

@@ -2,9 +2,10 @@
 
 use super::matrix::{SEVERAL, assert_scalar, is_symmetric, product, symmetric_product};
 use super::operation::sum;
+use super::rows::ChosenRows;
 use super::{Call, Orientation};
 use crate::Error;
-use crate::cpu::{Pairing, Problem, Weighted, diagonal, for_each_part};
+use crate::cpu::{Pairing, Problem, Weighted, diagonal};
 use crate::cuda::Products;
 use crate::cuda::recipe::{Adding, Evaluation, Type};
 use crate::input::{Element, Input};
@@ -15,9 +16,8 @@ use crate::signature::Sizes;
 use crate::simd::Real;
 use crate::solve::{Entries, LinearOperator, OnDevice, OperatorError, Precision};
 use core::marker::PhantomData;
-use core::slice;
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
-use std::sync::{Arc, OnceLock};
+use ndarray::{ArrayView2, ArrayViewMut2};
+use std::sync::Arc;
 
 /// The matrix of a scalar kernel as a [`LinearOperator`].
 ///
@@ -81,7 +81,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'
     pub(super) fn into_device(self) -> Result<Option<OnDevice<'a>>, Error> {
         // A kernel may have been written for processors only.
         let written = const { !<O::Pairing<K> as Pairing>::CUDA.is_empty() };
-        let device = self.hardware.device::<O::Pairing<K>>(&self.problem);
+        let device = self.hardware.device(&self.problem, K::COST);
         let Some((device, optional)) = device.filter(|_| written) else {
             return Ok(None);
         };
@@ -174,47 +174,6 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'_, T
             [Evaluation::of::<Weighted<O::Pairing<K>, W>, C>(); 2]
         }
     }
-
-    /// Number of rows that [`Entries::compute_rows`] computes together: as many as the product with a block evaluates the kernel for once.
-    const TOGETHER: usize = if W == 0 { SEVERAL } else { W };
-
-    /// Writes the rows `rows`, at most [`Self::TOGETHER`] of them, to `out` of shape `(rows, n)`.
-    ///
-    /// In a block-sparse matrix every row has entries of its own, so that they are computed one by one.
-    fn few_rows(&self, rows: &[usize], mut out: ArrayViewMut2<'_, f64>) -> Result<(), Error> {
-        let Some(pattern) = &self.problem.pattern else {
-            return self.rows_within(None, rows, out);
-        };
-        for (row, out) in rows.iter().zip(out.axis_chunks_iter_mut(Axis(0), 1)) {
-            let entries = Pattern::single_column(pattern.columns_of(*row));
-            self.rows_within(Some(Arc::new(entries)), slice::from_ref(row), out)?;
-        }
-        Ok(())
-    }
-
-    /// Writes the entries of rows that a pattern holds, of their columns with all points.
-    ///
-    /// The matrix is symmetric, so these are columns: products of the kernel between all points and the chosen ones with
-    /// unit vectors. They use the compiled loop of [`LinearOperator::apply`].
-    fn rows_within(
-        &self,
-        pattern: Option<Arc<Pattern>>,
-        rows: &[usize],
-        out: ArrayViewMut2<'_, f64>,
-    ) -> Result<(), Error> {
-        let chosen = self.problem.columns.select(rows);
-        let problem = Problem {
-            columns: chosen.points(),
-            pattern,
-            symmetric: false,
-            ..self.problem.reborrow()
-        };
-        let unit = Array2::eye(rows.len());
-        let (weights, out) = (unit.view(), out.reversed_axes());
-        // A few columns at a time are little work, and many threads ask for them.
-        let hardware = self.hardware.processor();
-        product::<O::Pairing<K>, f64, f64, f64, W>(hardware, &self.options, &problem, weights, out)
-    }
 }
 
 impl<T: Element, K: Kernel, O: Orientation, const W: usize> Entries
@@ -232,30 +191,26 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> Entries
     fn compute_rows(
         &self,
         rows: &[usize],
-        mut out: ArrayViewMut2<'_, f64>,
+        out: ArrayViewMut2<'_, f64>,
     ) -> Result<(), OperatorError> {
-        let n = self.len();
-        if rows.iter().any(|&row| row >= n) || out.dim() != (rows.len(), n) {
-            let (count, out) = (rows.len(), out.dim());
-            return Err(format!("{count} rows of a matrix of {n} do not fit into {out:?}").into());
-        }
-        let Some(out) = out.as_slice_mut() else {
-            return Err("rows of a matrix are written to a contiguous array".into());
+        let together = if W == 0 { SEVERAL } else { W };
+        let rows = ChosenRows {
+            problem: &self.problem,
+            multiply: &|problem, unit, out| {
+                // A few columns at a time are little work, and many threads ask for them.
+                let hardware = self.hardware.processor();
+                product::<O::Pairing<K>, f64, f64, f64, W>(
+                    hardware,
+                    &self.options,
+                    problem,
+                    unit,
+                    out,
+                )
+            },
+            together,
+            chosen: rows,
         };
-        let failure = OnceLock::new();
-        for_each_part(out, Self::TOGETHER * n, &|part, out| {
-            let rows = &rows[part * Self::TOGETHER..][..out.len() / n];
-            if let Ok(out) = ArrayViewMut2::from_shape((rows.len(), n), out)
-                && let Err(error) = self.few_rows(rows, out)
-            {
-                // Of several errors any one.
-                let _ = failure.set(error);
-            }
-        });
-        if let Some(error) = failure.into_inner() {
-            return Err(error.into());
-        }
-        Ok(())
+        rows.compute(out)
     }
 
     fn cost(&self) -> f64 {
@@ -263,7 +218,7 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> Entries
     }
 
     fn speedup(&self) -> f64 {
-        if self.hardware.has_device::<O::Pairing<K>>(&self.problem) {
+        if self.hardware.has_device(&self.problem, K::COST) {
             DEVICE_SPEEDUP
         } else {
             1.0

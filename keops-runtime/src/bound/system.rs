@@ -19,7 +19,7 @@ use crate::solve::{
 };
 
 pub(super) type Operator<'a> = Box<dyn LinearOperator + 'a>;
-type MakeOperator<'a> = Box<dyn FnOnce(&CallOptions) -> Result<Operator<'a>, Error> + 'a>;
+type MakeOperator<'a> = fn(&Call<'a>, &CallOptions) -> Result<Operator<'a>, Error>;
 
 /// A system `(alpha Id + K) a = b` with its arrays: what the `bind` of `kernel_solve!` and
 /// [`SymbolicMatrix::rhs`](super::SymbolicMatrix::rhs) return. [`solve`](Self::solve) solves it.
@@ -31,10 +31,9 @@ type MakeOperator<'a> = Box<dyn FnOnce(&CallOptions) -> Result<Operator<'a>, Err
 /// method `forward` too.
 #[must_use = "a system is solved by `solve`"]
 pub struct System<'a, T, G = ()> {
-    /// What the operator is made of, to tell what is wrong with it.
+    /// What the operator is made of.
     inputs: Call<'a>,
     operator: MakeOperator<'a>,
-    formula: &'static str,
     /// What the right-hand side must look like.
     unknown: AliasInfo,
     rhs: Argument<'a>,
@@ -55,24 +54,12 @@ impl<'a, T: Element> System<'a, T> {
         captured: Vec<f64>,
         unknown: usize,
     ) -> Self {
-        let rhs = arguments[unknown].clone();
-        let call = Call {
+        Self::of_formula(
             signature,
             arguments,
             captured,
-            unknown: Some(unknown),
-        };
-        let inputs = call.clone();
-        let operator = move |options: &CallOptions| -> Result<Operator<'a>, Error> {
-            call.check_symmetry::<K>(options)?;
-            Ok(Box::new(KernelOperator::<T, K, O, W>::new(&call, options)?))
-        };
-        Self::new(
-            inputs,
-            Box::new(operator),
-            signature.formula,
-            signature.aliases[unknown],
-            rhs,
+            unknown,
+            scalar_operator::<T, K, O, W>,
         )
     }
 
@@ -84,6 +71,22 @@ impl<'a, T: Element> System<'a, T> {
         captured: Vec<f64>,
         unknown: usize,
     ) -> Self {
+        Self::of_formula(
+            signature,
+            arguments,
+            captured,
+            unknown,
+            matrix_operator::<T, K, O>,
+        )
+    }
+
+    fn of_formula(
+        signature: &'static Signature,
+        arguments: Vec<Argument<'a>>,
+        captured: Vec<f64>,
+        unknown: usize,
+        operator: MakeOperator<'a>,
+    ) -> Self {
         let rhs = arguments[unknown].clone();
         let call = Call {
             signature,
@@ -91,18 +94,7 @@ impl<'a, T: Element> System<'a, T> {
             captured,
             unknown: Some(unknown),
         };
-        let inputs = call.clone();
-        let operator = move |options: &CallOptions| -> Result<Operator<'a>, Error> {
-            call.check_symmetry::<K>(options)?;
-            Ok(Box::new(MatrixOperator::<T, K, O>::new(call, options)?))
-        };
-        Self::new(
-            inputs,
-            Box::new(operator),
-            signature.formula,
-            signature.aliases[unknown],
-            rhs,
-        )
+        Self::new(call, operator, signature.aliases[unknown], rhs)
     }
 
     /// A symbolic matrix and a right-hand side.
@@ -111,12 +103,6 @@ impl<'a, T: Element> System<'a, T> {
         options: CallOptions,
         rhs: impl IntoPoints<'a, T>,
     ) -> Self {
-        let formula = call.signature.formula;
-        let inputs = call.clone();
-        let operator = move |options: &CallOptions| -> Result<Operator<'a>, Error> {
-            call.check_symmetry::<K>(options)?;
-            Ok(Box::new(KernelOperator::<T, K, O>::new(&call, options)?))
-        };
         let rhs = rhs.into_points(1);
         // A right-hand side may have any number of columns.
         let dim = match &rhs {
@@ -130,21 +116,19 @@ impl<'a, T: Element> System<'a, T> {
         };
         Self {
             options,
-            ..Self::new(inputs, Box::new(operator), formula, unknown, rhs)
+            ..Self::new(call, scalar_operator::<T, K, O, 0>, unknown, rhs)
         }
     }
 
     fn new(
         inputs: Call<'a>,
         operator: MakeOperator<'a>,
-        formula: &'static str,
         unknown: AliasInfo,
         rhs: Argument<'a>,
     ) -> Self {
         Self {
             inputs,
             operator,
-            formula,
             unknown,
             rhs,
             guess: None,
@@ -160,7 +144,6 @@ impl<'a, T: Element> System<'a, T> {
         System {
             inputs: self.inputs,
             operator: self.operator,
-            formula: self.formula,
             unknown: self.unknown,
             rhs: self.rhs,
             guess: self.guess,
@@ -177,7 +160,7 @@ impl<'a, T: Element, G> System<'a, T, G> {
 
     /// The formula as compiled.
     pub fn formula(&self) -> &'static str {
-        self.formula
+        self.inputs.signature.formula
     }
 
     /// The multiple `alpha >= 0` of the identity that is added to the matrix (ridge, nugget, noise variance); 1e-10 if
@@ -236,7 +219,7 @@ impl<'a, T: Element, G> System<'a, T, G> {
     /// # Errors
     /// As for [`solve`](Self::solve) where arrays or options do not fit, and for [`LowRank::new`].
     pub fn build_preconditioner(self) -> Result<LowRank, Error> {
-        let operator = (self.operator)(&self.options)?;
+        let operator = self.operator()?;
         LowRank::new(&*operator, self.solver.alpha, self.solver.preconditioner)
     }
 
@@ -246,7 +229,7 @@ impl<'a, T: Element, G> System<'a, T, G> {
     /// # Errors
     /// As for [`build_preconditioner`](Self::build_preconditioner).
     pub fn refresh_preconditioner(self, built: &LowRank) -> Result<LowRank, Error> {
-        let operator = (self.operator)(&self.options)?;
+        let operator = self.operator()?;
         built.with_alpha(self.solver.alpha)?.refreshed(&*operator)
     }
 
@@ -277,21 +260,25 @@ impl<'a, T: Element, G> System<'a, T, G> {
     /// # Errors
     /// [`Error`] if arrays or options do not fit; the outcome for each `alpha` is an entry of the path.
     pub fn solve_path(self, alphas: &[f64]) -> Result<RidgePath<T>, Error> {
-        let operator = (self.operator)(&self.options)?;
+        let operator = self.operator()?;
         self.unknown.check(&self.rhs)?;
         let b = widened(&self.rhs).mapv(T::from_f64);
         solve_path(&*operator, b.view(), alphas, self.solver)
     }
 
+    fn operator(&self) -> Result<Operator<'a>, Error> {
+        (self.operator)(&self.inputs, &self.options)
+    }
+
     /// The operator, the options of calls, and the gradients.
     pub(super) fn into_operator(self) -> Result<(Operator<'a>, CallOptions, G), Error> {
-        let operator = (self.operator)(&self.options)?;
+        let operator = self.operator()?;
         Ok((operator, self.options, self.gradients))
     }
 
     /// Solves, and hands back what was needed for it.
     pub(super) fn solve_and_keep(self) -> Result<(Operator<'a>, Solution<T>, G), SolveError<T>> {
-        let operator = (self.operator)(&self.options)?;
+        let operator = self.operator()?;
         self.unknown.check(&self.rhs)?;
         let b = widened(&self.rhs);
         let guess = match &self.guess {
@@ -328,12 +315,33 @@ impl<'a, T: Element, G> System<'a, T, G> {
 impl<T, G> fmt::Debug for System<'_, T, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("System")
-            .field("formula", &self.formula)
+            .field("formula", &self.inputs.signature.formula)
             .field("unknown", &self.unknown.name)
             .field("options", &self.options)
             .field("solver", &self.solver)
             .finish_non_exhaustive()
     }
+}
+
+/// The matrix of a scalar kernel.
+fn scalar_operator<'a, T: Element, K: Kernel, O: Orientation, const W: usize>(
+    call: &Call<'a>,
+    options: &CallOptions,
+) -> Result<Operator<'a>, Error> {
+    call.check_symmetry(K::SYMMETRIC, options)?;
+    Ok(Box::new(KernelOperator::<T, K, O, W>::new(call, options)?))
+}
+
+/// The matrix of a matrix-valued kernel.
+fn matrix_operator<'a, T: Element, K: Kernel, O: Orientation>(
+    call: &Call<'a>,
+    options: &CallOptions,
+) -> Result<Operator<'a>, Error> {
+    call.check_symmetry(K::SYMMETRIC, options)?;
+    Ok(Box::new(MatrixOperator::<T, K, O>::new(
+        call.clone(),
+        options,
+    )?))
 }
 
 /// The points in double precision; empty for what is no array.

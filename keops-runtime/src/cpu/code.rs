@@ -89,23 +89,11 @@ impl<P: Pairing, T: Real, R> Compiled<P, T, R> {
     pub(super) fn new(isa: InstructionSet, problem: &Problem<'_>, reduction: R) -> Self {
         Self {
             isa,
-            params: hoist_params::<P, T>(&problem.params),
+            params: T::held(&P::params(&problem.params)),
             reduction,
             kernel: PhantomData,
         }
     }
-}
-
-/// Computes the parameter features in double precision, whatever the type of the evaluation.
-pub(crate) fn hoist_params<P: Pairing, T: Real>(raw: &[f64]) -> Vec<T> {
-    let mut params = vec![0.0; P::Params::<f64>::LEN];
-    let s = crate::simd::LaneArray::<f64, 1>::new();
-    P::hoist_params(
-        s,
-        single_lanes::<crate::simd::Scalar<f64>>(raw),
-        single_lanes_mut::<crate::simd::Scalar<f64>>(&mut params),
-    );
-    T::held(&params)
 }
 
 /// What the reduction adds to the layout.

@@ -15,7 +15,7 @@ pub(super) type Part<'a, Total> =
 
 /// A reduction, cut into tasks.
 pub struct Job<'a, Total> {
-    pub(super) plan: Plan<'a>,
+    pub(super) plan: &'a Plan<'a>,
     /// Totals per row.
     pub(super) slots: usize,
     pub(super) part: Part<'a, Total>,

@@ -21,7 +21,6 @@ mod task;
 mod tile;
 mod wide;
 
-pub(crate) use code::hoist_params;
 pub(crate) use dense::dense;
 pub(crate) use diagonal::diagonal;
 pub(crate) use job::Job;
@@ -38,7 +37,7 @@ use crate::kernel::Features;
 use crate::ranges::{Interval, Pattern};
 use crate::reduce::Reduction;
 use crate::simd::{InstructionSet, Real};
-use code::Compiled;
+use code::{Code, Compiled};
 use core::ops::Range;
 use plan::{Plan, Shape};
 use std::sync::Arc;
@@ -147,54 +146,85 @@ pub(crate) fn reduce<P: Pairing, T: Real, R: Reduction>(
     isa: InstructionSet,
     problem: &Problem<'_>,
     reduction: R,
-    run: impl FnOnce(&Job<'_, R::Total>),
+    run: &mut dyn FnMut(&Job<'_, R::Total>),
 ) {
-    let slots = reduction.slots(P::Out::<T>::LEN);
-    // What merging parts and writing them takes must be little against their terms.
-    let worthwhile = PART_WORK * slots / P::COST.max(1);
-    let shape = Shape {
-        elements: problem.elements(),
-        rows: problem.rows.count(),
-        columns: problem.columns.count(),
-        shortest_part: reduction.shortest_part().max(worthwhile),
+    let terms = Terms {
+        components: P::Out::<T>::LEN,
         cost: P::COST,
-        row_bytes: P::Row::<T>::LEN * size_of::<T>() + slots * size_of::<R::Total>(),
+        row: P::Row::<T>::LEN,
+        compile: &|problem, see| see(&Compiled::<P, T, R>::new(isa, problem, reduction)),
     };
-    let plan = Plan::new(&shape, problem.pattern.as_deref());
-    let compile = |problem: &Problem<'_>| Compiled::<P, T, R>::new(isa, problem, reduction);
-    let compute = |problem: &Problem<'_>,
-                   code: &Compiled<P, T, R>,
-                   rows: Range<usize>,
-                   intervals: &[Interval]| {
-        R::Total::run(&Task {
-            problem,
-            code,
-            rows,
-            intervals,
-            slots,
-            by_lane: R::BY_LANE,
-            longest_tile: reduction.longest_tile(),
-        })
-    };
-    let run_parts = |part: Part<'_, R::Total>| {
-        run(&Job {
-            plan,
-            slots,
-            part,
-            ends: &reduction,
-        });
-    };
-    match &problem.batch {
-        None => {
-            let code = compile(problem);
-            run_parts(&|_, rows, intervals| compute(problem, &code, rows, intervals));
-        }
-        Some(batch) => run_parts(&|element, rows, intervals| {
-            let mut totals = Vec::new();
-            (batch.visit)(element, &mut |problem| {
-                totals = compute(problem, &compile(problem), rows.clone(), intervals);
+    terms.reduce(problem, reduction, run);
+}
+
+/// The terms of a reduction, in what is not compiled for each formula.
+struct Terms<'a, T, Total> {
+    /// Components of a term.
+    components: usize,
+    /// Instructions of a pair.
+    cost: usize,
+    /// Features of a row.
+    row: usize,
+    /// Shows the code for a problem.
+    compile: &'a Compile<'a, T, Total>,
+}
+
+type Compile<'a, T, Total> = dyn Fn(&Problem<'_>, &mut dyn FnMut(&dyn Code<T, Total>)) + Sync + 'a;
+
+impl<T: Real, Totals: Total> Terms<'_, T, Totals> {
+    fn reduce<R: Reduction<Total = Totals>>(
+        &self,
+        problem: &Problem<'_>,
+        reduction: R,
+        run: &mut dyn FnMut(&Job<'_, Totals>),
+    ) {
+        let slots = reduction.slots(self.components);
+        // What merging parts and writing them takes must be little against their terms.
+        let worthwhile = PART_WORK * slots / self.cost.max(1);
+        let shape = Shape {
+            elements: problem.elements(),
+            rows: problem.rows.count(),
+            columns: problem.columns.count(),
+            shortest_part: reduction.shortest_part().max(worthwhile),
+            cost: self.cost,
+            row_bytes: self.row * size_of::<T>() + slots * size_of::<Totals>(),
+        };
+        let plan = Plan::new(&shape, problem.pattern.as_deref());
+        let compute = |problem: &Problem<'_>,
+                       code: &dyn Code<T, Totals>,
+                       rows: Range<usize>,
+                       intervals: &[Interval]| {
+            Totals::run(&Task {
+                problem,
+                code,
+                rows,
+                intervals,
+                slots,
+                by_lane: R::BY_LANE,
+                longest_tile: reduction.longest_tile(),
+            })
+        };
+        let mut run_parts = |part: Part<'_, Totals>| {
+            run(&Job {
+                plan: &plan,
+                slots,
+                part,
+                ends: &reduction,
             });
-            totals
-        }),
+        };
+        match &problem.batch {
+            None => (self.compile)(problem, &mut |code| {
+                run_parts(&|_, rows, intervals| compute(problem, code, rows, intervals));
+            }),
+            Some(batch) => run_parts(&|element, rows, intervals| {
+                let mut totals = Vec::new();
+                (batch.visit)(element, &mut |problem| {
+                    (self.compile)(problem, &mut |code| {
+                        totals = compute(problem, code, rows.clone(), intervals);
+                    });
+                });
+                totals
+            }),
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Which side of the pairs is spread over lanes, and products with vectors.
 
 use crate::kernel::{Accumulator, Features, Fetch, Joined, Kernel, Lanes, Splat};
-use crate::simd::Simd;
+use crate::lanes::{single_lanes, single_lanes_mut};
+use crate::simd::{LaneArray, Scalar, Simd};
 use core::marker::PhantomData;
 
 /// A kernel seen from the driver: rows are spread over lanes and keep their results, columns are broadcast.
@@ -28,8 +29,8 @@ pub trait Pairing: Copy + Send + Sync + 'static {
     /// Weights of a column that its scalar kernel is multiplied with, for CUDA; 0 if the terms are those of the kernel.
     const WEIGHTS: usize = 0;
 
-    /// Computes the parameter features from the raw parameters.
-    fn hoist_params<S: Simd>(s: S, raw: &[S::V], out: &mut [S::V]);
+    /// The parameter features of raw parameters, computed in double precision whatever the type of the evaluation.
+    fn params(raw: &[f64]) -> Vec<f64>;
     /// Computes the features of rows from their raw coordinates.
     fn hoist_rows<S: Simd>(s: S, p: &Self::Params<S::T>, raw: &[S::V], out: &mut [S::V]);
     /// Computes the features of columns from their raw coordinates.
@@ -65,9 +66,8 @@ macro_rules! pairing {
             const CUDA: &'static str = K::CUDA;
             const ROWS_ARE_I: bool = $rows_are_i;
 
-            #[inline(always)]
-            fn hoist_params<S: Simd>(s: S, raw: &[S::V], out: &mut [S::V]) {
-                K::hoist_params(s, raw, out);
+            fn params(raw: &[f64]) -> Vec<f64> {
+                params::<K>(raw)
             }
             #[inline(always)]
             fn hoist_rows<S: Simd>(s: S, p: &K::Params<S::T>, raw: &[S::V], out: &mut [S::V]) {
@@ -92,6 +92,18 @@ macro_rules! pairing {
 }
 pairing!(RowsI, true, I, J, hoist_i, hoist_j, row column => row, column);
 pairing!(RowsJ, false, J, I, hoist_j, hoist_i, row column => column, row);
+
+/// [`Pairing::params`], compiled once for a kernel, whatever is made of it.
+#[inline(never)]
+fn params<K: Kernel>(raw: &[f64]) -> Vec<f64> {
+    let mut params = vec![0.0; K::Params::<f64>::LEN];
+    K::hoist_params(
+        LaneArray::<f64, 1>::new(),
+        single_lanes::<Scalar<f64>>(raw),
+        single_lanes_mut::<Scalar<f64>>(&mut params),
+    );
+    params
+}
 
 /// The products of a scalar kernel with `E` weights of the column: the terms of `sum_j k(i, j) v_j`.
 #[derive(Clone, Copy, Debug)]
@@ -136,9 +148,8 @@ impl<P: Pairing, const E: usize> Pairing for Weighted<P, E> {
     const ROWS_ARE_I: bool = P::ROWS_ARE_I;
     const WEIGHTS: usize = E;
 
-    #[inline(always)]
-    fn hoist_params<S: Simd>(s: S, raw: &[S::V], out: &mut [S::V]) {
-        P::hoist_params(s, raw, out);
+    fn params(raw: &[f64]) -> Vec<f64> {
+        P::params(raw)
     }
     #[inline(always)]
     fn hoist_rows<S: Simd>(s: S, p: &P::Params<S::T>, raw: &[S::V], out: &mut [S::V]) {
@@ -181,9 +192,8 @@ impl<P: Pairing, const E: usize> Pairing for Mirrored<P, E> {
     const LIVE: usize = P::LIVE;
     const STORED: usize = P::STORED;
 
-    #[inline(always)]
-    fn hoist_params<S: Simd>(s: S, raw: &[S::V], out: &mut [S::V]) {
-        P::hoist_params(s, raw, out);
+    fn params(raw: &[f64]) -> Vec<f64> {
+        P::params(raw)
     }
     #[inline(always)]
     fn hoist_rows<S: Simd>(s: S, p: &P::Params<S::T>, raw: &[S::V], out: &mut [S::V]) {

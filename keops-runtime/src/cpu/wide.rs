@@ -31,7 +31,7 @@ pub(crate) fn wide<P: Pairing, T: Real>(
     problem: &Problem<'_>,
     weights: &Points<'_>,
     summation: Summation,
-    run: impl FnOnce(&Job<'_, f64>),
+    run: &mut dyn FnMut(&Job<'_, f64>),
 ) {
     let vectors = weights.components();
     let shape = Shape {
@@ -52,7 +52,7 @@ pub(crate) fn wide<P: Pairing, T: Real>(
         summation,
     };
     run(&Job {
-        plan: Plan::new(&shape, problem.pattern.as_deref()),
+        plan: &Plan::new(&shape, problem.pattern.as_deref()),
         slots: vectors,
         part: &|_, rows, intervals| T::run_wide(&product, rows, intervals),
         ends: &Sum(summation) as &dyn Ends<f64>,

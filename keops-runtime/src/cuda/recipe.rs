@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use super::layout::Layout;
-use crate::cpu::{Pairing, hoist_params};
+use crate::cpu::Pairing;
 use crate::kernel::Features;
 use crate::options::{Accumulate, CallOptions, SumScheme};
 use crate::simd::Real;
@@ -140,12 +140,12 @@ pub(crate) struct Evaluation {
         expect(dead_code, reason = "there are no devices")
     )]
     pub(super) t: Type,
-    /// The features of raw parameters.
+    /// The features of raw parameters, in double precision.
     #[cfg_attr(
         not(feature = "cuda"),
         expect(dead_code, reason = "there are no devices")
     )]
-    pub(super) params: fn(&[f64]) -> Vec<f64>,
+    hoist: fn(&[f64]) -> Vec<f64>,
 }
 
 impl Evaluation {
@@ -154,10 +154,17 @@ impl Evaluation {
         Self {
             formula: const { Formula::anonymous::<P>() },
             t: Type::of::<C>(),
-            params: |raw| {
-                let features = hoist_params::<P, C>(raw);
-                features.iter().map(|value| value.to_f64()).collect()
-            },
+            hoist: P::params,
+        }
+    }
+
+    /// The features of raw parameters, as they are in the type of the evaluation.
+    #[cfg(feature = "cuda")]
+    pub(super) fn params(&self, raw: &[f64]) -> Vec<f64> {
+        let features = (self.hoist)(raw);
+        match self.t {
+            Type::Single => f32::held(&features).into_iter().map(f64::from).collect(),
+            Type::Double => features,
         }
     }
 }

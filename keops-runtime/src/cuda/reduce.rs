@@ -194,10 +194,10 @@ impl Device {
         columns: &Points<'_>,
         weights: Arc<Buffer>,
     ) -> Result<Arrays, Error> {
-        let Evaluation { t, params, .. } = *evaluation;
+        let t = evaluation.t;
         Ok(Arrays {
             components: [problem.rows.components(), columns.components()],
-            params: params(&problem.params),
+            params: evaluation.params(&problem.params),
             rows: self.points(&problem.rows, t)?,
             columns: self.points(columns, t)?,
             weights,
@@ -221,7 +221,7 @@ impl Device {
                     weight: weights.place(&of_weights),
                     param: params.len(),
                 });
-                params.extend((evaluation.params)(&problem.params));
+                params.extend(evaluation.params(&problem.params));
             });
         }
         let upload = |side: Gathered<C>| self.upload(&side.values).map(Arc::new);
