@@ -6,10 +6,10 @@
 use super::Problem;
 use super::dense::Stored;
 use super::mirror::Once;
-use super::pairing::{Mirrored, Pairing, scalar_value};
+use super::pairing::{Hoisting, Mirrored, Pairing, scalar_value};
 use super::tile::{Columns, rows_per_block, run_mirrored, run_tile};
 use crate::kernel::{Features, Lanes, Splat};
-use crate::lanes::{single_lanes, single_lanes_mut, vectors, vectors_mut};
+use crate::lanes::{vectors, vectors_mut};
 use crate::reduce::Reduction;
 use crate::simd::{InstructionSet, Real, Simd, WithSimd, dispatch};
 use core::marker::PhantomData;
@@ -89,7 +89,7 @@ impl<P: Pairing, T: Real, R> Compiled<P, T, R> {
     pub(super) fn new(isa: InstructionSet, problem: &Problem<'_>, reduction: R) -> Self {
         Self {
             isa,
-            params: T::held(&P::params(&problem.params)),
+            params: T::held(&P::Hoisting::params(&problem.params)),
             reduction,
             kernel: PhantomData,
         }
@@ -120,39 +120,46 @@ impl<P: Pairing, T: Real, R: Scratch> Sides<T> for Compiled<P, T, R> {
     }
 
     fn hoist_rows(&self, raw: &[T], features: &mut [T]) {
-        let params = &self.params;
-        dispatch(
-            self.isa,
-            Hoist::<P, T, true> {
-                params,
-                raw,
-                features,
-                kernel: PhantomData,
-            },
-        );
+        let weights = [P::ROW_WEIGHTS, P::Row::<T>::LEN];
+        let (raw, features) = copy_weights(raw, features, weights);
+        let hoist = Hoist::<P::Hoisting, T, true> {
+            params: &self.params,
+            raw,
+            features,
+            kernel: PhantomData,
+        };
+        dispatch(self.isa, hoist);
     }
 
     fn hoist_columns(&self, raw: &[T], features: &mut [T]) {
-        let params = &self.params;
+        let weights = [P::WEIGHTS, P::Column::<T>::LEN];
+        let (raw, features) = copy_weights(raw, features, weights);
+        let hoist = Hoist::<P::Hoisting, T, false> {
+            params: &self.params,
+            raw,
+            features,
+            kernel: PhantomData,
+        };
         if const { P::Column::<T>::LEN > WIDE } {
             // SAFETY: vectors of one lane need no instruction set.
-            let s = unsafe { T::Scalar::assume_available() };
-            let (raw, features) = (
-                single_lanes::<T::Scalar>(raw),
-                single_lanes_mut::<T::Scalar>(features),
-            );
-            return P::hoist_columns(s, P::Params::from_slice(params), raw, features);
+            hoist.with(unsafe { T::Scalar::assume_available() });
+        } else {
+            dispatch(self.isa, hoist);
         }
-        dispatch(
-            self.isa,
-            Hoist::<P, T, false> {
-                params,
-                raw,
-                features,
-                kernel: PhantomData,
-            },
-        );
     }
+}
+
+/// Copies weights, so many of all features of a point, which come last, and returns what the other features are computed from and where they go.
+fn copy_weights<'a, 'b, T: Copy>(
+    raw: &'a [T],
+    features: &'b mut [T],
+    [weights, of]: [usize; 2],
+) -> (&'a [T], &'b mut [T]) {
+    let weights = features.len() / of.max(1) * weights;
+    let (raw, weights_in) = raw.split_at(raw.len() - weights);
+    let (features, weights_out) = features.split_at_mut(features.len() - weights);
+    weights_out.copy_from_slice(weights_in);
+    (raw, features)
 }
 
 impl<P: Pairing, T: Real, R: Reduction> Code<T, R::Total> for Compiled<P, T, R> {
@@ -248,25 +255,25 @@ impl<P: Pairing, T: Real, R: Scratch> WithSimd<T> for Measure<P, R> {
     }
 }
 
-/// The hoist of rows, or else of columns.
-struct Hoist<'a, P, T, const ROWS: bool> {
+/// Computes features of rows, or else of columns.
+struct Hoist<'a, H, T, const ROWS: bool> {
     params: &'a [T],
     raw: &'a [T],
     features: &'a mut [T],
-    kernel: PhantomData<P>,
+    kernel: PhantomData<H>,
 }
 
-impl<P: Pairing, T: Real, const ROWS: bool> WithSimd<T> for Hoist<'_, P, T, ROWS> {
+impl<H: Hoisting, T: Real, const ROWS: bool> WithSimd<T> for Hoist<'_, H, T, ROWS> {
     type Output = ();
 
     #[inline(always)]
     fn with<S: Simd<T = T>>(self, s: S) {
-        let params = P::Params::from_slice(self.params);
+        let params = H::Params::from_slice(self.params);
         let (raw, features) = (vectors::<S>(self.raw), vectors_mut::<S>(self.features));
         if const { ROWS } {
-            P::hoist_rows(s, params, raw, features);
+            H::hoist_rows(s, params, raw, features);
         } else {
-            P::hoist_columns(s, params, raw, features);
+            H::hoist_columns(s, params, raw, features);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The values of a formula at the pairs of the n-th row and the n-th column.
 
 use super::Problem;
-use super::pairing::Pairing;
+use super::pairing::{Hoisting, Pairing};
 use super::parallel::for_each_part;
 use crate::kernel::{Accumulator, Features, Lanes, Splat};
 use crate::lanes::{single_lanes, single_lanes_mut};
@@ -16,7 +16,7 @@ const SPAN: usize = 4096;
 /// One pair at a time, without vector instructions: there are as many rows and columns as pairs, few beside the pairs of
 /// a reduction, and not worth the time to compile more.
 pub(crate) fn diagonal<P: Pairing>(problem: &Problem<'_>, out: &mut [f64]) {
-    let params = P::params(&problem.params);
+    let params = P::Hoisting::params(&problem.params);
     let formula = Formula {
         features: [P::Row::<f64>::LEN, P::Column::<f64>::LEN],
         components: P::Out::<f64>::LEN,
@@ -83,21 +83,22 @@ fn pair<P: Pairing>(
     out: &mut [f64],
 ) {
     let s = LaneArray::<f64, 1>::new();
-    let params = P::Params::<f64>::from_slice(params);
     let lanes = single_lanes::<Scalar<f64>>;
-    P::hoist_rows(
+    let of_sides = <P::Hoisting as Hoisting>::Params::<f64>::from_slice(params);
+    P::Hoisting::hoist_rows(
         s,
-        params,
+        of_sides,
         lanes(raw_row),
         single_lanes_mut::<Scalar<f64>>(row),
     );
-    P::hoist_columns(
+    P::Hoisting::hoist_columns(
         s,
-        params,
+        of_sides,
         lanes(raw_column),
         single_lanes_mut::<Scalar<f64>>(column),
     );
-    let row = P::Row::from_slice(single_lanes::<Scalar<f64>>(row));
+    let row = P::Row::from_slice(lanes(row));
     let column = P::Column::from_slice(column);
+    let params = P::Params::<f64>::from_slice(params);
     P::pair(s, params, &Lanes(row), &Splat(column), &mut Components(out));
 }

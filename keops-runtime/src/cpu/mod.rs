@@ -27,7 +27,7 @@ pub(crate) use job::Job;
 use job::Part;
 pub(crate) use mirror::{Product, mirrored};
 pub(crate) use pack::Points;
-pub(crate) use pairing::{Pairing, RowsI, RowsJ, Weighted};
+pub(crate) use pairing::{Hoisting, Pairing, RowsI, RowsJ, Weighted};
 pub(crate) use parallel::for_each_part;
 pub(crate) use plan::Rows;
 pub(crate) use task::{Task, Total};

@@ -5,8 +5,23 @@ use crate::lanes::{single_lanes, single_lanes_mut};
 use crate::simd::{LaneArray, Scalar, Simd};
 use core::marker::PhantomData;
 
+/// How the features of a kernel are computed: in the same way, whatever is made of its terms.
+pub trait Hoisting: Copy + Send + Sync + 'static {
+    /// Features that depend on parameters alone.
+    type Params<V: Copy>: Features<V>;
+
+    /// The parameter features of raw parameters, computed in double precision whatever the type of the evaluation.
+    fn params(raw: &[f64]) -> Vec<f64>;
+    /// Computes the features of rows from their raw coordinates.
+    fn hoist_rows<S: Simd>(s: S, p: &Self::Params<S::T>, raw: &[S::V], out: &mut [S::V]);
+    /// Computes the features of columns from their raw coordinates.
+    fn hoist_columns<S: Simd>(s: S, p: &Self::Params<S::T>, raw: &[S::V], out: &mut [S::V]);
+}
+
 /// A kernel seen from the driver: rows are spread over lanes and keep their results, columns are broadcast.
 pub trait Pairing: Copy + Send + Sync + 'static {
+    /// How the features of the kernel are computed. Weights, which are features as they are, come after them.
+    type Hoisting: Hoisting;
     /// Features that depend on parameters alone.
     type Params<V: Copy>: Features<V>;
     /// Features of a row.
@@ -22,19 +37,15 @@ pub trait Pairing: Copy + Send + Sync + 'static {
     const LIVE: usize;
     /// Numbers that a pair keeps in arrays of its own.
     const STORED: usize;
+    /// Weights of a row.
+    const ROW_WEIGHTS: usize = 0;
+    /// Weights of a column, which its scalar kernel is multiplied with; 0 if the terms are those of the kernel.
+    const WEIGHTS: usize = 0;
     /// The kernel's functions for CUDA; empty for what runs on processors only.
     const CUDA: &'static str = "";
     /// Whether rows are points i, or points j; for CUDA.
     const ROWS_ARE_I: bool = true;
-    /// Weights of a column that its scalar kernel is multiplied with, for CUDA; 0 if the terms are those of the kernel.
-    const WEIGHTS: usize = 0;
 
-    /// The parameter features of raw parameters, computed in double precision whatever the type of the evaluation.
-    fn params(raw: &[f64]) -> Vec<f64>;
-    /// Computes the features of rows from their raw coordinates.
-    fn hoist_rows<S: Simd>(s: S, p: &Self::Params<S::T>, raw: &[S::V], out: &mut [S::V]);
-    /// Computes the features of columns from their raw coordinates.
-    fn hoist_columns<S: Simd>(s: S, p: &Self::Params<S::T>, raw: &[S::V], out: &mut [S::V]);
     /// Evaluates the terms of one vector of rows and one column, or of a block of them.
     fn pair<S: Simd, R: Fetch<S>, C: Fetch<S>, A: Accumulator<S>>(
         s: S,
@@ -55,16 +66,8 @@ pub struct RowsJ<K>(PhantomData<K>);
 
 macro_rules! pairing {
     ($name:ident, $rows_are_i:literal, $row:ident, $column:ident, $hoist_rows:ident, $hoist_columns:ident, $r:ident $c:ident => $i:expr, $j:expr) => {
-        impl<K: Kernel> Pairing for $name<K> {
+        impl<K: Kernel> Hoisting for $name<K> {
             type Params<V: Copy> = K::Params<V>;
-            type Row<V: Copy> = K::$row<V>;
-            type Column<V: Copy> = K::$column<V>;
-            type Out<V: Copy> = K::Out<V>;
-            const COST: usize = K::COST;
-            const LIVE: usize = K::LIVE;
-            const STORED: usize = K::STORED;
-            const CUDA: &'static str = K::CUDA;
-            const ROWS_ARE_I: bool = $rows_are_i;
 
             fn params(raw: &[f64]) -> Vec<f64> {
                 params::<K>(raw)
@@ -77,6 +80,20 @@ macro_rules! pairing {
             fn hoist_columns<S: Simd>(s: S, p: &K::Params<S::T>, raw: &[S::V], out: &mut [S::V]) {
                 K::$hoist_columns(s, p, raw, out);
             }
+        }
+
+        impl<K: Kernel> Pairing for $name<K> {
+            type Hoisting = Self;
+            type Params<V: Copy> = K::Params<V>;
+            type Row<V: Copy> = K::$row<V>;
+            type Column<V: Copy> = K::$column<V>;
+            type Out<V: Copy> = K::Out<V>;
+            const COST: usize = K::COST;
+            const LIVE: usize = K::LIVE;
+            const STORED: usize = K::STORED;
+            const CUDA: &'static str = K::CUDA;
+            const ROWS_ARE_I: bool = $rows_are_i;
+
             #[inline(always)]
             fn pair<S: Simd, R: Fetch<S>, C: Fetch<S>, A: Accumulator<S>>(
                 s: S,
@@ -93,7 +110,7 @@ macro_rules! pairing {
 pairing!(RowsI, true, I, J, hoist_i, hoist_j, row column => row, column);
 pairing!(RowsJ, false, J, I, hoist_j, hoist_i, row column => column, row);
 
-/// [`Pairing::params`], compiled once for a kernel, whatever is made of it.
+/// [`Hoisting::params`], compiled once for a kernel, whatever is made of it.
 #[inline(never)]
 fn params<K: Kernel>(raw: &[f64]) -> Vec<f64> {
     let mut params = vec![0.0; K::Params::<f64>::LEN];
@@ -137,6 +154,7 @@ pub(crate) fn scalar_value<P: Pairing, S: Simd>(
 }
 
 impl<P: Pairing, const E: usize> Pairing for Weighted<P, E> {
+    type Hoisting = P::Hoisting;
     type Params<V: Copy> = P::Params<V>;
     type Row<V: Copy> = P::Row<V>;
     type Column<V: Copy> = Joined<P::Column<V>, [V; E]>;
@@ -148,20 +166,6 @@ impl<P: Pairing, const E: usize> Pairing for Weighted<P, E> {
     const ROWS_ARE_I: bool = P::ROWS_ARE_I;
     const WEIGHTS: usize = E;
 
-    fn params(raw: &[f64]) -> Vec<f64> {
-        P::params(raw)
-    }
-    #[inline(always)]
-    fn hoist_rows<S: Simd>(s: S, p: &P::Params<S::T>, raw: &[S::V], out: &mut [S::V]) {
-        P::hoist_rows(s, p, raw, out);
-    }
-    #[inline(always)]
-    fn hoist_columns<S: Simd>(s: S, p: &P::Params<S::T>, raw: &[S::V], out: &mut [S::V]) {
-        let (points, weights) = raw.split_at(raw.len() - E);
-        let (features, weighted) = out.split_at_mut(out.len() - E);
-        P::hoist_columns(s, p, points, features);
-        weighted.copy_from_slice(weights);
-    }
     #[inline(always)]
     fn pair<S: Simd, R: Fetch<S>, C: Fetch<S>, A: Accumulator<S>>(
         s: S,
@@ -184,6 +188,7 @@ impl<P: Pairing, const E: usize> Pairing for Weighted<P, E> {
 pub(crate) struct Mirrored<P, const E: usize>(PhantomData<P>);
 
 impl<P: Pairing, const E: usize> Pairing for Mirrored<P, E> {
+    type Hoisting = P::Hoisting;
     type Params<V: Copy> = P::Params<V>;
     type Row<V: Copy> = Joined<P::Row<V>, [V; E]>;
     type Column<V: Copy> = Joined<P::Column<V>, [V; E]>;
@@ -191,21 +196,9 @@ impl<P: Pairing, const E: usize> Pairing for Mirrored<P, E> {
     const COST: usize = P::COST + 2 * E;
     const LIVE: usize = P::LIVE;
     const STORED: usize = P::STORED;
+    const ROW_WEIGHTS: usize = E;
+    const WEIGHTS: usize = E;
 
-    fn params(raw: &[f64]) -> Vec<f64> {
-        P::params(raw)
-    }
-    #[inline(always)]
-    fn hoist_rows<S: Simd>(s: S, p: &P::Params<S::T>, raw: &[S::V], out: &mut [S::V]) {
-        let (points, weights) = raw.split_at(raw.len() - E);
-        let (features, weighted) = out.split_at_mut(out.len() - E);
-        P::hoist_rows(s, p, points, features);
-        weighted.copy_from_slice(weights);
-    }
-    #[inline(always)]
-    fn hoist_columns<S: Simd>(s: S, p: &P::Params<S::T>, raw: &[S::V], out: &mut [S::V]) {
-        Weighted::<P, E>::hoist_columns(s, p, raw, out);
-    }
     #[inline(always)]
     fn pair<S: Simd, R: Fetch<S>, C: Fetch<S>, A: Accumulator<S>>(
         s: S,

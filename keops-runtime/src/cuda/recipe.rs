@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use super::layout::Layout;
-use crate::cpu::Pairing;
+use crate::cpu::{Hoisting, Pairing};
 use crate::kernel::Features;
 use crate::options::{Accumulate, CallOptions, SumScheme};
 use crate::simd::Real;
@@ -154,7 +154,7 @@ impl Evaluation {
         Self {
             formula: const { Formula::anonymous::<P>() },
             t: Type::of::<C>(),
-            hoist: P::params,
+            hoist: P::Hoisting::params,
         }
     }
 
