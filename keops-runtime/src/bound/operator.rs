@@ -5,7 +5,7 @@ use super::operation::sum;
 use super::rows::ChosenRows;
 use super::{Call, Orientation};
 use crate::Error;
-use crate::cpu::{Pairing, Problem, Weighted, diagonal};
+use crate::cpu::{Pairing, Problem, Weighted, diagonal, symmetric_matrix};
 use crate::cuda::Products;
 use crate::cuda::recipe::{Adding, Evaluation, Type};
 use crate::input::{Element, Input};
@@ -16,7 +16,7 @@ use crate::signature::Sizes;
 use crate::simd::Real;
 use crate::solve::{Entries, LinearOperator, OnDevice, OperatorError, Precision};
 use core::marker::PhantomData;
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use std::sync::Arc;
 
 /// The matrix of a scalar kernel as a [`LinearOperator`].
@@ -75,6 +75,15 @@ impl<'a, T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'
             options: in_solve(options),
             kernel: PhantomData,
         })
+    }
+
+    /// The matrix itself, where it is so small that to compute its entries one by one takes less than a few products with vectors.
+    pub(super) fn stored(&self) -> Option<Array2<f64>> {
+        let n = self.len();
+        let entries = n.saturating_mul(n + 1) / 2;
+        let few = entries.saturating_mul(K::COST) <= FEW_ENTRIES;
+        let on_device = self.hardware.has_device(&self.problem, K::COST);
+        (few && !on_device).then(|| symmetric_matrix::<O::Pairing<K>>(&self.problem))
     }
 
     /// Its products with vectors that stay on the device that it uses, if it uses one.
@@ -232,6 +241,10 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> Entries
         }
     }
 }
+
+/// So many instructions for all entries of a matrix are less than what products with it take beside them: a few microseconds. In three dimensions, a Gaussian has
+/// 40 points.
+const FEW_ENTRIES: usize = 1 << 14;
 
 /// How many times as fast as the processor beside it a device is taken to be: an H100 has been seen to compute 2400 pairs of a Gaussian kernel
 /// in a nanosecond, 16 cores some 50.

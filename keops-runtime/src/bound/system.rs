@@ -329,7 +329,11 @@ fn scalar_operator<'a, T: Element, K: Kernel, O: Orientation, const W: usize>(
     options: &CallOptions,
 ) -> Result<Operator<'a>, Error> {
     call.check_symmetry(K::SYMMETRIC, options)?;
-    Ok(Box::new(KernelOperator::<T, K, O, W>::new(call, options)?))
+    let operator = KernelOperator::<T, K, O, W>::new(call, options)?;
+    match operator.stored() {
+        Some(matrix) => Ok(Box::new(matrix)),
+        None => Ok(Box::new(operator)),
+    }
 }
 
 /// The matrix of a matrix-valued kernel.

@@ -10,11 +10,11 @@
 mod block;
 mod code;
 mod dense;
-mod diagonal;
 mod job;
 mod mirror;
 mod pack;
 mod pairing;
+mod pairs;
 mod parallel;
 mod plan;
 mod task;
@@ -22,12 +22,12 @@ mod tile;
 mod wide;
 
 pub(crate) use dense::dense;
-pub(crate) use diagonal::diagonal;
 pub(crate) use job::Job;
 use job::Part;
 pub(crate) use mirror::{Product, mirrored};
 pub(crate) use pack::Points;
 pub(crate) use pairing::{Hoisting, Pairing, RowsI, RowsJ, Weighted};
+pub(crate) use pairs::{diagonal, symmetric_matrix};
 pub(crate) use parallel::for_each_part;
 pub(crate) use plan::Rows;
 pub(crate) use task::{Task, Total};

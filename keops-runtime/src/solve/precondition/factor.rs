@@ -244,7 +244,8 @@ impl Factor {
         if !among.iter().all(|entry| entry.is_finite()) {
             return Err(Impossible::NotFinite.into());
         }
-        let concentration = concentration(&among);
+        // Given candidates say nothing of the others.
+        let concentration = random.as_ref().map_or(1.0, |_| concentration(&among));
         let noise = self.largest * ROUNDING;
         let least = noise.max(least * self.largest_residual());
         for (&point, &pivot) in points.iter().zip(among.diag()) {

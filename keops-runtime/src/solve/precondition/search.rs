@@ -9,7 +9,7 @@ use super::random::Random;
 
 /// The fewest candidates that are drawn together.
 const LEAST_BLOCK: usize = 10;
-/// So few points are all eliminated together: starting costs more than what they have too many.
+/// So few points are all eliminated at once: the solver's single step then costs less than to think about it.
 const FEW: usize = 32;
 /// The most given pivots that are eliminated together.
 const GIVEN_BLOCK: usize = 64;
@@ -68,6 +68,10 @@ fn auto(
     request: &Request<'_>,
 ) -> Result<bool, Trouble> {
     let n = request.n;
+    if n <= FEW {
+        let all: Vec<_> = (0..n).collect();
+        return given(factor, entries, request, &all);
+    }
     let trace = factor.trace();
     let model = Model {
         n,
@@ -94,16 +98,10 @@ fn auto(
     let mut random = Random::default();
     let mut block = LEAST_BLOCK;
     while residual.trace > 0.0 && (request.go_on)() && model.pays(&residual, decay, block, most) {
-        let whole = factor.rank() == 0 && n <= FEW;
-        let candidates = match whole {
-            true => Candidates::given(&(0..n).collect::<Vec<_>>(), n),
-            false => factor.draw(block.min(most - factor.rank()), &mut random),
-        };
-        let Some(candidates) = candidates else {
+        let Some(candidates) = factor.draw(block.min(most - factor.rank()), &mut random) else {
             break;
         };
-        let random = (!whole).then_some(&mut random);
-        let growth = factor.grow(entries, &candidates, random, LEAST_PIVOT)?;
+        let growth = factor.grow(entries, &candidates, Some(&mut random), LEAST_PIVOT)?;
         if !growth.sound {
             break;
         }
