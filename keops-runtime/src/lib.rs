@@ -23,6 +23,12 @@ pub use bound::{
     Orientation, Rectangular, Stack, SymbolicMatrix, System, SystemBatch, SystemBatchGradients,
     SystemGradients, UnconvergedBatch, operation, product_source, reduction_source,
 };
+#[cfg(feature = "cuda")]
+pub use bound::{DeviceOperation, DeviceSolution};
+#[cfg(feature = "cuda")]
+pub use cuda::{DeviceElement, device_context};
+#[cfg(feature = "cuda")]
+pub use cudarc;
 pub use error::Error;
 pub use half;
 pub use input::{

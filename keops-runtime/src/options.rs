@@ -2,17 +2,19 @@
 
 use crate::Error;
 use crate::cpu::Problem;
-use crate::cuda::Device;
+use crate::cuda::{Device, Resident};
 use crate::ranges::{Pattern, Ranges};
 use crate::signature::Sizes;
 use crate::simd::{InstructionSet, InstructionSetError};
+#[cfg(feature = "cuda")]
+use cudarc::driver::CudaStream;
 use std::sync::Arc;
 
 /// The hardware that evaluates the formula.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Backend {
-    /// A CUDA device, the first one, where there is one and the work is worth it; otherwise the processor.
+    /// A CUDA device, the first one, where there is one and the work is worth it; otherwise the processor. With arrays on a device, that device.
     #[default]
     Auto,
     /// The processor, all threads of the current rayon pool.
@@ -141,6 +143,72 @@ impl Hardware {
         Hardware {
             backend: Backend::Cpu,
             ..self
+        }
+    }
+
+    /// The same where an array is on a device.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] if other hardware is chosen, or the array is not where reductions on the device can read it.
+    pub(crate) fn with_resident(self, name: &str, array: &Resident<'_>) -> Result<Self, Error> {
+        let ordinal = array.ordinal();
+        let refused = |backend: String, reason: String| Error::Backend {
+            backend,
+            reason: format!("{name}: {reason}"),
+        };
+        let elsewhere = || format!("the array is in the memory of the CUDA device {ordinal}");
+        match self.backend {
+            Backend::Cpu => return Err(refused("Cpu".into(), elsewhere())),
+            Backend::Cuda(chosen) if chosen != ordinal => {
+                return Err(refused(format!("Cuda({chosen})"), elsewhere()));
+            }
+            Backend::Cuda(_) | Backend::Auto => {}
+        }
+        let usable = Device::get(ordinal).and_then(|device| device.check_resident(array));
+        usable.map_err(|error| match error {
+            Error::Backend { reason, .. } => refused(format!("Cuda({ordinal})"), reason),
+            other => other,
+        })?;
+        Ok(Hardware {
+            backend: Backend::Cuda(ordinal),
+            ..self
+        })
+    }
+
+    /// The same for results that stay on the device of a stream, which is returned too.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] if other hardware is chosen, or the stream is not of the context that reductions run in.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn with_stream(self, stream: &CudaStream) -> Result<(Self, &'static Device), Error> {
+        let ordinal = stream.context().ordinal();
+        let refused = |backend: String, reason: String| Error::Backend { backend, reason };
+        let elsewhere =
+            || format!("the result is to stay on the CUDA device {ordinal}, that of the stream");
+        match self.backend {
+            Backend::Cpu => return Err(refused("Cpu".into(), elsewhere())),
+            Backend::Cuda(chosen) if chosen != ordinal => {
+                return Err(refused(format!("Cuda({chosen})"), elsewhere()));
+            }
+            Backend::Cuda(_) | Backend::Auto => {}
+        }
+        let device = Device::get(ordinal)?;
+        device.check_context(stream.context())?;
+        let hardware = Hardware {
+            backend: Backend::Cuda(ordinal),
+            ..self
+        };
+        Ok((hardware, device))
+    }
+
+    /// The device that arrays are on, which is the one that is used.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] if none is.
+    pub(crate) fn resident(self) -> Result<&'static Device, Error> {
+        match self.backend {
+            Backend::Cuda(ordinal) => Device::get(ordinal),
+            Backend::Auto | Backend::Cpu => Device::get(0),
         }
     }
 

@@ -110,6 +110,11 @@ impl Signature {
 }
 
 impl AliasInfo {
+    /// The same variable by another name.
+    pub(crate) fn named(self, name: &'static str) -> Self {
+        Self { name, ..self }
+    }
+
     /// Checks the array of one variable by itself.
     pub(crate) fn check(&self, argument: &Argument<'_>) -> Result<(), Error> {
         let alias = || self.name.to_owned();

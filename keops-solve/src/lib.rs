@@ -69,7 +69,7 @@
 //!
 //! `bind` takes the arrays in the order of the variables: for `Vi` and `Vj` what [`IntoPoints`] lists (arrays of the crate
 //! [`ndarray`] with any strides, slices of rows, flat slices), for `Pm` what [`IntoParams`] lists (slices, arrays, a
-//! bare number where the dimension is 1). Elements are `f32`, `f64` or [`half::f16`] (computed in `f32`, rounded once), inferred from the arrays. `bind` itself
+//! bare number where the dimension is 1), and [arrays on a device](#arrays-on-a-device). Elements are `f32`, `f64` or [`half::f16`] (computed in `f32`, rounded once), inferred from the arrays. `bind` itself
 //! checks and computes nothing; arrays that do not fit are an [`Error`] of `run` or `solve` that names the variable.
 //!
 //! # Batches
@@ -278,6 +278,46 @@
 //! are merged in order. They differ from those of the processor by roundings. In single precision `2^x`, of which kernels such as the Gaussian are made, is
 //! one instruction with an error of up to 2 units in the last place.
 //!
+//! ## Arrays on a device
+//!
+//! Arrays that are on a device already, `CudaSlice<f32>` and `CudaSlice<f64>` of the crate [`cudarc`] and views of them, are bound as flat slices are: row-major, and cut into rows of
+//! the variable's dimension. They stand for `Vi` and `Vj` variables, right-hand sides and guesses, beside arrays on the host, which go to the device. With one of them everything
+//! runs on its device, whatever the work. [`run_on`](BoundReduction::run_on), [`dot_on`](BoundMatrix::dot_on) and [`solve_on`](System::solve_on) leave results on the device of a
+//! stream, also of arrays on the host. Nothing is copied between such an array and the host, but for a right-hand side or a guess of a solve whose result goes to the host, and to find
+//! where a number is not finite.
+//! **This has not been run on a device**: the tests run it against a driver whose device is a processor, and whose streams do everything as late as they can.
+//!
+//! ```no_run
+//! use keops_solve::cudarc::driver::CudaSlice;
+//! use keops_solve::device_context;
+//! use keops_solve::prelude::*;
+//!
+//! let stream = device_context(0)?.new_stream()?; // an Err says what is missing
+//! let x = stream.clone_htod(&[0.0f32, 0.0, 3.0, 4.0])?; // two points in the plane
+//! let b = stream.clone_htod(&[1.0f32, 2.0])?;
+//!
+//! let conv = genred!("Exp(-g*SqDist(x,y))*b", x = Vi(2), y = Vj(2), b = Vj(1), g = Pm(1), axis = 1);
+//! let out: CudaSlice<f32> = conv.bind(&x, &x, &b, 0.1).run_on(&stream)?; // the host does not wait
+//!
+//! let kinv = kernel_solve!("Exp(-g*SqDist(x,y))*b", x = Vi(2), y = Vj(2), b = Vj(1), g = Pm(1));
+//! let solution = kinv.bind(&x, &x, &out, 0.1).alpha(0.01).solve_on(&stream)?;
+//! println!("{} iterations", solution.report.iterations);
+//! let a: Vec<f32> = stream.clone_dtoh(&solution.values)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Kernels run on the default stream of the device's primary context, and:
+//!
+//! - They come after what has been queued on the stream of an array, the one that it was allocated on, and after what has written it on any other stream by way of cudarc. What
+//!   is queued later on the stream of the array, or overwrites or frees the array by way of cudarc, comes after them.
+//! - A result is an array of the stream that it was asked for on. What is queued on that stream afterwards comes after the result, and so does what uses it on other
+//!   streams by way of cudarc.
+//! - Where cudarc's tracking of events is off, and for what is queued behind cudarc's back, the order is kept with the stream of an array alone.
+//!
+//! Arrays and streams have to be of the primary context, as those of [`device_context`] and of `CudaContext::new` are. The two sides of a symmetric kernel hold the same points
+//! if they are the same memory: values are not compared. Dense copies, diagonals, gradients, batches, and what [`gp`] predicts with, are computed from arrays on the host only. What does not
+//! fit is an [`Error`] that names the variable; an array of another element type than the others does not compile.
+//!
 //! Nothing of NVIDIA's is needed to build: the driver and NVRTC are loaded when they are first needed. To run, NVRTC has to be there
 //! (`pip install nvidia-cuda-nvrtc`, or a CUDA toolkit). A kernel is compiled when it is first used, which takes some
 //! 50 milliseconds, and kept on disk. Without the feature `cuda`, on by default, there is no such backend.
@@ -312,6 +352,8 @@ pub use keops_runtime::{
     SystemBatchGradients, SystemGradients, UnconvergedBatch, gp, operation, ranges,
     simd::InstructionSet,
 };
+#[cfg(feature = "cuda")]
+pub use keops_runtime::{DeviceElement, DeviceOperation, DeviceSolution, cudarc, device_context};
 pub use ndarray;
 
 #[doc = include_str!("../docs/language.md")]

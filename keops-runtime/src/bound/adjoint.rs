@@ -49,6 +49,7 @@ impl<'a, T: Element> System<'a, T> {
             unknown: Some(unknown),
         };
         let kernels = move |options: &CallOptions, [lambda, a]: [ArrayView2<'_, f64>; 2]| {
+            call.check_on_host("gradients are computed from arrays")?;
             let sizes = call.sizes()?;
             let pass = Pass {
                 sizes,

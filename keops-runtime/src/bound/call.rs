@@ -3,8 +3,9 @@
 use super::Orientation;
 use crate::Error;
 use crate::cpu::{Points, Problem};
+use crate::cuda::Resident;
 use crate::input::{Argument, Input, Mismatch};
-use crate::options::CallOptions;
+use crate::options::{CallOptions, Hardware};
 use crate::ranges::Pattern;
 use crate::signature::{Category, Signature, Sizes};
 use ndarray::Array2;
@@ -43,6 +44,39 @@ impl<'a> Call<'a> {
             Argument::Mismatch(Mismatch::Flat { length }) => length / alias.dim,
             Argument::Mismatch(Mismatch::Vector { length }) => *length,
             Argument::Params(_) => 1,
+        })
+    }
+
+    /// The variables whose arrays are on devices, and these arrays.
+    fn residents(&self) -> impl Iterator<Item = (&'static str, &Resident<'a>)> {
+        let variables = self.signature.aliases.iter().zip(&self.arguments);
+        variables.filter_map(|(alias, argument)| match argument {
+            Argument::Points(Input::Device(array)) => Some((alias.name, array)),
+            _ => None,
+        })
+    }
+
+    /// The hardware to use: the device of an array that is on one.
+    ///
+    /// # Errors
+    /// Those of [`CallOptions::resolve`], and [`Error::Backend`] if the arrays are on several devices or another hardware is chosen.
+    pub(super) fn resolve(&self, options: &CallOptions) -> Result<Hardware, Error> {
+        self.residents()
+            .try_fold(options.resolve()?, |hardware, (name, array)| {
+                hardware.with_resident(name, array)
+            })
+    }
+
+    /// Refuses arrays on devices, for what is computed on the processor.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] if there is one.
+    pub(super) fn check_on_host(&self, what: &str) -> Result<(), Error> {
+        self.residents().next().map_or(Ok(()), |(name, array)| {
+            Err(Error::Backend {
+                backend: format!("Cuda({})", array.ordinal()),
+                reason: format!("{what} on the processor, and {name} is in the memory of the device; copy it to the host first"),
+            })
         })
     }
 
@@ -139,7 +173,7 @@ impl<'a> Call<'a> {
         {
             let values = match argument {
                 _ if Some(position) == self.unknown => continue,
-                Argument::Points(points) => points.to_f64(),
+                Argument::Points(points) => points.to_f64()?,
                 Argument::Params(values) => {
                     Array2::from_shape_fn((1, values.len()), |(_, k)| values[k])
                 }

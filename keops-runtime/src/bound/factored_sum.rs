@@ -4,7 +4,7 @@ use super::matrix::{FEWEST_MIRRORED, goes_wide};
 use super::operation::filled;
 use super::{Axis, Call, Orientation};
 use crate::Error;
-use crate::cpu::{Points, Weighted, mirrored, wide};
+use crate::cpu::{Points, Problem, Weighted, mirrored, wide};
 use crate::cuda::recipe::{Adding, Evaluation, Reduction, Type};
 use crate::input::{Argument, Element};
 use crate::kernel::Kernel;
@@ -13,12 +13,17 @@ use crate::reduce::Summation;
 use core::marker::PhantomData;
 use ndarray::{Array2, Ix2};
 
+/// Runs a reduction whose result stays on a device.
+type Resident<'a> = dyn Fn(&Evaluation, &Problem<'_>, Reduction) -> Result<(), Error> + 'a;
+
 /// A sum whose formula is, as the macro has found, a scalar kernel times one of the variables. Where the kernel is symmetric and the points are the
 /// same on both sides, each value of the kernel is computed once and used twice; where the variable has many components, it is used for all of them.
 pub struct FactoredSum<'a, T> {
     pub(super) call: &'a Call<'a>,
     pub(super) options: &'a CallOptions,
     pub(super) hardware: Hardware,
+    /// What runs the reduction where its result stays on a device, in place of the array that is returned.
+    pub(super) resident: Option<&'a Resident<'a>>,
     pub(super) element: PhantomData<T>,
 }
 
@@ -52,11 +57,15 @@ impl<T: Element> FactoredSum<'_, T> {
         if !applies {
             return Ok(None);
         }
-        let mut out = filled(Ix2(sizes.i, W), T::from_f64(0.0))?;
         problem.symmetric = true;
         problem.columns.push(weights.view(), W);
         let adding = Adding::new(self.options, Type::of::<T::Compute>());
         let terms = Evaluation::of::<Weighted<Terms<K>, W>, T::Compute>();
+        if let Some(run) = self.resident {
+            run(&terms, &problem, Reduction::Sum(adding))?;
+            return Ok(Some(Array2::from_elem((0, W), T::from_f64(0.0))));
+        }
+        let mut out = filled(Ix2(sizes.i, W), T::from_f64(0.0))?;
         let done = self.hardware.on_device(&problem, K::COST, &mut |device| {
             device.rows(&terms, &problem, Reduction::Sum(adding), out.view_mut())
         })?;

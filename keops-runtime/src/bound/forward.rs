@@ -32,6 +32,8 @@ impl<'a, T: Element, K: Kernel, Op: DifferentiableOperation<T>, O: Orientation>
     where
         K: Differentiable<N>,
     {
+        self.call
+            .check_on_host("gradients are computed from arrays")?;
         let hardware = self.options.resolve()?;
         let sizes = self.call.sizes()?;
         let pattern = self.options.pattern(O::AXIS, sizes)?;

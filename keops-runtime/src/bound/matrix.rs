@@ -138,7 +138,7 @@ pub trait SymbolicMatrix<T: Element>: Rectangular {
     }
 
     /// The system `(alpha Id + K) a = b` for this matrix, whose two sides must be bound to the same points. `b` is one
-    /// right-hand side or several, the columns of an array. For symmetric scalar formulas only.
+    /// right-hand side or several, the columns of an array; a flat array on a device holds as many, row by row, as fill the rows. For symmetric scalar formulas only.
     ///
     /// Nothing is computed or checked before [`System::solve`].
     fn rhs<'b>(&'b self, b: impl IntoPoints<'b, T>) -> System<'b, T>;
@@ -222,7 +222,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation> BoundMatrix<'a, T, K, O> {
     }
 
     fn along<P: Orientation, Op: Operation<T>>(&self, operation: Op) -> Result<Op::Output, Error> {
-        let hardware = self.options.resolve()?;
+        let hardware = self.call.resolve(&self.options)?;
         let problem = self.call.problem::<P>(&self.options)?;
         let components = self.call.signature.out_dim;
         operation.evaluate::<P::Pairing<K>>(hardware, &self.options, &problem, components)
@@ -284,7 +284,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
 
     fn dot<V: Operand<T>>(&self, v: V) -> Result<Array<T, V::Dim>, Error> {
         const { assert_scalar::<K>() }
-        let hardware = self.options.resolve()?;
+        let hardware = self.call.resolve(&self.options)?;
         let problem = self.call.problem::<O>(&self.options)?;
         let array = v.array();
         let shape = array.shape().to_vec();
@@ -347,6 +347,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
 
     fn diag(&self) -> Result<Array1<T>, Error> {
         const { assert_scalar::<K>() }
+        self.call.check_on_host("diagonals are computed")?;
         let problem = self.call.problem::<O>(&self.options)?;
         let (rows, columns) = (problem.rows.count(), problem.columns.count());
         if rows != columns {
@@ -365,6 +366,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
 
     fn to_dense(&self) -> Result<Array2<T>, Error> {
         const { assert_scalar::<K>() }
+        self.call.check_on_host("dense copies are computed")?;
         let isa = self.options.resolve()?.isa;
         let problem = self.call.problem::<O>(&self.options)?;
         let (rows, columns) = (problem.rows.count(), problem.columns.count());

@@ -10,12 +10,17 @@ mod forward_batch;
 mod gradient;
 mod linear;
 mod matrix;
+#[cfg(feature = "cuda")]
+mod on_device;
 mod operand;
 pub mod operation;
 mod operator;
 mod rectangular;
 mod reduction;
+mod resident_diagonal;
 mod rows;
+#[cfg(feature = "cuda")]
+mod solve_on_device;
 mod source;
 mod system;
 
@@ -30,11 +35,15 @@ pub use forward::Forward;
 pub use forward_batch::ForwardBatch;
 pub use gradient::{Differentiable, DifferentiableOperation, GradientFormulas};
 pub use matrix::{BoundMatrix, SymbolicMatrix};
+#[cfg(feature = "cuda")]
+pub use on_device::DeviceOperation;
 pub use operand::Operand;
 pub use operation::Operation;
 pub use operator::KernelOperator;
 pub use rectangular::Rectangular;
 pub use reduction::BoundReduction;
+#[cfg(feature = "cuda")]
+pub use solve_on_device::DeviceSolution;
 pub use source::{product_source, reduction_source};
 pub use system::System;
 

@@ -337,6 +337,21 @@ extremes! {
     MaxArgMax: true, true => (Array2<T>, Array2<usize>), |values, indices| (values, indices);
 }
 
+/// The number of values that are kept.
+///
+/// # Errors
+/// [`Error::Option`] if it is 0.
+pub(super) fn at_least_one(k: usize) -> Result<usize, Error> {
+    if k == 0 {
+        return Err(Error::Option {
+            option: "k",
+            expected: "a number of values of at least 1",
+            found: "0".to_owned(),
+        });
+    }
+    Ok(k)
+}
+
 /// Reductions to several values of each component, and their indices.
 macro_rules! smallest {
     ($(
@@ -364,13 +379,7 @@ macro_rules! smallest {
                 problem: &Problem<'_>,
                 components: usize,
             ) -> Result<Self::Output, Error> {
-                if self.0 == 0 {
-                    return Err(Error::Option {
-                        option: "k",
-                        expected: "a number of values of at least 1",
-                        found: "0".to_owned(),
-                    });
-                }
+                at_least_one(self.0)?;
                 let reduction = Smallest::new(self.0, problem.most_columns());
                 let kernel = Operation::<T>::on_device(self, options, Type::of::<T::Compute>());
                 let ($values, $indices) = candidates::<P, T, _>(hardware, problem, reduction, kernel, self.0, components)?;

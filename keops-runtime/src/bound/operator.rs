@@ -2,6 +2,7 @@
 
 use super::matrix::{SEVERAL, assert_scalar, is_symmetric, product, symmetric_product};
 use super::operation::sum;
+use super::resident_diagonal::resident_diagonal;
 use super::rows::ChosenRows;
 use super::{Call, Orientation};
 use crate::Error;
@@ -71,7 +72,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'
         problem.columns.keep_on_devices();
         Ok(Self {
             problem,
-            hardware: options.resolve()?,
+            hardware: call.resolve(options)?,
             options: in_solve(options),
             kernel: PhantomData,
         })
@@ -193,6 +194,17 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> Entries
         if out.len() != n {
             return Err(format!("a matrix of {n} rows has no diagonal of {}", out.len()).into());
         }
+        if self.problem.is_resident() {
+            let terms = Evaluation::of::<O::Pairing<K>, f64>();
+            let (hardware, options) = (self.hardware, &self.options);
+            return Ok(resident_diagonal(
+                hardware,
+                options,
+                &self.problem,
+                &terms,
+                out,
+            )?);
+        }
         diagonal::<O::Pairing<K>>(&self.problem, out);
         Ok(())
     }
@@ -206,8 +218,12 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> Entries
         let rows = ChosenRows {
             problem: &self.problem,
             multiply: &|problem, unit, out| {
-                // A few columns at a time are little work, and many threads ask for them.
-                let hardware = self.hardware.processor();
+                // A few columns at a time are little work, and many threads ask for them; unless the points are on a device.
+                let hardware = if problem.is_resident() {
+                    self.hardware
+                } else {
+                    self.hardware.processor()
+                };
                 product::<O::Pairing<K>, f64, f64, f64, W>(
                     hardware,
                     &self.options,
@@ -271,7 +287,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation> MatrixOperator<'a, T, K, O> {
         let sizes = call.sizes()?;
         square(sizes)?;
         let pattern = options.pattern(O::AXIS, sizes)?;
-        let (hardware, options) = (options.resolve()?, in_solve(options));
+        let (hardware, options) = (call.resolve(options)?, in_solve(options));
         Ok(Self {
             call,
             sizes,

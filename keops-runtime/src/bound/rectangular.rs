@@ -96,7 +96,7 @@ impl<T: Element, K: Kernel, O: Orientation> Rectangular for BoundMatrix<'_, T, K
         out: ArrayViewMut2<'_, f64>,
     ) -> Result<(), OperatorError> {
         const { assert_scalar::<K>() }
-        let hardware = self.options.resolve()?;
+        let hardware = self.call.resolve(&self.options)?;
         let problem = self.call.problem::<O>(&self.options)?;
         let shape = (problem.rows.count(), problem.columns.count());
         check_product(shape, v.dim(), out.dim())?;
@@ -110,11 +110,12 @@ impl<T: Element, K: Kernel, O: Orientation> Rectangular for BoundMatrix<'_, T, K
 
     fn rows(&self, rows: &[usize], mut out: ArrayViewMut2<'_, f64>) -> Result<(), OperatorError> {
         const { assert_scalar::<K>() }
+        self.call.check_on_host("rows are computed")?;
         let isa = self.options.resolve()?.isa;
         let problem = self.call.problem::<O>(&self.options)?;
         let shape = (problem.rows.count(), problem.columns.count());
         check_rows(shape, rows, out.dim())?;
-        let chosen = problem.rows.select(rows);
+        let chosen = problem.rows.select(rows)?;
         let all = Problem {
             rows: chosen.points(),
             pattern: None,
@@ -137,6 +138,7 @@ impl<T: Element, K: Kernel, O: Orientation> Rectangular for BoundMatrix<'_, T, K
 
     fn diagonal(&self, out: &mut [f64]) -> Result<(), OperatorError> {
         const { assert_scalar::<K>() }
+        self.call.check_on_host("diagonals are computed")?;
         let problem = self.call.problem::<O>(&self.options)?;
         check_diagonal((problem.rows.count(), problem.columns.count()), out.len())?;
         diagonal::<O::Pairing<K>>(&problem, out);

@@ -64,11 +64,12 @@ impl<'a, T: Element, K: Kernel, Op: Operation<T>, O: Orientation> BoundReduction
     /// [`Error::Parameter`]), the ranges do not fit the points ([`Error::Ranges`]), an option asks for what this machine or this version
     /// lacks ([`Error::Backend`], [`Error::InstructionSet`], [`Error::DeviceMemory`]), or the result is larger than any memory ([`Error::Shape`]).
     pub fn run(&self) -> Result<Op::Output, Error> {
-        let hardware = self.options.resolve()?;
+        let hardware = self.call.resolve(&self.options)?;
         let factored = FactoredSum {
             call: &self.call.reborrow(),
             options: &self.options,
             hardware,
+            resident: None,
             element: PhantomData,
         };
         if let Some(sum) = self.operation.of_factored::<K>(&factored)? {

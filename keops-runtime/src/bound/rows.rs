@@ -35,6 +35,14 @@ impl ChosenRows<'_, '_> {
         let Some(out) = out.as_slice_mut() else {
             return Err("rows of a matrix are written to a contiguous array".into());
         };
+        if self.problem.is_resident() {
+            // One after the other, as the device does one thing after the other too.
+            let parts = rows.chunks(self.together);
+            for (rows, out) in parts.zip(out.chunks_mut((self.together * n).max(1))) {
+                self.few(rows, ArrayViewMut2::from_shape((rows.len(), n), out)?)?;
+            }
+            return Ok(());
+        }
         let failure = OnceLock::new();
         for_each_part(out, self.together * n, &|part, out| {
             let rows = &rows[part * self.together..][..out.len() / n];
@@ -74,7 +82,7 @@ impl ChosenRows<'_, '_> {
         rows: &[usize],
         out: ArrayViewMut2<'_, f64>,
     ) -> Result<(), Error> {
-        let chosen = self.problem.columns.select(rows);
+        let chosen = self.problem.columns.select(rows)?;
         let problem = Problem {
             columns: chosen.points(),
             pattern,

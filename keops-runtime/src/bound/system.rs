@@ -32,11 +32,11 @@ type MakeOperator<'a> = fn(&Call<'a>, &CallOptions) -> Result<Operator<'a>, Erro
 #[must_use = "a system is solved by `solve`"]
 pub struct System<'a, T, G = ()> {
     /// What the operator is made of.
-    inputs: Call<'a>,
+    pub(super) inputs: Call<'a>,
     operator: MakeOperator<'a>,
     /// What the right-hand side must look like.
-    unknown: AliasInfo,
-    rhs: Argument<'a>,
+    pub(super) unknown: AliasInfo,
+    pub(super) rhs: Argument<'a>,
     pub(super) guess: Option<Argument<'a>>,
     pub(super) options: CallOptions,
     pub(super) solver: SolveOptions<'a>,
@@ -103,7 +103,7 @@ impl<'a, T: Element> System<'a, T> {
         options: CallOptions,
         rhs: impl IntoPoints<'a, T>,
     ) -> Self {
-        let rhs = rhs.into_points(1);
+        let rhs = rhs.into_points(1).as_vectors(call.count(Category::I));
         // A right-hand side may have any number of columns.
         let dim = match &rhs {
             Argument::Points(points) => points.columns(),
@@ -262,11 +262,11 @@ impl<'a, T: Element, G> System<'a, T, G> {
     pub fn solve_path(self, alphas: &[f64]) -> Result<RidgePath<T>, Error> {
         let operator = self.operator()?;
         self.unknown.check(&self.rhs)?;
-        let b = widened(&self.rhs).mapv(T::from_f64);
+        let b = widened(&self.rhs)?.mapv(T::from_f64);
         solve_path(&*operator, b.view(), alphas, self.solver)
     }
 
-    fn operator(&self) -> Result<Operator<'a>, Error> {
+    pub(super) fn operator(&self) -> Result<Operator<'a>, Error> {
         (self.operator)(&self.inputs, &self.options)
     }
 
@@ -280,16 +280,12 @@ impl<'a, T: Element, G> System<'a, T, G> {
     pub(super) fn solve_and_keep(self) -> Result<(Operator<'a>, Solution<T>, G), SolveError<T>> {
         let operator = self.operator()?;
         self.unknown.check(&self.rhs)?;
-        let b = widened(&self.rhs);
+        let b = widened(&self.rhs)?;
         let guess = match &self.guess {
             None => None,
             Some(guess) => {
-                AliasInfo {
-                    name: "the guess",
-                    ..self.unknown
-                }
-                .check(guess)?;
-                Some(widened(guess))
+                self.unknown.named("the guess").check(guess)?;
+                Some(widened(guess)?)
             }
         };
         let b = b.mapv(T::from_f64);
@@ -299,13 +295,8 @@ impl<'a, T: Element, G> System<'a, T, G> {
             guess.as_ref().map(|guess| guess.view()),
             self.solver,
         );
-        if let Err(SolveError::Unconverged(unconverged)) = &solution
-            && let Failure::NonFinite {
-                part: Part::Operator,
-                ..
-            } = unconverged.reason
-        {
-            self.inputs.check_finite()?;
+        if let Err(error) = &solution {
+            name_not_finite(&self.inputs, error)?;
         }
         let solution = solution?;
         Ok((operator, solution, self.gradients))
@@ -348,10 +339,33 @@ fn matrix_operator<'a, T: Element, K: Kernel, O: Orientation>(
     )?))
 }
 
+/// Finds the array in which NaN or an infinity spoils the matrix, if that is what has gone wrong.
+///
+/// # Errors
+/// [`Error::NotFinite`] with its name.
+pub(super) fn name_not_finite<T: Element>(
+    inputs: &Call<'_>,
+    error: &SolveError<T>,
+) -> Result<(), Error> {
+    match error {
+        SolveError::Unconverged(unconverged) => match unconverged.reason {
+            Failure::NonFinite {
+                part: Part::Operator,
+                ..
+            } => inputs.check_finite(),
+            _ => Ok(()),
+        },
+        SolveError::Input(_) => Ok(()),
+    }
+}
+
 /// The points in double precision; empty for what is no array.
-fn widened(argument: &Argument<'_>) -> Array2<f64> {
+///
+/// # Errors
+/// Those of the device that they are copied from.
+pub(super) fn widened(argument: &Argument<'_>) -> Result<Array2<f64>, Error> {
     match argument {
         Argument::Points(points) => points.to_f64(),
-        _ => Array2::zeros((0, 0)),
+        _ => Ok(Array2::zeros((0, 0))),
     }
 }

@@ -103,6 +103,11 @@ impl Problem<'_> {
         }
     }
 
+    /// Whether an array is on a device.
+    pub(crate) fn is_resident(&self) -> bool {
+        self.rows.is_resident() || self.columns.is_resident()
+    }
+
     /// The number of rows of the result: those of all elements of a batch.
     pub(crate) fn result_rows(&self) -> usize {
         self.elements().saturating_mul(self.rows.count())

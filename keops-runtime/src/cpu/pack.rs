@@ -1,7 +1,10 @@
 //! Packing: from arrays of any element type and strides to the features of tiles.
 
 use super::code::{Layout, Sides};
-use crate::cuda::Uploads;
+use crate::Error;
+#[cfg(feature = "cuda")]
+use crate::cuda::Resident;
+use crate::cuda::{ResidentSelection, Uploads};
 use crate::input::{Element, Input, each};
 use crate::lanes::Aligned;
 use crate::simd::Real;
@@ -72,6 +75,21 @@ impl<'a> Points<'a> {
         }
     }
 
+    /// The arrays, each with the number of components that the kernel reads.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn arrays(&self) -> &[(Input<'a>, usize)] {
+        &self.arrays
+    }
+
+    /// The arrays that are on a device.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn residents(&self) -> impl Iterator<Item = Resident<'a>> {
+        self.arrays.iter().filter_map(|(array, _)| match array {
+            Input::Device(resident) => Some(*resident),
+            _ => None,
+        })
+    }
+
     /// All raw components, by point.
     #[cfg(feature = "cuda")]
     pub(crate) fn by_point<C: Real>(&self) -> Vec<C> {
@@ -85,7 +103,8 @@ impl<'a> Points<'a> {
             .for_each(|(n, values)| {
                 let mut from = 0;
                 for (array, components) in &self.arrays {
-                    each!(array, array => copy_rows(array, n * COPIED, self.components, &mut values[from..]));
+                    // What is on a device is not copied by the host.
+                    each!(array, array => copy_rows(array, n * COPIED, self.components, &mut values[from..]), _ => {});
                     from += components;
                 }
             });
@@ -101,7 +120,7 @@ impl<'a> Points<'a> {
                 each!(array, array => {
                     let strides = array.strides();
                     [array.as_ptr() as usize, strides[0] as usize, strides[1] as usize, *components]
-                })
+                }, resident => resident.place(*components))
             })
             .collect()
     }
@@ -130,14 +149,28 @@ impl<'a> Points<'a> {
     }
 
     /// Some of the points, below [`Points::count`], in double precision.
-    pub(crate) fn select(&self, chosen: &[usize]) -> Selection {
-        let arrays = self
-            .arrays
-            .iter()
-            .map(|(array, components)| (array.select(chosen), *components))
-            .collect();
-        let count = chosen.len();
-        Selection { arrays, count }
+    ///
+    /// # Errors
+    /// Those of the device that an array is on.
+    pub(crate) fn select(&self, chosen: &[usize]) -> Result<Selection, Error> {
+        let select = |(array, components): &(Input<'a>, usize)| {
+            let selected = match array {
+                Input::Device(array) => Selected::Device(array.select(chosen)?),
+                array => Selected::Host(array.select(chosen)),
+            };
+            Ok((selected, *components))
+        };
+        let arrays = self.arrays.iter().map(select);
+        Ok(Selection {
+            arrays: arrays.collect::<Result<_, Error>>()?,
+            count: chosen.len(),
+        })
+    }
+
+    /// Whether an array is on a device.
+    pub(crate) fn is_resident(&self) -> bool {
+        let is_resident = |(array, _): &(Input<'_>, usize)| matches!(array, Input::Device(_));
+        self.arrays.iter().any(is_resident)
     }
 
     /// The features of rows, by vector, then by feature, then by lane.
@@ -184,7 +217,8 @@ impl<'a> Points<'a> {
         let mut from = 0;
         for (array, components) in &self.arrays {
             let to = from + components * lanes;
-            each!(array, array => copy(array, first, valid, lanes, &mut raw[from..to]));
+            // Reductions of arrays on devices do not run on processors.
+            each!(array, array => copy(array, first, valid, lanes, &mut raw[from..to]), _ => debug_assert!(false));
             from = to;
         }
     }
@@ -231,8 +265,14 @@ impl<T: Real> ColumnPacker<'_, '_, T> {
 
 /// Points that were taken out of others.
 pub(crate) struct Selection {
-    arrays: Vec<(Array2<f64>, usize)>,
+    arrays: Vec<(Selected, usize)>,
     count: usize,
+}
+
+/// Those of one array, where that is.
+enum Selected {
+    Host(Array2<f64>),
+    Device(ResidentSelection),
 }
 
 impl Selection {
@@ -240,7 +280,11 @@ impl Selection {
     pub(crate) fn points(&self) -> Points<'_> {
         let mut points = Points::new(self.count);
         for (array, components) in &self.arrays {
-            points.push(Input::F64(array.view()), *components);
+            let input = match array {
+                Selected::Host(array) => Input::F64(array.view()),
+                Selected::Device(array) => Input::Device(array.view()),
+            };
+            points.push(input, *components);
         }
         points
     }

@@ -1,8 +1,9 @@
 //! What stands in the place of the driver where the feature `cuda` is off.
 
 use core::marker::PhantomData;
+use core::ops::Range;
 
-use ndarray::{Array3, ArrayViewMut2};
+use ndarray::{Array2, Array3, ArrayViewMut2};
 
 use super::recipe::{Adding, Evaluation, Reduction};
 use super::terms::{Rule, Term};
@@ -32,6 +33,10 @@ impl Device {
         ))
     }
 
+    pub(crate) fn check_resident(&self, _: &Resident<'_>) -> Result<(), Error> {
+        match *self {}
+    }
+
     pub(crate) fn rows<T: Element>(
         &self,
         _: &Evaluation,
@@ -57,6 +62,53 @@ impl Device {
 /// What there is not.
 #[derive(Clone, Copy, Debug)]
 enum Never {}
+
+/// An array in the memory of a device; there is none.
+#[derive(Clone, Copy, Debug)]
+pub struct Resident<'a>(Never, PhantomData<&'a ()>);
+
+impl Resident<'_> {
+    pub(crate) fn rows(&self) -> usize {
+        match self.0 {}
+    }
+
+    pub(crate) fn columns(&self) -> usize {
+        match self.0 {}
+    }
+
+    pub(crate) fn slice(&self, _: Range<usize>) -> Self {
+        match self.0 {}
+    }
+
+    pub(crate) fn with_rows(&self, _: usize) -> Option<Self> {
+        match self.0 {}
+    }
+
+    pub(crate) fn ordinal(&self) -> usize {
+        match self.0 {}
+    }
+
+    pub(crate) fn is_same(&self, _: &Self) -> bool {
+        match self.0 {}
+    }
+
+    pub(crate) fn to_f64(&self) -> Result<Array2<f64>, Error> {
+        match self.0 {}
+    }
+
+    pub(crate) fn select(&self, _: &[usize]) -> Result<ResidentSelection, Error> {
+        match self.0 {}
+    }
+}
+
+/// Rows of such an array; there are none.
+pub(crate) struct ResidentSelection(Never);
+
+impl ResidentSelection {
+    pub(crate) fn view(&self) -> Resident<'_> {
+        match self.0 {}
+    }
+}
 
 /// Memory of a device; there is none.
 #[derive(Clone, Debug)]

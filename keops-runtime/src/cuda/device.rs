@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use cudarc::driver::{DriverError, result, sys};
+use cudarc::driver::{CudaContext, CudaStream, DriverError, result, sys};
 
 use super::cache::Cache;
 use super::compile::Compiler;
@@ -28,6 +28,10 @@ pub struct Device {
     modules: Mutex<HashMap<Recipe<'static>, Arc<OnceLock<Result<Module, Error>>>>>,
     /// The kernels for vectors.
     vectors: OnceLock<Result<Vec<Function>, Error>>,
+    /// The kernels for copies of arrays.
+    arrays: OnceLock<Result<Vec<Function>, Error>>,
+    /// The default stream, on which all work is queued, as those know it who keep the order between streams.
+    stream: OnceLock<Result<Arc<CudaStream>, Error>>,
 }
 
 // SAFETY: a context may be current to several threads at once, and the driver serialises what has to be.
@@ -149,6 +153,8 @@ impl Device {
             pools: known(pools)? != 0 && keep_freed_memory(device).is_ok(),
             modules: Mutex::default(),
             vectors: OnceLock::new(),
+            arrays: OnceLock::new(),
+            stream: OnceLock::new(),
         })
     }
 
@@ -188,6 +194,30 @@ impl Device {
     ) -> Result<Vec<Function>, Error> {
         let load = || self.load(source, names);
         self.vectors.get_or_init(load).clone()
+    }
+
+    /// The kernels for copies of arrays, compiled at their first use.
+    pub(super) fn array_kernels(
+        &self,
+        source: &str,
+        names: &[&CStr],
+    ) -> Result<Vec<Function>, Error> {
+        let load = || self.load(source, names);
+        self.arrays.get_or_init(load).clone()
+    }
+
+    /// The default stream of the primary context.
+    pub(super) fn stream(&self) -> Result<Arc<CudaStream>, Error> {
+        let open = || match CudaContext::new(self.ordinal) {
+            Ok(context) => Ok(context.default_stream()),
+            Err(error) => Err(failed("the device's context", error)),
+        };
+        self.stream.get_or_init(open).clone()
+    }
+
+    /// Whether this is the context that all work is done in.
+    pub(super) fn is_context(&self, context: sys::CUcontext) -> bool {
+        self.context == context
     }
 
     fn load(&self, source: &str, names: &[&CStr]) -> Result<Vec<Function>, Error> {
@@ -238,7 +268,18 @@ fn keep_freed_memory(device: sys::CUdevice) -> Result<(), DriverError> {
 pub struct Buffer {
     address: sys::CUdeviceptr,
     context: sys::CUcontext,
-    pooled: bool,
+    owner: Owner,
+}
+
+/// Whose memory is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    /// Ours, from the pool of the device.
+    Pool,
+    /// Ours, from the driver.
+    Driver,
+    /// The user's.
+    User,
 }
 
 // SAFETY: memory is a number that any thread may pass to the driver, and a context may be current to several threads.
@@ -255,7 +296,11 @@ impl Device {
         let buffer = |address| Buffer {
             address,
             context: self.context,
-            pooled: self.pools,
+            owner: if self.pools {
+                Owner::Pool
+            } else {
+                Owner::Driver
+            },
         };
         if bytes == 0 {
             return Ok(buffer(0));
@@ -276,6 +321,15 @@ impl Device {
                 Err(Error::DeviceMemory { bytes, free })
             }
             Err(error) => Err(failed("device memory", error)),
+        }
+    }
+
+    /// Memory of the user's, who keeps it for as long as it is used.
+    pub(super) fn foreign(&self, address: u64) -> Buffer {
+        Buffer {
+            address,
+            context: self.context,
+            owner: Owner::User,
         }
     }
 
@@ -331,14 +385,14 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.address == 0 {
+        if self.address == 0 || self.owner == Owner::User {
             return;
         }
         // SAFETY: the context lives as long as the process, the memory was allocated in it and is not used again: what the stream
         // still has to do with it comes before. There is nothing to be done about an error.
         unsafe {
             let _ = result::ctx::set_current(self.context);
-            let _ = if self.pooled {
+            let _ = if self.owner == Owner::Pool {
                 result::free_async(self.address, core::ptr::null_mut())
             } else {
                 result::free_sync(self.address)

@@ -11,6 +11,8 @@
 //! operations between products (`kernels/vectors.cu`).
 
 #[cfg(feature = "cuda")]
+mod arrays;
+#[cfg(feature = "cuda")]
 mod cache;
 #[cfg(feature = "cuda")]
 pub mod compile;
@@ -26,6 +28,10 @@ mod mirror;
 #[cfg(feature = "cuda")]
 mod product;
 pub mod recipe;
+#[cfg(feature = "cuda")]
+mod resident;
+#[cfg(feature = "cuda")]
+mod results;
 mod source;
 #[cfg(feature = "cuda")]
 mod spans;
@@ -42,8 +48,13 @@ mod reduce;
 
 #[cfg(not(feature = "cuda"))]
 pub(crate) use absent::{
-    AddProduct, Device, Memory, Products, Requested, Strided, Sum, Uploads, Vectors,
+    AddProduct, Device, Memory, Products, Requested, Resident, ResidentSelection, Strided, Sum,
+    Uploads, Vectors,
 };
+#[cfg(feature = "cuda")]
+pub(crate) use arrays::Matrix;
+#[cfg(feature = "cuda")]
+pub use arrays::source as array_source;
 #[cfg(feature = "cuda")]
 pub use device::{Buffer, Device};
 #[cfg(feature = "cuda")]
@@ -54,6 +65,14 @@ pub use memory::{Memory, Requested, Vectors};
 pub(crate) use product::Products;
 #[cfg(feature = "cuda")]
 pub(crate) use reduce::Uploads;
+#[cfg(feature = "cuda")]
+pub use resident::device_context;
+#[cfg(feature = "cuda")]
+pub(crate) use resident::{Resident, ResidentSelection};
+#[cfg(feature = "cuda")]
+pub use results::{DeviceElement, ResidentCall};
+#[cfg(feature = "cuda")]
+pub(crate) use results::{Lent, ResidentProduct, copied, copying};
 #[cfg(feature = "cuda")]
 pub use vector_source::source as vector_source;
 #[cfg(feature = "cuda")]

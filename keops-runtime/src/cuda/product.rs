@@ -7,6 +7,7 @@ use super::device::Device;
 use super::memory::{Memory, Vectors};
 use super::recipe::{Adding, Evaluation, Type};
 use super::reduce::PreparedProduct;
+use super::resident::Borrowed;
 use crate::Error;
 use crate::cpu::Problem;
 use crate::solve::Precision;
@@ -15,6 +16,8 @@ use crate::solve::Precision;
 pub(crate) struct Products<'a> {
     memory: Memory,
     problem: Problem<'a>,
+    /// The arrays of the problem that are the user's, which are read as long as there are products.
+    _borrowed: Vec<Borrowed<'a>>,
     /// How the matrix is evaluated in working precision and in double, times one vector and times several.
     evaluations: [[Evaluation; 2]; 2],
     /// The same of sums.
@@ -47,6 +50,7 @@ impl<'a> Products<'a> {
     ) -> Result<Self, Error> {
         Ok(Self {
             memory: Memory::new(device)?,
+            _borrowed: device.borrow(&problem)?,
             problem,
             evaluations,
             adding,

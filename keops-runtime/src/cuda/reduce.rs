@@ -53,9 +53,9 @@ impl Device {
     /// The raw components of points, in the type `t`.
     fn points(&self, points: &Points<'_>, t: Type) -> Result<Arc<Buffer>, Error> {
         let upload = || {
-            let buffer = match t {
-                Type::Single => self.upload(&points.by_point::<f32>()),
-                Type::Double => self.upload(&points.by_point::<f64>()),
+            let buffer = match points.residents().next() {
+                None => self.upload_points(points, t),
+                Some(_) => self.assemble(points, t),
             };
             buffer.map(Arc::new)
         };
@@ -72,6 +72,14 @@ impl Device {
         Ok(copy)
     }
 
+    /// A copy of points that are all on the host.
+    pub(super) fn upload_points(&self, points: &Points<'_>, t: Type) -> Result<Buffer, Error> {
+        match t {
+            Type::Single => self.upload(&points.by_point::<f32>()),
+            Type::Double => self.upload(&points.by_point::<f64>()),
+        }
+    }
+
     /// Computes `count` results of every row and component of a reduction.
     fn reduce(
         &self,
@@ -81,14 +89,10 @@ impl Device {
         count: usize,
         out: Type,
     ) -> Result<(Vec<f64>, Vec<u64>), Error> {
-        if evaluation.formula.code.is_empty() {
-            return Err(super::unavailable(
-                "this kernel was written for processors only".into(),
-            ));
-        }
         if problem.result_rows() == 0 {
             return Ok((Vec::new(), Vec::new()));
         }
+        let _borrowed = self.borrow(problem)?;
         let (formula, launch) = self.launch_of(evaluation, problem, reduction, count, out)?;
         if let Reduction::Mirrored(_) = launch.reduction {
             return Ok((self.run_mirrored(&formula, &launch)?, Vec::new()));
@@ -97,7 +101,7 @@ impl Device {
     }
 
     /// What is to be launched for a reduction, with its arrays.
-    fn launch_of(
+    pub(super) fn launch_of(
         &self,
         evaluation: &Evaluation,
         problem: &Problem<'_>,
@@ -105,6 +109,11 @@ impl Device {
         count: usize,
         out: Type,
     ) -> Result<(Formula<'static>, Launch), Error> {
+        if evaluation.formula.code.is_empty() {
+            return Err(super::unavailable(
+                "this kernel was written for processors only".into(),
+            ));
+        }
         let t = evaluation.t;
         let arrays = match (&problem.batch, t) {
             (None, _) => {

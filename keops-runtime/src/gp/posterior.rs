@@ -89,7 +89,7 @@ impl<'a> GaussianProcess<'a> {
     ) -> Result<Posterior<'a>, EstimateError> {
         // The dimension is that of the array, whatever it is.
         let y = match y.into_points(1) {
-            Argument::Points(points) => points.to_f64(),
+            Argument::Points(points) => points.to_f64()?,
             _ => Array2::zeros((0, 1)),
         };
         Posterior::new(self, y)

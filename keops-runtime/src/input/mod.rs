@@ -1,6 +1,8 @@
 //! Arrays on their way in: element types, and arrays whose element type has been erased.
 
 mod batch;
+#[cfg(feature = "cuda")]
+mod on_device;
 mod params;
 mod points;
 mod scalar;
@@ -11,7 +13,9 @@ pub use params::IntoParams;
 pub use points::IntoPoints;
 pub use scalar::{Scalar, scalar};
 
+use crate::Error;
 use crate::cpu::Job;
+use crate::cuda::Resident;
 use crate::reduce::{Candidate, CandidateSink, RowSink, Sink};
 use crate::simd::Real;
 use core::ops::Range;
@@ -109,13 +113,14 @@ fn round_to_half(x: f64) -> f16 {
     f16::from_f32(f32::from_bits(towards_zero | 1))
 }
 
-/// The same for the array of an input whatever its element type.
+/// The same for the array of an input whatever its element type, and something else for one on a device.
 macro_rules! each {
-    ($input:expr, $array:ident => $result:expr) => {
+    ($input:expr, $array:ident => $result:expr, $resident:pat => $other:expr) => {
         match $input {
             Input::F16($array) => $result,
             Input::F32($array) => $result,
             Input::F64($array) => $result,
+            Input::Device($resident) => $other,
         }
     };
 }
@@ -132,6 +137,8 @@ pub enum Input<'a> {
     F32(ArrayView2<'a, f32>),
     /// Double precision.
     F64(ArrayView2<'a, f64>),
+    /// In the memory of a device, where reductions of it run, and not on the processor.
+    Device(Resident<'a>),
 }
 
 impl<'a> Input<'a> {
@@ -140,33 +147,36 @@ impl<'a> Input<'a> {
     where
         'a: 'b,
     {
-        each!(self, a => Element::erase((*a).reborrow()))
+        each!(self, a => Element::erase((*a).reborrow()), resident => Input::Device(*resident))
     }
 
     /// Number of points.
     pub(crate) fn rows(&self) -> usize {
-        each!(self, a => a.nrows())
+        each!(self, a => a.nrows(), resident => resident.rows())
     }
 
     /// Number of components of a point.
     pub(crate) fn columns(&self) -> usize {
-        each!(self, a => a.ncols())
+        each!(self, a => a.ncols(), resident => resident.columns())
     }
 
     /// The points in double precision.
-    pub(crate) fn to_f64(&self) -> Array2<f64> {
-        each!(self, a => a.mapv(Element::to_f64))
+    ///
+    /// # Errors
+    /// Those of the device that they are copied from.
+    pub(crate) fn to_f64(&self) -> Result<Array2<f64>, Error> {
+        each!(self, a => Ok(a.mapv(Element::to_f64)), resident => resident.to_f64())
     }
 
-    /// Some of the points, in double precision.
+    /// Some of the points of an array on the host, in double precision.
     pub(crate) fn select(&self, chosen: &[usize]) -> Array2<f64> {
         each!(self, a => {
             let shape = (chosen.len(), a.ncols());
             Array2::from_shape_fn(shape, |(k, c)| Element::to_f64(a[[chosen[k], c]]))
-        })
+        }, _ => Array2::zeros((0, 0)))
     }
 
-    /// Whether both are the same points, bit for bit or by equal values.
+    /// Whether both are the same points, bit for bit or by equal values; on a device, whether they are the same memory.
     pub(crate) fn same_points(&self, other: &Input<'_>) -> bool {
         fn same<T: Element + PartialEq>(a: &ArrayView2<'_, T>, b: &ArrayView2<'_, T>) -> bool {
             let at_same_place = a.as_ptr() == b.as_ptr() && a.strides() == b.strides();
@@ -178,18 +188,25 @@ impl<'a> Input<'a> {
             (Input::F16(a), Input::F16(b)) => same(a, b),
             (Input::F32(a), Input::F32(b)) => same(a, b),
             (Input::F64(a), Input::F64(b)) => same(a, b),
+            (Input::Device(a), Input::Device(b)) => a.is_same(b),
             _ => false,
         }
     }
 
     /// Consecutive ones of the points.
     pub(crate) fn slice(&self, rows: Range<usize>) -> Input<'_> {
-        each!(self, a => Element::erase(a.slice(s![rows, ..])))
+        each!(self, a => Element::erase(a.slice(s![rows, ..])), resident => Input::Device(resident.slice(rows)))
+    }
+
+    /// Some of the components of all points.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn select_columns(&self, columns: Range<usize>) -> Input<'_> {
+        each!(self, a => Element::erase(a.slice(s![.., columns])), resident => Input::Device(resident.select_columns(columns)))
     }
 
     /// The same points, for a shorter time.
     pub(crate) fn view(&self) -> Input<'_> {
-        each!(self, a => Element::erase(a.view()))
+        each!(self, a => Element::erase(a.view()), resident => Input::Device(*resident))
     }
 }
 
@@ -215,6 +232,19 @@ impl<'a> Argument<'a> {
             Argument::Points(points) => Argument::Points(points.reborrow()),
             Argument::Params(values) => Argument::Params(values.clone()),
             Argument::Mismatch(mismatch) => Argument::Mismatch(*mismatch),
+        }
+    }
+}
+
+impl Argument<'_> {
+    /// Vectors of so many entries, of which a flat array on a device holds as many as fit.
+    pub(crate) fn as_vectors(self, rows: usize) -> Self {
+        match self {
+            Argument::Points(Input::Device(array)) => match array.with_rows(rows) {
+                Some(vectors) => Argument::Points(Input::Device(vectors)),
+                None => Argument::Points(Input::Device(array)),
+            },
+            other => other,
         }
     }
 }

@@ -7,7 +7,7 @@ use ndarray::{ArrayBase, ArrayRef, ArrayView1, ArrayView2, Axis, Data, Ix1, Ix2}
 ///
 /// These are `&Array2<T>` and `ArrayView2<T>` of shape `(points, D)` and any strides; `&Array1<T>` and `ArrayView1<T>`
 /// where `D` is 1; `&[[T; D]]`, `&[[T; D]; N]` and `&Vec<[T; D]>`; and flat row-major `&[T]`, `&[T; N]` and `&Vec<T>`
-/// of length `points * D`. An array of another shape is an error of `run`, not of the conversion.
+/// of length `points * D`; with the feature `cuda` also `&CudaSlice<T>` and `&CudaView<T>`, in the memory of a device, of so many `f32` or `f64`. An array of another shape is an error of `run`, not of the conversion.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot stand for a `Vi` or `Vj` variable with elements of type `{T}`",
     label = "expected points",

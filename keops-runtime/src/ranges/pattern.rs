@@ -268,6 +268,11 @@ impl Pattern {
         pairs.fold(0, usize::saturating_add)
     }
 
+    /// Of each row the column of the same number.
+    pub(crate) fn diagonal(rows: usize) -> Self {
+        Self::from_blocks((0..rows).map(|row| (row..row + 1, vec![(row, row + 1)])))
+    }
+
     /// One column for the rows of `intervals`, as many times as they lie in one.
     pub(crate) fn single_column(intervals: &[Interval]) -> Self {
         let mut cuts: Vec<usize> = intervals

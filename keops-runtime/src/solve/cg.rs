@@ -63,7 +63,6 @@ use std::time::Instant;
 
 use ndarray::Array2;
 
-use super::block::Block;
 use super::error_bound::ErrorBound;
 use super::multivector::Multivector;
 use super::multivector::sums::norms;
@@ -73,6 +72,7 @@ use super::precondition::{Found, Jacobi, LowRank, Request};
 use super::product::{DOUBLE_ROUNDOFF, Matrix};
 use super::report::{Failure, Part, PreconditionerReport};
 use super::system::{Criterion, Distance, Outcome, System};
+use crate::cuda::Rule;
 use basis::Basis;
 use inverse::Inverse;
 use smoothing::Smoothed;
@@ -112,10 +112,10 @@ pub(super) struct Cg<'a> {
     error_bound: ErrorBound,
     /// The iterates of smallest residual, where the tolerance is one of residuals.
     smoothed: Option<Smoothed>,
-    /// The iterates of smallest true distance, on the host: they are what is returned, and may be all that is left when a device fails.
-    proven: Block,
+    /// The iterates of smallest true distance, which are what is returned, where the right-hand sides are: on the host they may be all that is left when a device fails.
+    proven: Multivector,
     /// Their residuals.
-    proven_residual: Block,
+    proven_residual: Multivector,
     /// The largest `|Ap| / |p|` so far, for `|A|`, which rounding errors are proportional to.
     scale: f64,
     iteration: usize,
@@ -129,20 +129,19 @@ pub(super) struct Cg<'a> {
 }
 
 impl<'a> Cg<'a> {
-    /// Sets up the systems `A x = b`, from the zero vector.
+    /// Sets up the systems `A x = b`, from the zero vector. The solutions will be where `b` is.
     pub(super) fn new(
         matrix: Matrix<'a>,
         systems: Vec<System>,
-        b: Block,
+        b: Multivector,
         started: Instant,
     ) -> Self {
-        let zeros = Block::zeros(b.rows() as usize, b.width());
         let working =
             matrix.operator.working_roundoff() > DOUBLE_ROUNDOFF && matrix.operator.len() > FEW;
         let by_residual = systems
             .iter()
             .all(|system| system.criterion == Criterion::Residual);
-        let placed = matrix.placed(b.clone());
+        let placed = matrix.moved(&b);
         Self {
             preconditioner: None,
             preconditioner_report: None,
@@ -166,7 +165,7 @@ impl<'a> Cg<'a> {
                 r: placed.clone(),
                 errors: systems.iter().map(|system| system.now.error).collect(),
             }),
-            proven: zeros,
+            proven: b.zeros_alike(),
             proven_residual: b,
             scale: 0.0,
             iteration: 0,
@@ -183,7 +182,7 @@ impl<'a> Cg<'a> {
     /// Solves; `guess` is where to start from if not from zero.
     pub(super) fn run(
         &mut self,
-        guess: Option<Block>,
+        guess: Option<Multivector>,
         options: &mut SolveOptions<'a>,
         limit: usize,
     ) -> Result<(), Failure> {
@@ -231,7 +230,7 @@ impl<'a> Cg<'a> {
     }
 
     /// Computes the residual of the first iterate.
-    fn start(&mut self, guess: Option<Block>) -> Result<(), Failure> {
+    fn start(&mut self, guess: Option<Multivector>) -> Result<(), Failure> {
         let Some(guess) = guess else {
             return Ok(());
         };
@@ -241,9 +240,9 @@ impl<'a> Cg<'a> {
             .iter()
             .map(|system| f64::from(system.now.residual > 0.0))
             .collect();
-        let mut first = guess.clone();
-        first.update(&guess, &used, |_, guess, used| used * guess);
-        self.x = self.matrix.placed(first.clone());
+        let mut first = guess.alike();
+        first.update(&guess, Rule::Scale, &used);
+        self.x = self.matrix.moved(&first);
         let all: Vec<_> = (0..self.systems.len()).collect();
         let residuals = self.matrix.residuals(&self.b, &self.x, &all);
         let mut residuals = residuals.map_err(|error| self.failed(Part::Operator, error))?;
@@ -251,8 +250,7 @@ impl<'a> Cg<'a> {
         if norms.iter().any(|norm| !norm.is_finite()) {
             return Err(self.non_finite(Part::Operator));
         }
-        let n = self.b.rows() as usize;
-        let (zeros, zero) = (self.x.zeros_alike(), Block::zeros(n, 1));
+        let (zeros, zero) = (self.x.zeros_alike(), first.zeros_alike());
         for (c, norm) in norms.into_iter().enumerate() {
             if norm < self.systems[c].now.residual {
                 self.systems[c].begin(Distance::plain(norm, self.matrix.alpha));
@@ -260,7 +258,7 @@ impl<'a> Cg<'a> {
                 // A guess that is worse than zero.
                 self.x.copy_column(c, &zeros, c);
                 residuals.copy_column(c, &self.b, c);
-                first.copy_column(c, &zero, 0);
+                first.copy_column(c, &zero, c);
             }
         }
         if let Some(smoothed) = &mut self.smoothed {
@@ -268,7 +266,7 @@ impl<'a> Cg<'a> {
             smoothed.r.assign(&residuals);
             smoothed.errors = self.systems.iter().map(|system| system.now.error).collect();
         }
-        let residuals = residuals.to_host().into_owned();
+        let residuals = residuals.beside_of(&first);
         if self.matrix.trouble().is_some() {
             return Err(self.non_finite(Part::Operator));
         }
@@ -366,7 +364,7 @@ impl<'a> Cg<'a> {
         self.call_back(options)?;
         if !self.systems.is_empty() && limit > 0 {
             self.precondition(options)?;
-            self.begin(self.matrix.placed(self.proven_residual.clone()))?;
+            self.begin(self.matrix.moved(&self.proven_residual))?;
         }
         while !self.systems.is_empty() {
             if self.iteration >= limit {

@@ -25,9 +25,11 @@ mod block;
 mod cg;
 pub(crate) mod cholesky;
 mod dense;
+mod ended;
 mod error_bound;
 pub(crate) mod estimate;
 mod lanczos;
+mod limits;
 pub(crate) mod log_det;
 mod multivector;
 mod operator;
@@ -37,6 +39,8 @@ mod precondition;
 pub(crate) mod probes;
 mod product;
 mod report;
+#[cfg(feature = "cuda")]
+mod resident;
 mod shifts;
 mod system;
 mod tridiagonal;
@@ -47,8 +51,11 @@ use ndarray::{Array2, ArrayView2};
 
 use self::block::Block;
 use self::cg::Cg;
+use self::ended::Ended;
 pub use self::estimate::{Estimate, EstimateError, EstimateOptions};
+use self::limits::{Limits, largest_deviation};
 pub use self::log_det::{LogDet, log_det};
+use self::multivector::Multivector;
 pub use self::operator::{Entries, FnOperator, LinearOperator, OnDevice, OperatorError, Precision};
 pub use self::options::{
     IterationState, Landmarks, OnIteration, Precondition, Preconditioner, SolveOptions, Tolerance,
@@ -59,7 +66,9 @@ use self::product::{Matrix, norms};
 pub use self::report::{
     ColumnReport, Failure, Part, PreconditionerReport, Products, Solution, SolveError, Unconverged,
 };
-use self::system::{Criterion, Distance, Outcome, System};
+#[cfg(feature = "cuda")]
+pub(crate) use self::resident::solve_on_device;
+use self::system::Outcome;
 use crate::Error;
 use crate::input::Element;
 
@@ -139,31 +148,8 @@ fn solve_in_double<'a>(
     let scales = Scales::new(&b, width);
     let b = scales.to_units(b.view());
     let b_norms = norms(&b);
-    let deviation = match options.tolerance {
-        Tolerance::Prediction(_) => largest_deviation(operator, options.alpha)?,
-        _ => 1.0,
-    };
-    let (alpha, tolerance) = (options.alpha, options.tolerance);
-    let system = |(c, (&b_norm, &unit)): (usize, (&f64, &f64))| {
-        let (criterion, tolerance) = match tolerance {
-            Tolerance::Rms(e) => (Criterion::Residual, e * (rows as f64).sqrt() / unit),
-            Tolerance::Relative(e) => (Criterion::Residual, e * b_norm),
-            Tolerance::Absolute(e) => (Criterion::Residual, e / unit),
-            // Without deviations all predictions are zero, whatever the solution.
-            Tolerance::Prediction(_) if deviation == 0.0 => (Criterion::Error, f64::INFINITY),
-            Tolerance::Prediction(e) => (Criterion::Error, e / deviation / unit),
-        };
-        let distance = Distance::plain(b_norm, alpha);
-        System::new(c, unit, criterion, tolerance, distance)
-    };
-    let systems = || {
-        b_norms
-            .iter()
-            .zip(&scales.0)
-            .enumerate()
-            .map(system)
-            .collect()
-    };
+    let (alpha, limits) = (options.alpha, Limits::new(operator, &options)?);
+    let systems = || limits.systems(rows, &b_norms, &scales.0);
     let limit = options.iteration_limit(n.saturating_mul(columns));
     let guess = guess.map(|guess| scales.to_units(guess));
     let mut matrix = Matrix::new(operator, alpha);
@@ -171,6 +157,8 @@ fn solve_in_double<'a>(
         matrix.device = operator.on_device()?;
     }
     let optional = matrix.device.as_ref().is_some_and(OnDevice::is_optional);
+    let b = Multivector::Host(b);
+    let guess = guess.map(Multivector::Host);
     let mut cg = Cg::new(matrix, systems(), b.clone(), started);
     let mut result = cg.run(guess.clone(), &mut options, limit);
     if optional && result.is_err() && cg.matrix.trouble().is_some() {
@@ -181,52 +169,30 @@ fn solve_in_double<'a>(
         result = cg.run(guess, &mut options, limit);
     }
 
-    let outcomes: Vec<Outcome> = cg.outcomes.into_iter().flatten().collect();
+    let outcomes: Vec<Outcome> = std::mem::take(&mut cg.outcomes)
+        .into_iter()
+        .flatten()
+        .collect();
     let values_f64 = scales.to_user((n, columns), &outcomes)?;
     let values = values_f64.mapv(round);
     let rounded = rounded_norms(&mut cg.matrix, &scales, &values, &values_f64, &outcomes);
-    let rms = |norm: f64, unit: f64| norm / (rows.max(1) as f64).sqrt() * unit;
-    let reports = (0..width).map(|c| ColumnReport {
-        iterations: outcomes[c].iterations,
-        rms: rms(outcomes[c].distance.residual, scales.0[c]),
-        relative: if outcomes[c].distance.residual == 0.0 {
-            0.0
-        } else {
-            outcomes[c].distance.residual / b_norms[c]
-        },
-        error_bound: outcomes[c].distance.error * scales.0[c],
-        rounded_rms: rms(rounded[c], scales.0[c]),
-        converged: outcomes[c].converged,
-        verified: outcomes[c].verified,
-    });
-    let solution = Solution {
-        values,
-        values_f64,
-        iterations: outcomes
-            .iter()
-            .map(|outcome| outcome.iterations)
-            .max()
-            .unwrap_or(0),
-        columns: reports.collect(),
-        history: cg.history,
-        error_history: cg.errors,
-        asymmetry: cg.asymmetry,
-        products: cg.matrix.products,
-        preconditioner: cg.preconditioner_report,
-        low_rank: cg.low_rank.filter(|_| options.keep_preconditioner),
-        elapsed: started.elapsed(),
-    };
     let in_range = |(_, value): &((usize, usize), &f64)| value.is_finite();
-    let result = result.and_then(|()| {
-        match solution
-            .values
-            .indexed_iter()
-            .find(|entry| !in_range(entry))
-        {
+    let result = result.and_then(
+        |()| match values.indexed_iter().find(|entry| !in_range(entry)) {
             Some(((_, column), _)) => Err(Failure::OutOfRange { column }),
             None => Ok(()),
-        }
-    });
+        },
+    );
+    let ended = Ended {
+        rows,
+        units: &scales.0,
+        b_norms: &b_norms,
+        rounded: &rounded,
+        outcomes: &outcomes,
+        started,
+        keep_preconditioner: options.keep_preconditioner,
+    };
+    let solution = ended.solution(cg, values, values_f64);
     match result {
         Ok(()) => Ok(solution),
         Err(reason) => Err(SolveError::Unconverged(Box::new(Unconverged {
@@ -236,26 +202,17 @@ fn solve_in_double<'a>(
     }
 }
 
-/// The square root of the largest diagonal entry of `K`, the standard deviation of the prior where `K` is a covariance.
-fn largest_deviation(operator: &dyn LinearOperator, alpha: f64) -> Result<f64, Error> {
-    let refused = |expected, found| Error::Option {
-        option: "tolerance",
+/// The error of an array that has another shape than so many rows, as the operator, and columns, as the right-hand side.
+fn misfit(name: &str, rows: usize, columns: Option<usize>, shape: &[usize]) -> Error {
+    let expected = match columns {
+        Some(columns) => format!("shape ({rows}, {columns}), that of the right-hand side"),
+        None => format!("{rows} rows, as many as the operator has"),
+    };
+    Error::Shape {
+        name: name.to_owned(),
         expected,
-        found,
-    };
-    if alpha == 0.0 {
-        let expected =
-            "another than Prediction, which bounds errors in terms of alpha, where that is 0";
-        return Err(refused(expected, "Prediction".to_owned()));
+        shape: crate::error::shape(shape),
     }
-    let expected = "another than Prediction for an operator whose diagonal is not available";
-    let Some(entries) = operator.entries() else {
-        return Err(refused(expected, "Prediction".to_owned()));
-    };
-    let mut diagonal = vec![0.0; operator.len()];
-    let computed = entries.compute_diagonal(&mut diagonal);
-    computed.map_err(|error| refused(expected, format!("Prediction ({error})")))?;
-    Ok(diagonal.into_iter().fold(0.0, f64::max).sqrt())
 }
 
 /// Refuses an array of the wrong shape, or with an entry that is not a finite number.
@@ -266,16 +223,7 @@ fn check_array(
     columns: Option<usize>,
 ) -> Result<(), Error> {
     if array.nrows() != rows || columns.is_some_and(|columns| columns != array.ncols()) {
-        let expected = match columns {
-            Some(columns) => format!("shape ({rows}, {columns}), that of the right-hand side"),
-            None => format!("{rows} rows, as many as the operator has"),
-        };
-        let shape = crate::error::shape(array.shape());
-        return Err(Error::Shape {
-            name: name.to_owned(),
-            expected,
-            shape,
-        });
+        return Err(misfit(name, rows, columns, array.shape()));
     }
     match array.indexed_iter().find(|(_, value)| !value.is_finite()) {
         Some(((row, column), &value)) => Err(Error::NotFinite {
@@ -320,7 +268,8 @@ impl Scales {
     /// The user's array for the iterates of the systems.
     fn to_user(&self, shape: (usize, usize), outcomes: &[Outcome]) -> Result<Array2<f64>, Error> {
         let width = self.0.len();
-        let value = |k: usize| outcomes[k % width].values[k / width] * self.0[k % width];
+        let columns: Vec<_> = outcomes.iter().map(|o| o.values.to_host()).collect();
+        let value = |k: usize| columns[k % width].data()[k / width] * self.0[k % width];
         let values = (0..shape.0 * shape.1).map(value).collect();
         Array2::from_shape_vec(shape, values).map_err(|_| Error::Shape {
             name: "the solution".to_owned(),
@@ -352,8 +301,9 @@ fn rounded_norms(
         return vec![f64::NAN; width];
     };
     let mut residual = product.to_host().into_owned();
+    let columns: Vec<_> = outcomes.iter().map(|o| o.residual.to_host()).collect();
     for (k, entry) in residual.data_mut().iter_mut().enumerate() {
-        *entry = outcomes[k % width].residual[k / width] - *entry;
+        *entry = columns[k % width].data()[k / width] - *entry;
     }
     norms(&residual)
 }

@@ -117,6 +117,16 @@ impl Multivector {
         }
     }
 
+    /// The block on the host, if another one is there.
+    pub(super) fn beside_of(self, other: &Self) -> Self {
+        match (self, other) {
+            (Device { width, entries, .. }, Host(_)) => {
+                Host(Block::from_rows(width, entries.read()))
+            }
+            (block, _) => block,
+        }
+    }
+
     /// A block without columns.
     pub(super) fn empty() -> Self {
         Host(Block::zeros(0, 0))

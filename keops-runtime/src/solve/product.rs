@@ -56,6 +56,14 @@ impl<'a> Matrix<'a> {
         Multivector::new(block, self.memory())
     }
 
+    /// A copy of a block where the vectors of the solve are.
+    pub(super) fn moved(&self, block: &Multivector) -> Multivector {
+        match block {
+            Multivector::Host(block) => self.placed(block.clone()),
+            block => block.clone(),
+        }
+    }
+
     /// `alpha v + K v`.
     pub(super) fn times(
         &mut self,

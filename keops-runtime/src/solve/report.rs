@@ -265,7 +265,7 @@ pub enum SolveError<T: fmt::Debug> {
 
 impl<T: fmt::Debug> SolveError<T> {
     /// The same error with other values.
-    pub(super) fn map<U: fmt::Debug>(self, f: fn(f64) -> U) -> SolveError<U> {
+    pub(crate) fn map<U: fmt::Debug>(self, f: fn(f64) -> U) -> SolveError<U> {
         match self {
             Self::Input(error) => SolveError::Input(error),
             Self::Unconverged(unconverged) => {
@@ -329,7 +329,7 @@ impl<T> fmt::Display for Solution<T> {
 
 impl<T> Solution<T> {
     /// The same report with other values.
-    pub(super) fn map<U>(self, f: fn(f64) -> U) -> Solution<U> {
+    pub(crate) fn map<U>(self, f: fn(f64) -> U) -> Solution<U> {
         Solution {
             values: self.values_f64.mapv(f),
             values_f64: self.values_f64,

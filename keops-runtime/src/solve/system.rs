@@ -1,5 +1,6 @@
 //! One linear system of a block, and what the comparison of its two residuals means for it.
 
+use super::multivector::Multivector;
 use super::operator::Precision;
 
 /// The number of checks without progress, in double precision, after which a system has stagnated.
@@ -241,11 +242,11 @@ impl System {
 #[derive(Clone, Debug)]
 pub(super) struct Outcome {
     /// The iterate.
-    pub(super) values: Vec<f64>,
+    pub(super) values: Multivector,
     /// Its true distance from the solution.
     pub(super) distance: Distance,
     /// Its true residual.
-    pub(super) residual: Vec<f64>,
+    pub(super) residual: Multivector,
     pub(super) iterations: usize,
     pub(super) converged: bool,
     /// Whether the distance and the residual are true ones.

@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -11,23 +13,25 @@
 struct Function {
     const char* name;
     unsigned threads;
-    void (*call)(void** arguments);
+    // The call with these arguments, which are copied.
+    std::function<void()> (*call)(void** arguments);
 };
 struct Module {
     std::vector<Function> functions;
 };
 
 template <class... Arguments, size_t... N>
-void call(void (*kernel)(Arguments...), void** arguments, std::index_sequence<N...>) {
-    kernel(*(std::remove_const_t<Arguments>*)arguments[N]...);
+std::function<void()> call(void (*kernel)(Arguments...), void** arguments, std::index_sequence<N...>) {
+    std::tuple<std::remove_const_t<Arguments>...> copies(*(std::remove_const_t<Arguments>*)arguments[N]...);
+    return [=] { std::apply(kernel, copies); };
 }
 template <class... Arguments>
-void call(void (*kernel)(Arguments...), void** arguments) {
-    call(kernel, arguments, std::index_sequence_for<Arguments...>());
+std::function<void()> call(void (*kernel)(Arguments...), void** arguments) {
+    return call(kernel, arguments, std::index_sequence_for<Arguments...>());
 }
 
 // A kernel of the namespace in which it stands.
-#define KEOPS_FUNCTION(kernel) Function{#kernel, THREADS, [](void** arguments) { call(kernel, arguments); }}
+#define KEOPS_FUNCTION(kernel) Function{#kernel, THREADS, [](void** arguments) { return call(kernel, arguments); }}
 
 // Calls that the tests count, and that they can make fail.
 enum Kind : uint64_t { LAUNCH, ALLOCATE, WRITE, READ, COPY, KINDS };

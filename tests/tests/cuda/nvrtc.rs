@@ -6,7 +6,7 @@ use std::{env, fs, thread};
 use keops_compiler::alias::{Alias, Category};
 use keops_solve::__private::cuda::compile::Compiler;
 use keops_solve::__private::cuda::recipe::{Adding, Outcome, Pairs, Reduction, Scheme, Type};
-use keops_solve::__private::cuda::vector_source;
+use keops_solve::__private::cuda::{array_source, vector_source};
 
 use keops_tests::compiled::{Compiled, blocks};
 
@@ -184,13 +184,18 @@ fn kernels_compile_for_every_architecture() {
             .flat_map(|worker| -> Vec<String> { worker.join().expect("kernels that compile") })
             .collect()
     });
-    let of_vectors = named_lines(compiler, &vector_source());
+    let of_vectors = named_lines(compiler, &vector_source(), 8);
+    let of_arrays = named_lines(compiler, &array_source(), 4);
     let mut found = "Registers and spilled bytes of keops_merge and keops_reduce, on sm_80, sm_90 and sm_120\n\n".to_owned();
     for line in &lines {
         let _ = writeln!(found, "{line}");
     }
     found += "\nThe same of kernels for vectors\n\n";
     for line in &of_vectors {
+        let _ = writeln!(found, "{line}");
+    }
+    found += "\nThe same of copies of arrays\n\n";
+    for line in &of_arrays {
         let _ = writeln!(found, "{line}");
     }
     if compiler.version() != VERSION {
@@ -211,8 +216,8 @@ fn kernels_compile_for_every_architecture() {
     );
 }
 
-/// The resources of kernels, each with its name.
-fn named_lines(compiler: &Compiler, source: &str) -> Vec<String> {
+/// The resources of so many kernels, each with its name.
+fn named_lines(compiler: &Compiler, source: &str, count: usize) -> Vec<String> {
     let mut lines: Vec<(String, String)> = Vec::new();
     for architecture in ARCHITECTURES {
         let options = ["--ptxas-options=-v"];
@@ -230,7 +235,7 @@ fn named_lines(compiler: &Compiler, source: &str) -> Vec<String> {
             }
         }
     }
-    assert!(lines.len() >= 8, "kernels for vectors");
+    assert_eq!(lines.len(), count, "{source}");
     lines.sort();
     lines.into_iter().map(|(name, line)| line + &name).collect()
 }

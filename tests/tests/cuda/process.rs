@@ -19,6 +19,8 @@ pub(crate) struct Driver {
     folder: PathBuf,
     /// The command that compiles a library.
     compiler: String,
+    /// Whether the device has memory pools.
+    pools: bool,
 }
 
 impl Driver {
@@ -53,7 +55,16 @@ impl Driver {
                 folder.display()
             ),
             folder,
+            pools: false,
         })
+    }
+
+    /// The same with memory that is allocated and freed in the order of a stream.
+    pub(crate) fn with_pools(self) -> Self {
+        Self {
+            pools: true,
+            ..self
+        }
     }
 
     /// Runs what is inside with the driver, and returns the entries of the cache of kernels.
@@ -65,6 +76,7 @@ impl Driver {
             .env("KEOPS_CACHE", &cache)
             .env("KEOPS_TEST_FOLDER", &self.folder)
             .env("KEOPS_TEST_COMPILER", &self.compiler)
+            .env("KEOPS_TEST_POOLS", if self.pools { "1" } else { "0" })
             .env("LD_LIBRARY_PATH", &self.folder)
             .status();
         assert!(status.is_ok_and(|status| status.success()));

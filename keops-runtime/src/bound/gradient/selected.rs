@@ -91,8 +91,10 @@ impl GradientFormulas for Selected<'_, '_> {
             for chosen in of_element.chunks(GATHERED) {
                 let rows: Vec<usize> = chosen.iter().map(|pair| pair.row - before).collect();
                 let columns: Vec<usize> = chosen.iter().map(|pair| pair.column).collect();
-                let (rows, columns) =
-                    (problem.rows.select(&rows), problem.columns.select(&columns));
+                let (rows, columns) = (
+                    problem.rows.select(&rows)?,
+                    problem.columns.select(&columns)?,
+                );
                 let mut e = Array2::zeros((chosen.len(), components));
                 for (n, pair) in chosen.iter().enumerate() {
                     e[(n, pair.component)] = pair.e;

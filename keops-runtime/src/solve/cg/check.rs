@@ -2,7 +2,6 @@
 
 use ndarray::Axis;
 
-use super::super::block::Block;
 use super::super::multivector::Multivector;
 use super::super::multivector::sums::{Wanted, column_norm, norms, request};
 use super::super::operator::Precision;
@@ -95,14 +94,14 @@ impl Cg<'_> {
 
     /// Keeps the present iterate of a system, whose true residual is column `k` of `truth`, as its best.
     fn keep(&mut self, c: usize, truth: &Multivector, k: usize) -> Result<(), Failure> {
-        let [x, r] = [(&self.x, c), (truth, k)].map(|(block, c)| block.column(c));
+        let [x, r] = [(&self.x, c), (truth, k)]
+            .map(|(block, c)| block.select_columns(&[c]).beside_of(&self.proven));
         // Numbers that a device could not hand over.
         if self.matrix.trouble().is_some() {
             return Err(self.non_finite(Part::Operator));
         }
-        self.proven.copy_column(c, &Block::from_rows(1, x), 0);
-        self.proven_residual
-            .copy_column(c, &Block::from_rows(1, r), 0);
+        self.proven.copy_column(c, &x, 0);
+        self.proven_residual.copy_column(c, &r, 0);
         Ok(())
     }
 
@@ -188,19 +187,21 @@ impl Cg<'_> {
         for (c, system) in self.systems.iter().enumerate() {
             if !keep[c] {
                 self.outcomes[system.index] = Some(Outcome {
-                    values: self.proven.column(c).collect(),
+                    values: self.proven.select_columns(&[c]),
                     distance: system.proven,
-                    residual: self.proven_residual.column(c).collect(),
+                    residual: self.proven_residual.select_columns(&[c]),
                     iterations: self.history[system.index].len().saturating_sub(1),
                     converged: system.state == State::Converged,
                     verified: system.verified,
                 });
             }
         }
-        for block in [&mut self.b, &mut self.x] {
-            block.retain_columns(&keep);
-        }
-        for block in [&mut self.proven, &mut self.proven_residual] {
+        for block in [
+            &mut self.b,
+            &mut self.x,
+            &mut self.proven,
+            &mut self.proven_residual,
+        ] {
             block.retain_columns(&keep);
         }
         self.sizes = None;

@@ -6,6 +6,7 @@ use ndarray::{Array1, Array2};
 
 use super::super::block::Block;
 use super::super::cholesky::Cholesky;
+use super::super::multivector::Multivector;
 use super::super::options::{Preconditioner, SolveOptions};
 use super::super::product::{Matrix, norms};
 use super::super::system::{Criterion, Distance, System};
@@ -87,7 +88,7 @@ fn ratios(seed: u64) -> (f64, Vec<f64>) {
     let mut cg = Cg::new(
         Matrix::new(&k, alpha),
         systems.collect(),
-        block,
+        Multivector::Host(block),
         Instant::now(),
     );
     let options = SolveOptions {

@@ -1,9 +1,11 @@
-//! What has to be tried on a machine with a CUDA device: the reference cases, agreement with the processor, solves that stay on the device, repeatability, errors, and speed.
+//! What has to be tried on a machine with a CUDA device: the reference cases, agreement with the processor, solves that stay on the device, arrays that are there already, repeatability,
+//! errors, and speed.
 //!
 //! `cargo build --release -p keops-tests --bin device-check` makes a program that needs no Rust and no network where it runs, only the
 //! driver and NVRTC (`KEOPS_NVRTC`). `device-check [DEVICE [LARGEST]]` prints what it finds, and fails if anything is not as it should be; speed is
 //! measured with at most `LARGEST` points.
 
+mod resident;
 mod speed;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
     };
     println!("{device:?}");
     let cuda = Backend::Cuda(ordinal);
-    let checks: [(&str, &dyn Fn() -> Outcome); 8] = [
+    let checks: [(&str, &dyn Fn() -> Outcome); 9] = [
         ("reference cases", &|| conformance(device)),
         ("agreement with the processor, f32", &|| {
             agreement(cuda, 1e-5, |x| x as f32)
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         ("repeatability", &|| repeatability(cuda)),
         ("a solve", &|| one_solve(cuda)),
         ("solves that stay on the device", &|| resident(cuda)),
+        ("arrays on the device", &|| resident::arrays(ordinal)),
         ("too little memory", &|| memory(device)),
     ];
     let mut failed = false;
