@@ -70,7 +70,7 @@ impl ResidentCallOfMatrix<'_> {
             expected: format!("{rows} rows, one per column of the matrix"),
             shape: crate::error::shape(shape),
         };
-        let v = match v.as_vectors(rows) {
+        let v = match v.into_vectors(rows) {
             Argument::Points(v) if v.rows() == rows => v,
             Argument::Points(v) => return Err(misfit(&[v.rows(), v.columns()])),
             _ => return Err(misfit(&[])),

@@ -103,7 +103,7 @@ impl<'a, T: Element> System<'a, T> {
         options: CallOptions,
         rhs: impl IntoPoints<'a, T>,
     ) -> Self {
-        let rhs = rhs.into_points(1).as_vectors(call.count(Category::I));
+        let rhs = rhs.into_points(1).into_vectors(call.count(Category::I));
         // A right-hand side may have any number of columns.
         let dim = match &rhs {
             Argument::Points(points) => points.columns(),

@@ -92,7 +92,7 @@ impl Resident<'_> {
         match self.0 {}
     }
 
-    pub(crate) fn to_f64(&self) -> Result<Array2<f64>, Error> {
+    pub(crate) fn to_f64(self) -> Result<Array2<f64>, Error> {
         match self.0 {}
     }
 

@@ -238,7 +238,7 @@ impl<'a> Argument<'a> {
 
 impl Argument<'_> {
     /// Vectors of so many entries, of which a flat array on a device holds as many as fit.
-    pub(crate) fn as_vectors(self, rows: usize) -> Self {
+    pub(crate) fn into_vectors(self, rows: usize) -> Self {
         match self {
             Argument::Points(Input::Device(array)) => match array.with_rows(rows) {
                 Some(vectors) => Argument::Points(Input::Device(vectors)),
