@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use super::device::{Buffer, Device};
+use super::device::{Buffer, Device, Fixed};
 use super::launch::{argument, launch};
 use super::layout::THREADS;
 use super::memory::{Memory, Vectors};
@@ -89,7 +89,7 @@ impl Device {
         if entries == 0 {
             return Ok(());
         }
-        let kernels = self.array_kernels(&source(), &KERNELS)?;
+        let kernels = self.fixed_kernels(Fixed::Arrays, source, &KERNELS)?;
         let of_type = |t: Type| usize::from(t == Type::Double);
         let kernel = kernels[2 * of_type(from.t) + of_type(to.t)];
         let sizes = [rows, from.columns, from.distance, to.columns, to.distance].map(|n| n as u64);

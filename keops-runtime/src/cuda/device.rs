@@ -26,12 +26,19 @@ pub struct Device {
     pools: bool,
     /// Each is compiled once, by the first thread that needs it, while the others that do wait.
     modules: Mutex<HashMap<Recipe<'static>, Arc<OnceLock<Result<Module, Error>>>>>,
-    /// The kernels for vectors.
-    vectors: OnceLock<Result<Vec<Function>, Error>>,
-    /// The kernels for copies of arrays.
-    arrays: OnceLock<Result<Vec<Function>, Error>>,
+    /// The kernels of fixed sources, by [`Fixed`].
+    fixed: [OnceLock<Result<Vec<Function>, Error>>; 2],
     /// The default stream, on which all work is queued, as those know it who keep the order between streams.
     stream: OnceLock<Result<Arc<CudaStream>, Error>>,
+}
+
+/// Kernels whose source depends on no formula.
+#[derive(Clone, Copy)]
+pub(super) enum Fixed {
+    /// Those for the vectors of solves.
+    Vectors,
+    /// Those for copies of arrays.
+    Arrays,
 }
 
 // SAFETY: a context may be current to several threads at once, and the driver serialises what has to be.
@@ -152,8 +159,7 @@ impl Device {
             processors: known(processors)? as usize,
             pools: known(pools)? != 0 && keep_freed_memory(device).is_ok(),
             modules: Mutex::default(),
-            vectors: OnceLock::new(),
-            arrays: OnceLock::new(),
+            fixed: Default::default(),
             stream: OnceLock::new(),
         })
     }
@@ -186,24 +192,15 @@ impl Device {
         entry.get_or_init(load).clone()
     }
 
-    /// The kernels for vectors, compiled at their first use.
-    pub(super) fn vector_kernels(
+    /// The kernels of a fixed source, which is made and compiled at their first use.
+    pub(super) fn fixed_kernels(
         &self,
-        source: &str,
+        of: Fixed,
+        source: fn() -> String,
         names: &[&CStr],
-    ) -> Result<Vec<Function>, Error> {
-        let load = || self.load(source, names);
-        self.vectors.get_or_init(load).clone()
-    }
-
-    /// The kernels for copies of arrays, compiled at their first use.
-    pub(super) fn array_kernels(
-        &self,
-        source: &str,
-        names: &[&CStr],
-    ) -> Result<Vec<Function>, Error> {
-        let load = || self.load(source, names);
-        self.arrays.get_or_init(load).clone()
+    ) -> Result<&[Function], Error> {
+        let kernels = self.fixed[of as usize].get_or_init(|| self.load(&source(), names));
+        kernels.as_deref().map_err(Error::clone)
     }
 
     /// The default stream of the primary context.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::device::{Buffer, Device, Function};
+use super::device::{Buffer, Device, Fixed, Function};
 use super::vector_source::{KERNELS, source};
 use crate::Error;
 
@@ -21,7 +21,7 @@ pub struct Memory(Arc<Shared>);
 
 struct Shared {
     device: &'static Device,
-    kernels: Vec<Function>,
+    kernels: &'static [Function],
     state: Mutex<State>,
 }
 
@@ -91,7 +91,7 @@ impl Memory {
         device.enter()?;
         Ok(Self(Arc::new(Shared {
             device,
-            kernels: device.vector_kernels(&source(), &KERNELS)?,
+            kernels: device.fixed_kernels(Fixed::Vectors, source, &KERNELS)?,
             state: Mutex::default(),
         })))
     }
