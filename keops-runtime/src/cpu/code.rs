@@ -121,30 +121,35 @@ impl<P: Pairing, T: Real, R: Scratch> Sides<T> for Compiled<P, T, R> {
 
     fn hoist_rows(&self, raw: &[T], features: &mut [T]) {
         let weights = [P::ROW_WEIGHTS, P::Row::<T>::LEN];
-        let (raw, features) = copy_weights(raw, features, weights);
-        let hoist = Hoist::<P::Hoisting, T, true> {
-            params: &self.params,
-            raw,
-            features,
-            kernel: PhantomData,
-        };
-        dispatch(self.isa, hoist);
+        dispatch(self.isa, self.hoist::<true>(raw, features, weights));
     }
 
     fn hoist_columns(&self, raw: &[T], features: &mut [T]) {
         let weights = [P::WEIGHTS, P::Column::<T>::LEN];
-        let (raw, features) = copy_weights(raw, features, weights);
-        let hoist = Hoist::<P::Hoisting, T, false> {
-            params: &self.params,
-            raw,
-            features,
-            kernel: PhantomData,
-        };
+        let hoist = self.hoist::<false>(raw, features, weights);
         if const { P::Column::<T>::LEN > WIDE } {
             // SAFETY: vectors of one lane need no instruction set.
             hoist.with(unsafe { T::Scalar::assume_available() });
         } else {
             dispatch(self.isa, hoist);
+        }
+    }
+}
+
+impl<P: Pairing, T: Real, R> Compiled<P, T, R> {
+    /// The hoist of points of which so many of all features are weights, which are copied.
+    fn hoist<'a, const ROWS: bool>(
+        &'a self,
+        raw: &'a [T],
+        features: &'a mut [T],
+        weights: [usize; 2],
+    ) -> Hoist<'a, P::Hoisting, T, ROWS> {
+        let (raw, features) = copy_weights(raw, features, weights);
+        Hoist {
+            params: &self.params,
+            raw,
+            features,
+            kernel: PhantomData,
         }
     }
 }
