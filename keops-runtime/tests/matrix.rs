@@ -483,3 +483,20 @@ fn a_bound_matrix_is_a_linear_operator() {
     let refused = cauchy(&x, &y, 2.0).apply(Precision::Double, b.view(), out.view_mut());
     assert!(refused.unwrap_err().to_string().contains("points"));
 }
+
+/// A view repeats a row without memory for it, so sizes are no promise that a copy fits.
+#[test]
+fn right_hand_sides_and_guesses_of_more_rows_than_memory_holds_are_refused() {
+    let x = points::<f64>(5, 3, 1);
+    let k = cauchy(&x, &x, 2.0);
+    let one = ndarray::arr2(&[[1.0]]);
+    let repeated = one.broadcast((1 << 58, 1)).unwrap();
+    let b = points::<f64>(5, 1, 2);
+    let refused = |error: &dyn core::fmt::Display| {
+        let message = error.to_string();
+        assert!(message.contains("memory"), "{message}");
+    };
+    refused(&k.rhs(repeated).alpha(0.1).solve().unwrap_err());
+    refused(&k.rhs(repeated).solve_path(&[0.1]).unwrap_err());
+    refused(&k.rhs(&b).alpha(0.1).guess(repeated).solve().unwrap_err());
+}

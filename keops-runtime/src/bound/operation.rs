@@ -41,7 +41,7 @@ pub trait Operation<T: Element>: Copy + Send + Sync + 'static {
 }
 
 /// An array of this shape, if there is memory for it.
-pub(super) fn filled<A: Copy, D: Dimension>(shape: D, value: A) -> Result<Array<A, D>, Error> {
+pub(crate) fn filled<A: Copy, D: Dimension>(shape: D, value: A) -> Result<Array<A, D>, Error> {
     let refused = || Error::Shape {
         name: "the result".into(),
         expected: "an array that fits into memory".into(),

@@ -4,12 +4,12 @@ use super::code::{Layout, Sides};
 use crate::Error;
 #[cfg(feature = "cuda")]
 use crate::cuda::Resident;
-use crate::cuda::{ResidentSelection, Uploads};
-use crate::input::{Element, Input, each};
+use crate::cuda::Uploads;
+use crate::input::{Element, Input, Selected, each};
 use crate::lanes::Aligned;
 use crate::simd::Real;
 use core::ops::Range;
-use ndarray::{Array2, ArrayView2};
+use ndarray::ArrayView2;
 #[cfg(feature = "cuda")]
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -153,14 +153,8 @@ impl<'a> Points<'a> {
     /// # Errors
     /// Those of the device that an array is on.
     pub(crate) fn select(&self, chosen: &[usize]) -> Result<Selection, Error> {
-        let select = |(array, components): &(Input<'a>, usize)| {
-            let selected = match array {
-                Input::Device(array) => Selected::Device(array.select(chosen)?),
-                array => Selected::Host(array.select(chosen)),
-            };
-            Ok((selected, *components))
-        };
-        let arrays = self.arrays.iter().map(select);
+        let arrays = self.arrays.iter();
+        let arrays = arrays.map(|(array, components)| Ok((array.select(chosen)?, *components)));
         Ok(Selection {
             arrays: arrays.collect::<Result<_, Error>>()?,
             count: chosen.len(),
@@ -269,22 +263,12 @@ pub(crate) struct Selection {
     count: usize,
 }
 
-/// Those of one array, where that is.
-enum Selected {
-    Host(Array2<f64>),
-    Device(ResidentSelection),
-}
-
 impl Selection {
     /// The points, as one side of pairs.
     pub(crate) fn points(&self) -> Points<'_> {
         let mut points = Points::new(self.count);
         for (array, components) in &self.arrays {
-            let input = match array {
-                Selected::Host(array) => Input::F64(array.view()),
-                Selected::Device(array) => Input::Device(array.view()),
-            };
-            points.push(input, *components);
+            points.push(array.view(), *components);
         }
         points
     }

@@ -14,8 +14,9 @@ pub use points::IntoPoints;
 pub use scalar::{Scalar, scalar};
 
 use crate::Error;
+use crate::bound::operation::filled;
 use crate::cpu::Job;
-use crate::cuda::Resident;
+use crate::cuda::{Resident, ResidentSelection};
 use crate::reduce::{Candidate, CandidateSink, RowSink, Sink};
 use crate::simd::Real;
 use core::ops::Range;
@@ -163,17 +164,26 @@ impl<'a> Input<'a> {
     /// The points in double precision.
     ///
     /// # Errors
-    /// Those of the device that they are copied from.
+    /// [`Error::Shape`] if they do not fit into memory, and those of the device that they are copied from.
     pub(crate) fn to_f64(&self) -> Result<Array2<f64>, Error> {
-        each!(self, a => Ok(a.mapv(Element::to_f64)), resident => resident.to_f64())
+        each!(self, a => {
+            // Checked, as a view that repeats a row has any number of them without memory.
+            let mut copy = filled(a.raw_dim(), 0.0)?;
+            copy.zip_mut_with(a, |copy, value| *copy = Element::to_f64(*value));
+            Ok(copy)
+        }, resident => resident.to_f64())
     }
 
-    /// Some of the points of an array on the host, in double precision.
-    pub(crate) fn select(&self, chosen: &[usize]) -> Array2<f64> {
+    /// Some of the points, in double precision, where the array is.
+    ///
+    /// # Errors
+    /// Those of the device that it is on.
+    pub(crate) fn select(&self, chosen: &[usize]) -> Result<Selected, Error> {
         each!(self, a => {
             let shape = (chosen.len(), a.ncols());
-            Array2::from_shape_fn(shape, |(k, c)| Element::to_f64(a[[chosen[k], c]]))
-        }, _ => Array2::zeros((0, 0)))
+            let point = |(k, c)| Element::to_f64(a[[chosen[k], c]]);
+            Ok(Selected::Host(Array2::from_shape_fn(shape, point)))
+        }, resident => resident.select(chosen).map(Selected::Device))
     }
 
     /// Whether both are the same points, bit for bit or by equal values; on a device, whether they are the same memory.
@@ -220,6 +230,22 @@ pub enum Argument<'a> {
     Params(Vec<f64>),
     /// An array that could not be read as points.
     Mismatch(Mismatch),
+}
+
+/// Points that were taken out of an array.
+pub(crate) enum Selected {
+    Host(Array2<f64>),
+    Device(ResidentSelection),
+}
+
+impl Selected {
+    /// The points.
+    pub(crate) fn view(&self) -> Input<'_> {
+        match self {
+            Selected::Host(array) => Input::F64(array.view()),
+            Selected::Device(array) => Input::Device(array.view()),
+        }
+    }
 }
 
 impl<'a> Argument<'a> {
