@@ -63,6 +63,7 @@ use std::time::Instant;
 
 use ndarray::Array2;
 
+use super::FEW;
 use super::error_bound::ErrorBound;
 use super::multivector::Multivector;
 use super::multivector::sums::norms;
@@ -78,8 +79,6 @@ use inverse::Inverse;
 use smoothing::Smoothed;
 use step::Directions;
 
-/// Products of so few rows are computed in double precision: they take no longer than what surrounds them, and no refinement.
-const FEW: usize = 32;
 /// Rounding errors in `r'P^-1 r`, as a multiple of `u` and of the condition number of `P`.
 const SLACK: f64 = 16.0;
 

@@ -72,6 +72,10 @@ use self::system::Outcome;
 use crate::Error;
 use crate::input::Element;
 
+/// Systems of so few rows are solved in double precision, by one factorisation of all rows: that takes no longer than what surrounds it, and neither refinement nor
+/// thinking about a rank.
+const FEW: usize = 32;
+
 /// Solves `(alpha Id + K) a = b` for each column of `b`, which has shape `(n, columns)`, starting from the approximation
 /// `guess` of the same shape or from zero.
 ///

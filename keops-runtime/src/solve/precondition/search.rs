@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::super::FEW;
 use super::super::operator::Entries;
 use super::factor::{Candidates, Factor, LEAST_PIVOT, Trouble};
 use super::model::{Model, Residual};
@@ -9,8 +10,6 @@ use super::random::Random;
 
 /// The fewest candidates that are drawn together.
 const LEAST_BLOCK: usize = 10;
-/// So few points are all eliminated at once: the solver's single step then costs less than to think about it.
-const FEW: usize = 32;
 /// The most given pivots that are eliminated together.
 const GIVEN_BLOCK: usize = 64;
 /// What the factorisation of [`Choice::Auto`] may take in memory, in numbers: 1 GiB.
