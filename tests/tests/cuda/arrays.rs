@@ -148,34 +148,18 @@ where
             tolerance * columns as f64,
             what
         ));
-        compare!(Exponents, |found, expected, what| close(
-            &download(stream, found),
-            expected,
-            tolerance,
-            what
-        ));
-        compare!(Softmax, |found, expected, what| close(
-            &download(stream, found),
-            expected,
-            tolerance,
-            what
-        ));
-        compare!(Smallest, |found, expected, what| close(
-            &download(stream, found),
-            expected,
-            tolerance,
-            what
-        ));
-        compare!(Neighbours, |found, expected, what| same(
-            &download(stream, found),
-            expected,
-            what
-        ));
-        compare!(Last, |found, expected, what| same(
-            &download(stream, found),
-            expected,
-            what
-        ));
+        macro_rules! values {
+            ($($name:ident)*) => {$(
+                compare!($name, |found, expected, what| close(&download(stream, found), expected, tolerance, what));
+            )*};
+        }
+        values!(Exponents Softmax Smallest);
+        macro_rules! indices {
+            ($($name:ident)*) => {$(
+                compare!($name, |found, expected, what| same(&download(stream, found), expected, what));
+            )*};
+        }
+        indices!(Neighbours Last);
         compare!(Nearest, |found, expected, what| {
             close(&download(stream, &found.0), &expected.0, tolerance, what);
             same(&download(stream, &found.1), &expected.1, what);

@@ -125,49 +125,29 @@ where
         );
     }
 
+    let agree = |values: &[T]| close(values, &expected.values, tolerance, what);
     // A flat array that holds three right-hand sides.
     let matrix = Gaussian.bind(&on_x, &on_x, g);
-    let system = matrix
-        .rhs(&on_b)
-        .alpha(ALPHA)
-        .tolerance(relative)
-        .preconditioner(plain);
-    let found = system.solve_on(stream).expect(what);
-    close(
-        &download(stream, &found.values),
-        &expected.values,
-        tolerance,
-        what,
-    );
+    let system = || {
+        let system = matrix.rhs(&on_b).alpha(ALPHA).tolerance(relative);
+        system.preconditioner(plain)
+    };
+    let found = system().solve_on(stream).expect(what);
+    agree(&download(stream, &found.values));
     // To the host.
-    let system = matrix
-        .rhs(&on_b)
-        .alpha(ALPHA)
-        .tolerance(relative)
-        .preconditioner(plain);
-    let found = system.solve().expect(what);
-    let values = found.values.as_slice().expect("rows");
-    close(values, &expected.values, tolerance, what);
+    let found = system().solve().expect(what);
+    agree(found.values.as_slice().expect("rows"));
     // Points alone are there, or will be.
     let fresh = upload(stream, &x);
     let matrix = Gaussian.bind(&fresh, &fresh, g);
     let system = matrix.rhs(&b).alpha(ALPHA).tolerance(relative);
     let found = system.preconditioner(plain).solve().expect(what);
-    let values = found.values.as_slice().expect("rows");
-    close(values, &expected.values, tolerance, what);
+    agree(found.values.as_slice().expect("rows"));
     // From the host.
-    let system = Inverse
-        .bind(&x, &x, &b, g)
-        .alpha(ALPHA)
-        .tolerance(relative)
-        .preconditioner(plain);
+    let system = Inverse.bind(&x, &x, &b, g).alpha(ALPHA);
+    let system = system.tolerance(relative).preconditioner(plain);
     let found = system.solve_on(stream).expect(what);
-    close(
-        &download(stream, &found.values),
-        &expected.values,
-        tolerance,
-        what,
-    );
+    agree(&download(stream, &found.values));
 
     let expected = Coupled
         .bind(&x, &x, &b, g)
