@@ -287,12 +287,20 @@
 //! where a number is not finite.
 //! **This has not been run on a device**: the tests run it against a driver whose device is a processor, and whose streams do everything as late as they can.
 //!
-//! ```no_run
+//! ```
 //! use keops_solve::cudarc::driver::CudaSlice;
 //! use keops_solve::device_context;
 //! use keops_solve::prelude::*;
 //!
-//! let stream = device_context(0)?.new_stream()?; // an Err says what is missing
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let context = match device_context(0) {
+//!     Ok(context) => context,
+//!     Err(missing) => {
+//!         println!("{missing}");
+//!         return Ok(());
+//!     }
+//! };
+//! let stream = context.new_stream()?;
 //! let x = stream.clone_htod(&[0.0f32, 0.0, 3.0, 4.0])?; // two points in the plane
 //! let b = stream.clone_htod(&[1.0f32, 2.0])?;
 //!
@@ -303,7 +311,8 @@
 //! let solution = kinv.bind(&x, &x, &out, 0.1).alpha(0.01).solve_on(&stream)?;
 //! println!("{} iterations", solution.report.iterations);
 //! let a: Vec<f32> = stream.clone_dtoh(&solution.values)?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! Kernels run on the default stream of the device's primary context, and:

@@ -15,7 +15,7 @@ use crate::scalar::{
 };
 
 /// Loops of at most this extent are unrolled. Beyond it they are faster on processors, where several pairs go through them at once while sums are in registers: a
-/// Gaussian in 10, 16 and 32 dimensions is 1.1, 1.3 and 1.9 times as fast as without a loop under AVX-512, and 1.1, 1.5 and 2.5 times under AVX2.
+/// Gaussian in 16 and 32 dimensions is 1.3 and 1.9 times as fast as without a loop under AVX-512, and 1.5 and 2.5 times under AVX2.
 const SHORT: usize = 8;
 /// A component that costs more than this is stored rather than computed for each of its users.
 const CHEAP: usize = 4;
