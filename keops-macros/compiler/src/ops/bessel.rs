@@ -31,7 +31,7 @@ pub(crate) static BESSEL_K: Op = Op {
     aliases: &["bessel_k"],
     args: &["f"],
     params: &[number("nu")],
-    dim: |dims, params| order_within("BesselK", params, -LARGEST).map(|()| dims[0]),
+    dim: |dims, params| order_within(params, -LARGEST).map(|()| dims[0]),
     meaning: Meaning::Component(|c| {
         use Instruction::*;
         let (x, order) = (c.arg(0), c.param(0).number().abs());
@@ -71,7 +71,7 @@ pub(crate) static MATERN: Op = Op {
     dim: |dims, params| match params[0].number() {
         nu if nu > 0.0 && nu <= LARGEST => Ok(dims[0]),
         nu => Err(format!(
-            "a Matern kernel has an order above 0, up to {LARGEST}, got {nu}"
+            "the order must be above 0, up to {LARGEST}, not {nu}"
         )),
     },
     meaning: Meaning::Expand(|dag, args, params| {
@@ -92,7 +92,7 @@ pub(crate) static MATERN_FAMILY: Op = Op {
     name: "MaternFamily",
     args: &["f"],
     params: &[number("nu")],
-    dim: |dims, params| order_within("MaternFamily", params, -LARGEST).map(|()| dims[0]),
+    dim: |dims, params| order_within(params, -LARGEST).map(|()| dims[0]),
     meaning: Meaning::Component(|c| {
         let (square, nu) = (c.arg(0), c.param(0).number());
         let s = c.apply(Instruction::Sqrt, &[square]);
@@ -137,11 +137,11 @@ fn root_of_half_pi() -> Twofold {
     (PI * 0.5.into()).sqrt()
 }
 
-fn order_within(name: &str, params: &[Param], least: f64) -> Result<(), String> {
+fn order_within(params: &[Param], least: f64) -> Result<(), String> {
     match params[0].number() {
         nu if (least..=LARGEST).contains(&nu) => Ok(()),
         nu => Err(format!(
-            "{name} takes an order from {least} to {LARGEST}, got {nu}"
+            "the order must be from {least} to {LARGEST}, not {nu}"
         )),
     }
 }

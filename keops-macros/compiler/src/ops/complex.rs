@@ -329,7 +329,7 @@ pub(crate) static COMPLEX_SUM_T: Op = Op {
     dim: |dims, params| {
         if dims != [2] {
             return Err(format!(
-                "the operand has dimension {}; ComplexSumT takes one complex number, of dimension 2",
+                "the operand has dimension {}, but must be one complex number, of dimension 2",
                 list(dims)
             ));
         }

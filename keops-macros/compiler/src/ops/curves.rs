@@ -23,7 +23,7 @@ pub(crate) static B_SPLINE: Op = Op {
         let &[knots, x] = dims else { return Ok(1) };
         if x != 1 {
             return Err(format!(
-                "the position has dimension {x}; BSpline takes a scalar"
+                "the position has dimension {x}, but must be a scalar"
             ));
         }
         let degree = usize::try_from(params[0].int()).ok();

@@ -30,7 +30,7 @@ pub(crate) static POLYGAMMA: Op = Op {
     params: &[int("n")],
     dim: |dims, params| match params[0].int() {
         0..=32 => Ok(dims[0]),
-        n => Err(format!("Polygamma takes an order from 0 to 32, got {n}")),
+        n => Err(format!("the order must be from 0 to 32, not {n}")),
     },
     meaning: Meaning::Component(|c| {
         let value = match c.param(0).size() {

@@ -66,7 +66,7 @@ pub(crate) static ELEM_T: Op = Op {
     dim: |dims, params| {
         if dims != [1] {
             return Err(format!(
-                "the operand has dimension {}; ElemT takes a scalar",
+                "the operand has dimension {}, but must be a scalar",
                 list(dims)
             ));
         }
@@ -202,7 +202,7 @@ pub(crate) static ONE_HOT: Op = Op {
     dim: |dims, params| match dims {
         [1] => Ok(params[0].size()),
         _ => Err(format!(
-            "the operand has dimension {}; OneHot takes a scalar",
+            "the operand has dimension {}, but must be a scalar",
             list(dims)
         )),
     },

@@ -238,7 +238,7 @@ pub(crate) static ROUND: Op = Op {
     dim: |dims, params| match decimals(params) {
         -300..=300 => Ok(dims[0]),
         d => Err(format!(
-            "Round takes a number of decimals from -300 to 300, got {d}"
+            "the number of decimals must be from -300 to 300, not {d}"
         )),
     },
     meaning: Meaning::Component(|c| {

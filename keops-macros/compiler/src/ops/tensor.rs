@@ -78,7 +78,7 @@ pub(crate) static KRON: Op = Op {
         let (f, g) = (params[0].list(), params[1].list());
         if f.len() != g.len() {
             return Err(format!(
-                "Kron takes two shapes of the same rank, got {} and {}",
+                "the shapes must have the same rank, not {} and {}",
                 f.len(),
                 g.len()
             ));

@@ -78,7 +78,7 @@ pub(crate) static SUM_T: Op = Op {
     dim: |dims, params| match dims {
         [1] => Ok(params[0].size()),
         _ => Err(format!(
-            "the operand has dimension {}; SumT takes a scalar",
+            "the operand has dimension {}, but must be a scalar",
             list(dims)
         )),
     },
@@ -312,7 +312,7 @@ pub(crate) static SQ_NORM_ISO: Op = Op {
     dim: |dims, _| match dims {
         [1, _] => Ok(1),
         [s, _] => Err(format!(
-            "the weight has dimension {s}; SqNormIso takes a scalar"
+            "the weight has dimension {s}, but must be a scalar"
         )),
         _ => Ok(1),
     },
