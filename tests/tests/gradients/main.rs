@@ -208,6 +208,37 @@ fn logarithms_of_nothing_have_no_slope() {
     assert!(forward.value.iter().all(|&v| v == f64::NEG_INFINITY));
     let [_, _, db, _] = forward.pullback(&Array2::ones((3, 2))).unwrap();
     assert_eq!(db, Array2::<f64>::zeros((4, 2)));
+    // In the first of two rows; what the other gives to the columns is not touched.
+    let (x, y) = (array![[f64::NEG_INFINITY], [0.5]], array![[0.0], [0.0]]);
+    let b = array![[2.0], [2.0]];
+    let e = array![[5.0], [1.0]];
+    let half = array![[0.5], [0.5]];
+    let forward = Plain.bind(&x, &y).forward().unwrap();
+    let [dx, dy] = forward.pullback(&e).unwrap();
+    assert_close(&dx, &array![[0.0], [1.0]]);
+    assert_close(&dy, &half);
+    let forward = PlainWeighted.bind(&x, &y, &b).forward().unwrap();
+    let [dy, db] = forward.pullback(&e).unwrap();
+    assert_close(&dy, &half);
+    assert_close(&db, &(&half / 2.0));
+    let forward = PlainMean.bind(&x, &y, &b).forward().unwrap();
+    assert!(forward.value[(0, 0)].is_nan() && forward.value[(1, 0)] == 2.0);
+    let [db] = forward.pullback(&e).unwrap();
+    assert_close(&db, &half);
+    // Weights of 0 only.
+    let b = b * 0.0;
+    let forward = PlainWeighted.bind(&x, &y, &b).forward().unwrap();
+    for gradient in forward.pullback(&e).unwrap() {
+        assert_eq!(gradient, Array2::<f64>::zeros((2, 1)));
+    }
+}
+
+fn assert_close(found: &Array2<f64>, expected: &Array2<f64>) {
+    let difference = found - expected;
+    assert!(
+        difference.iter().all(|d| d.abs() < 1e-15),
+        "{found} and {expected}"
+    );
 }
 
 genred!(Least: "Exp(-g*SqDist(x,y))*b", x = Vi(2), y = Vj(2), b = Vj(2), g = Pm(1), reduction = Min,

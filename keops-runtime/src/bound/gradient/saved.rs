@@ -12,7 +12,7 @@ use crate::cpu::{Pairing, Problem};
 use crate::input::{Element, Input};
 use crate::options::{CallOptions, Hardware};
 use crate::simd::Real;
-use ndarray::{Array2, Array3, ArrayView, ArrayView2, Axis, Dimension, Ix2, Ix3};
+use ndarray::{Array2, Array3, ArrayView, ArrayView2, Axis, Dimension, Ix2, Ix3, Zip};
 
 /// A reduction whose values have gradients: all but those that give indices alone.
 pub trait DifferentiableOperation<T: Element>: Operation<T> {
@@ -56,8 +56,15 @@ pub struct OfSums {
 /// A logarithm that exponents are subtracted from, as the number of the type `C` that is nearest to it and what is left: rounded to `C`, that of a sum of many
 /// or of large exponents has an error which the exponential of the difference would have in the place of its last digits.
 fn split<C: Real>(logarithms: ArrayView2<'_, f64>) -> [Array2<f64>; 2] {
-    let nearest = logarithms.mapv(|x| C::from_f64(x).to_f64());
+    let mut nearest = logarithms.mapv(|x| C::from_f64(x).to_f64());
     let mut rest = &logarithms - &nearest;
+    nearest.mapv_inplace(|x| {
+        if x == f64::NEG_INFINITY {
+            f64::INFINITY
+        } else {
+            x
+        }
+    });
     // Infinite ones have none.
     rest.mapv_inplace(|rest| if rest.is_finite() { rest } else { 0.0 });
     [nearest, rest]
@@ -189,9 +196,6 @@ differentiable! {
     LogSumExp => Ix2, OfSums, |_operation, hardware, options, problem, components| {
         let wide = log_sums::<P, T::Compute, f64>(hardware, options, problem, components)?;
         let value = wide.mapv(T::from_f64);
-        // Where nothing but exponents of -inf is summed, exp(F - inf) = 0 is the share of each in the sum.
-        let share_of_nothing = |value: f64| if value == f64::NEG_INFINITY { f64::INFINITY } else { value };
-        let wide = wide.mapv(share_of_nothing);
         let saved = OfSums { shape: value.dim().into(), of_rows: split::<T::Compute>(wide.view()).into() };
         Ok((value, saved))
     };
@@ -206,7 +210,12 @@ differentiable! {
         let (means, logarithms) = both.view().split_at(Axis(1), components.saturating_sub(1));
         let value = means.mapv(T::from_f64);
         let [nearest, rest] = split::<T::Compute>(logarithms);
-        let saved = OfSums { shape: value.dim().into(), of_rows: vec![means.to_owned(), nearest, rest] };
+        // The mean of nothing is NaN, which would be the gradient of all columns.
+        let mut means = means.to_owned();
+        Zip::from(means.rows_mut()).and(nearest.rows()).for_each(|mut means, nearest| {
+            if nearest[0] == f64::INFINITY { means.fill(0.0) }
+        });
+        let saved = OfSums { shape: value.dim().into(), of_rows: vec![means, nearest, rest] };
         Ok((value, saved))
     };
     Min => Ix2, OfSelection, |_operation, hardware, options, problem, components| {
