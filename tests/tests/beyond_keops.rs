@@ -78,3 +78,63 @@ fn functions_agree_with_std() {
         }
     }
 }
+
+/// A slope that is one minus nearly one has no digit left; these have all of theirs.
+#[test]
+fn slopes_keep_their_digits_where_functions_level_off_or_end() {
+    let all = genred!(
+        "Concat(Concat(Grad(Tanh(x),x,1), Grad(Sigmoid(x),x,1)), Concat(Grad(Asin(y),y,1), Grad(Acos(y),y,1)))",
+        x = Vi(1),
+        y = Vi(1),
+        z = Vj(1),
+        axis = 1
+    );
+    let x = [-700.0, -350.0, -18.5, 0.25, 18.5, 350.0, 700.0].map(|x: f64| [x]);
+    let gap: [f64; 7] = [0.5, 1e-3, 1e-8, 1e-12, 1e-15, 0.25, 1.0];
+    let y = gap.map(|gap| [1.0 - gap]);
+    let found = all.bind(&x, &y, &[0.0][..]).run().unwrap();
+    for i in 0..7 {
+        // 1 / cosh^2 x and 1 / (4 cosh^2 (x / 2)), by exponentials that decay.
+        let bell = |x: f64| {
+            let decay = (-x.abs()).exp();
+            decay / (1.0 + decay).powi(2)
+        };
+        // What 1 - y is after rounding is known exactly.
+        let root = ((1.0 - y[i][0]) * (1.0 + y[i][0])).sqrt();
+        let expected = [
+            4.0 * bell(2.0 * x[i][0]),
+            bell(x[i][0]),
+            1.0 / root,
+            -1.0 / root,
+        ];
+        for (k, expected) in expected.into_iter().enumerate() {
+            let found = found[(i, k)];
+            let close = (found - expected).abs() <= 2e-15 * expected.abs();
+            assert!(close, "function {k} of row {i}: {found} and {expected}");
+        }
+    }
+}
+
+/// Of any order, as the limits are or 0.
+#[test]
+fn derivatives_of_powers_of_zero_are_finite() {
+    let all = genred!(
+        "Concat(Concat(Grad(Powf(x,p),x,1), Grad(Grad(Powf(x,p),x,1),x,1)), Concat(Grad(Powf(x,x),x,1), Grad(Grad(Powf(x,x),x,1),x,1)))",
+        x = Vi(1),
+        p = Vj(1),
+        axis = 1
+    );
+    let zero = Array2::zeros((1, 1));
+    // The slope of x^p and the slope of that.
+    for (p, slopes) in [
+        (0.5, [0.0, 0.0]),
+        (1.0, [1.0, 0.0]),
+        (1.5, [0.0, 0.0]),
+        (2.0, [0.0, 2.0]),
+        (3.0, [0.0, 0.0]),
+    ] {
+        let found = all.bind(&zero, &[p][..]).run().unwrap();
+        assert_eq!([found[(0, 0)], found[(0, 1)]], slopes, "p = {p}");
+        assert!(found.iter().all(|slope: &f64| slope.is_finite()), "{found}");
+    }
+}

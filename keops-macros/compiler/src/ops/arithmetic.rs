@@ -331,15 +331,16 @@ pub(crate) static POWF: Op = Op {
     derivative: Derivative::Partials(|dag, args, _, value| {
         let (one, zero) = (dag.constant(1.0), dag.zero(1));
         let less = dag.apply(&SUBTRACT, &[args[1], one]);
+        // At a base of 0 the slope exists from an exponent of 1 on. Nothing is infinite there, so that derivatives are not either.
         let power = dag.apply(&POWF, &[args[0], less]);
-        let slope = dag.apply(&MULT, &[args[1], power]);
-        let log = dag.apply(&super::transcendental::LOG, &[args[0]]);
-        let growth = dag.apply(&MULT, &[log, value]);
-        // At a base of 0 the slope exists from an exponent of 1 on.
-        let slope_at_zero = dag.apply(&super::piecewise::IF_ELSE, &[less, slope, zero]);
+        let power_of_zero = dag.apply(&super::piecewise::IF_ELSE, &[less, power, zero]);
+        let power = unless_zero(dag, args[0], power, power_of_zero);
+        let base = unless_zero(dag, args[0], args[0], one);
+        let log = dag.apply(&super::transcendental::LOG, &[base]);
+        let value = unless_zero(dag, args[0], value, zero);
         vec![
-            Some(unless_zero(dag, args[0], slope, slope_at_zero)),
-            Some(unless_zero(dag, args[0], growth, zero)),
+            Some(dag.apply(&MULT, &[args[1], power])),
+            Some(dag.apply(&MULT, &[log, value])),
         ]
     }),
     simplify: |dag, args, _| {
@@ -458,7 +459,7 @@ pub(crate) static INT_CST: Op = Op {
 pub(crate) static INT_INV: Op = Op {
     name: "IntInv",
     params: &[int("n")],
-    dim: |_, params| nonzero(&params[0], "IntInv"),
+    dim: |_, params| nonzero(&params[0]),
     simplify: |dag, _, params| Some(dag.constant(1.0 / params[0].int() as f64)),
     doc: "1 / n for an integer n",
     ..Op::BASE
@@ -468,15 +469,15 @@ pub(crate) static INT_INV: Op = Op {
 pub(crate) static RAT_CST: Op = Op {
     name: "RatCst",
     params: &[int("p"), int("q")],
-    dim: |_, params| nonzero(&params[1], "RatCst"),
+    dim: |_, params| nonzero(&params[1]),
     simplify: |dag, _, params| Some(dag.constant(params[0].int() as f64 / params[1].int() as f64)),
     doc: "p / q for integers p and q",
     ..Op::BASE
 };
 
-fn nonzero(param: &Param, op: &str) -> Result<usize, String> {
-    if param.int() == 0 {
-        Err(format!("{op} divides by zero"))
+fn nonzero(divisor: &Param) -> Result<usize, String> {
+    if divisor.int() == 0 {
+        Err("division by zero".to_owned())
     } else {
         Ok(1)
     }

@@ -1,7 +1,8 @@
 //! Hyperbolic functions, and relatives of exp and log. KeOps does not have these.
 
 use super::helpers::elementwise;
-use super::{ADD, Derivative, EXP, INV, MINUS, MULT, Meaning, Op, SQUARE, SUBTRACT};
+use super::{ADD, Derivative, EXP, INV, MINUS, MULT, Meaning, Op, SQUARE};
+use crate::dag::{Dag, Node};
 use crate::scalar::Instruction;
 
 pub(super) const OPS: &[&Op] = &[
@@ -75,15 +76,25 @@ pub(crate) static TANH: Op = Op {
     name: "Tanh",
     args: &["f"],
     meaning: Meaning::Component(|c| elementwise(c, Instruction::Tanh)),
-    derivative: Derivative::Partials(|dag, _, _, value| {
-        let one = dag.constant(1.0);
-        let square = dag.apply(&SQUARE, &[value]);
-        vec![Some(dag.apply(&SUBTRACT, &[one, square]))]
+    derivative: Derivative::Partials(|dag, args, _, _| {
+        // 1 / cosh^2 f = 4 s(2f) s(-2f) with the logistic function s; 1 - tanh^2 f would have no digit left where tanh f is nearly 1, and cosh would overflow.
+        let two = dag.constant(2.0);
+        let double = dag.apply(&MULT, &[two, args[0]]);
+        let four = dag.constant(4.0);
+        let bell = logistic_slope(dag, double);
+        vec![Some(dag.apply(&MULT, &[four, bell]))]
     }),
     ulp: Some([1.1, 1.1]),
     doc: "tanh f",
     ..Op::BASE
 };
+
+/// The derivative of the logistic function s: s(f) s(-f), as 1 - s(f) would have no digit left where s(f) is nearly 1.
+fn logistic_slope(dag: &mut Dag, f: Node) -> Node {
+    let minus = dag.apply(&MINUS, &[f]);
+    let (value, rest) = (dag.apply(&SIGMOID, &[f]), dag.apply(&SIGMOID, &[minus]));
+    dag.apply(&MULT, &[value, rest])
+}
 
 /// The logistic function.
 pub(crate) static SIGMOID: Op = Op {
@@ -96,11 +107,7 @@ pub(crate) static SIGMOID: Op = Op {
         let sum = c.apply(Instruction::Add, &[one, decay]);
         c.apply(Instruction::Div, &[one, sum])
     }),
-    derivative: Derivative::Partials(|dag, _, _, value| {
-        let one = dag.constant(1.0);
-        let rest = dag.apply(&SUBTRACT, &[one, value]);
-        vec![Some(dag.apply(&MULT, &[value, rest]))]
-    }),
+    derivative: Derivative::Partials(|dag, args, _, _| vec![Some(logistic_slope(dag, args[0]))]),
     ulp: Some([2.0, 2.0]),
     doc: "1 / (1 + e^-f)",
     ..Op::BASE

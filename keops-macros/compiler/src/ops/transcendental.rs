@@ -116,9 +116,7 @@ pub(crate) static SPHERICAL_BESSEL: Op = Op {
     params: &[int("n")],
     dim: |dims, params| match params[0].int() {
         0..=32 => Ok(dims[0]),
-        n => Err(format!(
-            "SphericalBessel takes an order from 0 to 32, got {n}"
-        )),
+        n => Err(format!("the order must be from 0 to 32, not {n}")),
     },
     meaning: Meaning::Component(spherical_bessel),
     derivative: Derivative::Partials(|dag, args, params, _| {
@@ -208,9 +206,10 @@ pub(crate) static ACOS: Op = Op {
 /// 1 / sqrt(1 - f^2)
 fn inverse_root(dag: &mut Dag, f: Node) -> Node {
     let one = dag.constant(1.0);
-    let square = dag.apply(&SQUARE, &[f]);
-    let difference = dag.apply(&SUBTRACT, &[one, square]);
-    dag.apply(&RSQRT, &[difference])
+    // Near -1 and 1, 1 - f^2 would lose the digits that the rounding of the square takes.
+    let (less, more) = (dag.apply(&SUBTRACT, &[one, f]), dag.apply(&ADD, &[one, f]));
+    let product = dag.apply(&MULT, &[less, more]);
+    dag.apply(&RSQRT, &[product])
 }
 
 /// arctan f
