@@ -403,7 +403,9 @@ pub mod __private {
 ///
 /// `axis = 1` reduces over j and gives one row for each i, `axis = 0` reduces over i and gives one row for each j. The value
 /// has a method `bind` that takes the arrays, in the order of the variables, and returns a [`BoundReduction`], and
-/// a method `formula`. With a name in front, in item position, the macro defines a unit struct with these methods.
+/// a method `formula`. With a name in front, in item position, the macro defines a unit struct with these methods;
+/// attributes and documentation in front of the name are the struct's. What macros define has no `unsafe`, and compiles where rustc's lints and
+/// Clippy's groups `all`, `pedantic` and `nursery` are forbidden; where `clippy::exhaustive_structs` is denied, a public name needs `#[non_exhaustive]` or an `expect`.
 ///
 /// ```
 /// use keops_solve::ndarray::array;

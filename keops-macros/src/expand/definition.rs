@@ -59,10 +59,18 @@ impl Definition<'_> {
     pub(super) fn expand(&self) -> TokenStream {
         let runtime = runtime(self.input);
         let captured = self.captures.exprs();
-        let count = Literal::usize_unsuffixed(captured.len());
         let Some(head) = &self.input.head else {
             let name = Ident::new("Formula", Span::mixed_site());
             let implementation = self.implementation(&name);
+            if captured.is_empty() {
+                return quote! {{
+                    #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
+                    struct #name;
+                    #implementation
+                    #name
+                }};
+            }
+            let count = Literal::usize_unsuffixed(captured.len());
             return quote! {{
                 let captured: [f64; #count] = [#(#runtime::scalar(#captured)),*];
                 #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
@@ -103,7 +111,8 @@ impl Definition<'_> {
         quote! {
             #kernel
             #gradients
-            #[allow(clippy::all, clippy::pedantic)]
+            // With named types of arguments, `bind::<f32>(..)` would have to list them all.
+            #[allow(clippy::impl_trait_in_params)]
             impl #name {
                 #methods
             }
@@ -133,9 +142,10 @@ impl Definition<'_> {
                 }
             })
             .unzip();
-        let captured = match self.input.head {
-            Some(_) => quote!(#runtime::Vec::new()),
-            None => quote!(self.captured.to_vec()),
+        let captured = if self.captures.exprs().is_empty() {
+            quote!(#runtime::Vec::new())
+        } else {
+            quote!(self.captured.to_vec())
         };
         let arguments = quote!(#runtime::vec![#(#conversions),*]);
         let bind_batch = self.bind_batch(&names, &captured);

@@ -40,7 +40,6 @@ impl Gradients {
             }
         });
         quote! {
-            #[allow(clippy::all, clippy::pedantic)]
             impl #runtime::Differentiable<#count> for #name {
                 const VARIABLES: [usize; #count] = #variables;
 

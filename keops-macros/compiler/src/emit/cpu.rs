@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
-use quote::{format_ident, quote};
+use quote::{ToTokens, format_ident, quote};
 
 use super::cuda;
 use super::schedule::{Computation, Name, Statement, Term, schedule};
@@ -12,6 +12,34 @@ use crate::stages::Program;
 
 /// Arrays of together more elements are on the heap: threads have stacks of 2 MiB, on which there are vectors of 64 bytes for each element.
 const ON_STACK: usize = 4096;
+
+/// Constants of the standard library, by name.
+const NAMED: [(&str, f64); 21] = {
+    use std::f64::consts::*;
+    [
+        ("E", E),
+        ("EULER_GAMMA", EULER_GAMMA),
+        ("FRAC_1_PI", FRAC_1_PI),
+        ("FRAC_1_SQRT_2", FRAC_1_SQRT_2),
+        ("FRAC_2_PI", FRAC_2_PI),
+        ("FRAC_2_SQRT_PI", FRAC_2_SQRT_PI),
+        ("FRAC_PI_2", FRAC_PI_2),
+        ("FRAC_PI_3", FRAC_PI_3),
+        ("FRAC_PI_4", FRAC_PI_4),
+        ("FRAC_PI_6", FRAC_PI_6),
+        ("FRAC_PI_8", FRAC_PI_8),
+        ("GOLDEN_RATIO", GOLDEN_RATIO),
+        ("LN_10", LN_10),
+        ("LN_2", LN_2),
+        ("LOG10_2", LOG10_2),
+        ("LOG10_E", LOG10_E),
+        ("LOG2_10", LOG2_10),
+        ("LOG2_E", LOG2_E),
+        ("PI", PI),
+        ("SQRT_2", SQRT_2),
+        ("TAU", TAU),
+    ]
+};
 
 /// An implementation of `Kernel` for the type `name`; `runtime` is the path of the runtime crate, and `facts` are further
 /// items of the implementation.
@@ -43,7 +71,8 @@ pub fn kernel(
     .block(&schedule(&program.pair, true));
     let cuda = cuda::functions(program);
     quote! {
-        #[allow(clippy::all, clippy::pedantic)]
+        // Features are computed once for each row and column: what their bounds checks cost is nothing beside the pairs.
+        #[allow(clippy::missing_asserts_for_indexing)]
         impl #runtime::Kernel for #name {
             type Params<V: ::core::marker::Copy> = [V; #params];
             type I<V: ::core::marker::Copy> = [V; #i];
@@ -296,15 +325,31 @@ impl Printer<'_> {
     }
 
     fn constant(self, x: f64) -> TokenStream {
-        if x.is_finite() {
-            let literal = Literal::f64_suffixed(x.abs());
-            return if x < 0.0 {
-                self.splat(quote!(-#literal))
-            } else {
-                self.splat(quote!(#literal))
-            };
+        self.splat(number(x))
+    }
+}
+
+/// A number as Rust. Clippy denies literals that approximate constants of the standard library, and no `allow` overrules a user's `forbid`:
+/// these are written as the constants, what is only near them as bits.
+fn number(x: f64) -> TokenStream {
+    let magnitude = x.abs();
+    let near = NAMED
+        .iter()
+        .find(|(_, constant)| (magnitude / constant - 1.0).abs() < 1e-3);
+    let magnitude = match near {
+        Some(&(name, constant)) if constant == magnitude => {
+            let name = Ident::new(name, Span::call_site());
+            quote!(::core::f64::consts::#name)
         }
-        let bits = Literal::u64_suffixed(x.to_bits());
-        self.splat(quote!(f64::from_bits(#bits)))
+        None if x.is_finite() => Literal::f64_suffixed(magnitude).into_token_stream(),
+        _ => {
+            let bits = Literal::u64_suffixed(x.to_bits());
+            return quote!(f64::from_bits(#bits));
+        }
+    };
+    if x < 0.0 {
+        quote!(-#magnitude)
+    } else {
+        magnitude
     }
 }

@@ -1,26 +1,37 @@
 //! A library that embeds a kernel of its own: it names the kernel in its types, documents it, and hands `keops_solve` on.
 //!
-//! Its lints are strict, so that an expansion that is not clean does not compile.
+//! Its lints are strict and most are forbidden, which no `allow` overrules, so that an expansion that is not clean does not compile.
 
-#![forbid(unsafe_code)]
-#![deny(
+#![forbid(
+    unsafe_code,
     missing_docs,
     missing_debug_implementations,
     missing_copy_implementations,
-    warnings,
     elided_lifetimes_in_paths,
-    unreachable_pub,
-    unused_qualifications,
-    unused_lifetimes,
+    let_underscore_drop,
+    non_ascii_idents,
+    redundant_imports,
+    redundant_lifetimes,
     single_use_lifetimes,
     trivial_casts,
     trivial_numeric_casts,
+    unit_bindings,
+    unnameable_types,
+    unreachable_pub,
+    unsafe_op_in_unsafe_fn,
+    unused_lifetimes,
+    unused_qualifications,
+    unused_results,
+    variant_size_differences,
     clippy::all,
     clippy::pedantic,
     clippy::nursery,
     clippy::unwrap_used,
     clippy::indexing_slicing
 )]
+#![deny(forbidden_lint_groups, warnings)]
+
+pub mod kernels;
 
 pub use keops_solve;
 
