@@ -115,3 +115,24 @@ fn operations_are_as_accurate_as_the_table_says() {
     }
     assert!(largest.is_empty(), "{largest:?}");
 }
+
+/// The few points of the reference do not meet the worst of them.
+#[test]
+fn bessel_functions_in_single_precision_follow_those_in_double_precision() {
+    let x = Array2::from_shape_fn((100_000, 1), |(i, _)| {
+        10f64.powf(1.5 - i as f64 / 16_000.0) as f32
+    });
+    let wide = x.mapv(f64::from);
+    macro_rules! check {
+        ($($formula:literal)*) => {$(
+            let all = genred!($formula, x = Vi(1), y = Vj(1), axis = 1);
+            let single = all.bind(&x, &[0.0f32][..]).run().expect("values");
+            let double = all.bind(&wide, &[0.0][..]).run().expect("values");
+            for ((&x, &single), &double) in x.iter().zip(&single).zip(&double) {
+                let error = (f64::from(single) - double).abs() / spacing_f32(double);
+                assert!(error <= 4.05, "{}: {error} units in the last place at {x:e}", $formula);
+            }
+        )*};
+    }
+    check!("BesselK(x,0.01)+y" "BesselK(x,0.09)+y" "BesselK(x,0.2)+y" "BesselK(x,0.9)+y" "BesselK(x,1.3)+y" "BesselK(x,1.9)+y" "BesselK(x,2.2)+y" "BesselK(x,3.1)+y");
+}

@@ -22,6 +22,12 @@ const LARGEST_S: f64 = 1000.0;
 /// As much of s as stands in the exponential before a recurrence.
 const EARLY: f64 = 40.0;
 
+/// The largest half-integer whose closed form is accurate.
+const CLOSED: f64 = 2.5;
+
+/// Orders whose polynomials are not steep.
+const MODERATE: std::ops::Range<f64> = 0.12..0.9;
+
 /// Powers of exponents below this are near 1.
 const NEAR_ONE: f64 = 0.16;
 
@@ -59,7 +65,7 @@ pub(crate) static BESSEL_K: Op = Op {
         vec![Some(dag.apply(&MINUS, &[sum]))]
     }),
     ulp: Some([4.0, 4.0]),
-    doc: "The modified Bessel function of the second kind K_nu(f), of an order nu from -32 to 32 that is a number; in `f32` up to half a unit more where f is below 1 and the order is none of an integer and a half; NaN for f below 0",
+    doc: "The modified Bessel function of the second kind K_nu(f), of an order nu from -32 to 32 that is a number; in `f32` up to a twentieth of a unit more for some orders near 0.1; NaN for f below 0",
     ..Op::BASE
 };
 
@@ -157,7 +163,7 @@ impl Scaled {
     /// The value for `s` >= 0, whose square is `square`.
     fn emit(&self, c: &mut Component<'_, '_>, s: Value, square: Value) -> Value {
         let half_integer = self.order.fract() == 0.5;
-        if half_integer && self.order <= DIRECT {
+        if half_integer && self.order <= CLOSED {
             return self.closed_form(c, s);
         }
         let far = if self.order <= DIRECT {
@@ -199,7 +205,7 @@ impl Scaled {
         let minus = c.apply(Instruction::Neg, &[s]);
         let decay = c.apply(Instruction::Exp, &[minus]);
         let value = c.apply(Instruction::Mul, &[decay, sum]);
-        let value = times_power(c, value, s, self.power - 0.5);
+        let value = times_power(c, &[value], s, self.power - 0.5);
         let infinity = c.constant(f64::INFINITY);
         c.apply(Instruction::SelectEq, &[s, zero, infinity, value])
     }
@@ -216,8 +222,8 @@ impl Scaled {
         if let Extra::PowerLessOne(exponent) = series.extra
             && self.order < 0.5
         {
-            let value = difference_of_powers(c, halved, square, exponent, &regular, &singular);
-            return times_power(c, value, halved, self.power - self.order);
+            let words = difference_of_powers(c, halved, square, exponent, &regular, &singular);
+            return self.times_power_of_half(c, words, halved);
         }
         let extra = match series.extra {
             Extra::Logarithm => c.apply(Instruction::Log, &[halved]),
@@ -246,11 +252,30 @@ impl Scaled {
                 c.apply(Instruction::Min, &[bound, extra])
             }
         };
-        let [regular, singular] =
-            [regular, singular].map(|coefficients| horner(c, square, &coefficients));
+        let [(first, regular), (factor, singular)] =
+            [regular, singular].map(|coefficients| without_first(c, square, &coefficients));
+        let singular = c.apply(Instruction::Add, &[singular, factor]);
         let product = c.apply(Instruction::Mul, &[singular, extra]);
-        let value = c.apply(Instruction::Add, &[product, regular]);
-        times_power(c, value, halved, self.power - self.order)
+        let rest = c.apply(Instruction::Add, &[product, regular]);
+        self.times_power_of_half(c, [first, rest], halved)
+    }
+
+    /// The sum of two words, times (s/2)^(power - order).
+    fn times_power_of_half(
+        &self,
+        c: &mut Component<'_, '_>,
+        words: [Value; 2],
+        halved: Value,
+    ) -> Value {
+        let exponent = self.power - self.order;
+        let value = times_power(c, &words, halved, exponent);
+        if exponent >= 0.0 {
+            return value;
+        }
+        // The second word may be negative, and is not to meet the infinite power.
+        let (zero, infinity) = (c.constant(0.0), c.constant(f64::INFINITY));
+        let large = c.apply(Instruction::SelectLe, &[zero, halved, infinity, value]);
+        c.apply(Instruction::SelectEq, &[value, value, value, large])
     }
 
     /// From the [`border`] on, for an order up to [`DIRECT`]: the polynomial.
@@ -260,8 +285,8 @@ impl Scaled {
         let minus = c.apply(Instruction::Neg, &[s]);
         let sum = smooth_part(c, s, self.order, scale);
         let decay = c.apply(Instruction::Exp, &[minus]);
-        let product = c.apply(Instruction::Mul, &[decay, sum]);
-        times_power(c, product, s, self.power - 0.5)
+        let decay = times_power(c, &[decay], s, self.power - 0.5);
+        scaled(c, decay, &sum)
     }
 
     /// From the [`border`] on, and everywhere for a half-integer, for an order above [`DIRECT`]: from the orders around 1/2
@@ -285,8 +310,9 @@ impl Scaled {
         };
         let [mut below, mut here] = [lowest - 1.0, lowest].map(|order| {
             let sum = smooth_part(c, s, order, scale * root_of_half_pi());
-            let value = c.apply(Mul, &[early, sum]);
-            TwoWords::of(c, value)
+            let [upper, lower] = sum.map(|word| TwoWords::of(c, word));
+            let sum = upper.plus(c, lower);
+            TwoWords::of(c, early).times(c, sum)
         });
         let mut n = Twofold::from(lowest);
         if scaled_to_one {
@@ -304,7 +330,7 @@ impl Scaled {
                 n = n + Twofold::ONE;
             }
         } else {
-            let inverse = TwoWords::inverse(c, s);
+            let inverse = TwoWords::of(c, s).inverse(c);
             for _ in 0..steps as usize {
                 let factor = TwoWords::constant(c, n + n).times(c, inverse);
                 (below, here) = (here, factor.times(c, here).plus(c, below));
@@ -315,9 +341,9 @@ impl Scaled {
         let value = c.apply(Mul, &[value, late]);
         let value = c.apply(Mul, &[value, late]);
         if scaled_to_one {
-            return times_power(c, value, s, lowest - 0.5);
+            return times_power(c, &[value], s, lowest - 0.5);
         }
-        let value = times_power(c, value, s, self.power - 0.5);
+        let value = times_power(c, &[value], s, self.power - 0.5);
         // Where it is larger than the largest number, the lower word is none.
         let (zero, infinity) = (c.constant(0.0), c.constant(f64::INFINITY));
         let large = c.apply(SelectLe, &[zero, s, infinity, value]);
@@ -325,26 +351,45 @@ impl Scaled {
     }
 }
 
-/// scale e^s sqrt(2s / pi) K_order(s)
-fn smooth_part(c: &mut Component<'_, '_>, s: Value, order: f64, scale: Twofold) -> Value {
+/// scale e^s sqrt(2s / pi) K_order(s), as the sum of two words, the first of which is a constant
+fn smooth_part(c: &mut Component<'_, '_>, s: Value, order: f64, scale: Twofold) -> [Value; 2] {
     let scale = scale.rounded();
+    let [upper, lower] = parts(scale).map(|part| c.constant(part));
     if order.abs() == 0.5 {
-        return c.constant(scale);
+        return [upper, lower];
     }
     let coefficients: Vec<f64> = bessel_k::polynomial(order.abs())
         .iter()
         .map(|c| c * scale)
         .collect();
     let one = c.constant(1.0);
-    let shifted = c.apply(Instruction::Add, &[s, one]);
-    let inverse = c.apply(Instruction::Div, &[one, shifted]);
+    // Where the polynomial is steep, roundings of its argument would be multiplied.
+    let [inverse, rest] = if MODERATE.contains(&order.abs()) {
+        let shifted = c.apply(Instruction::Add, &[s, one]);
+        [c.apply(Instruction::Div, &[one, shifted]), c.constant(0.0)]
+    } else {
+        let [s, one] = [s, one].map(|value| TwoWords::of(c, value));
+        s.plus(c, one).inverse(c).words()
+    };
     let reach = c.constant(2.0 * (border(order.abs()) + 1.0));
     let product = c.apply(Instruction::Mul, &[reach, inverse]);
     let t = c.apply(Instruction::Sub, &[product, one]);
+    let product = c.apply(Instruction::Mul, &[reach, rest]);
+    let t = c.apply(Instruction::Add, &[product, t]);
     let sum = horner(c, t, &coefficients);
+    let product = c.apply(Instruction::Mul, &[rest, sum]);
+    let small = c.apply(Instruction::Add, &[product, lower]);
     let product = c.apply(Instruction::Mul, &[inverse, sum]);
-    let scale = c.constant(scale);
-    c.apply(Instruction::Add, &[product, scale])
+    [upper, c.apply(Instruction::Add, &[product, small])]
+}
+
+/// The upper word of the first coefficient, and the rest of the polynomial: added last, it loses nothing to the smaller type.
+fn without_first(c: &mut Component<'_, '_>, x: Value, coefficients: &[f64]) -> (Value, Value) {
+    let (first, others) = coefficients.split_first().unwrap_or((&0.0, &[]));
+    let [upper, lower] = parts(*first).map(|part| c.constant(part));
+    let others = horner(c, x, others);
+    let product = c.apply(Instruction::Mul, &[x, others]);
+    (upper, c.apply(Instruction::Add, &[product, lower]))
 }
 
 /// The smaller of `s` and `bound`. NaN stays.
@@ -359,8 +404,8 @@ fn parts(x: f64) -> [f64; 2] {
     [held, x - held]
 }
 
-/// `value` s^exponent for s >= 0: by products and quotients where twice the exponent is a small integer.
-fn times_power(c: &mut Component<'_, '_>, value: Value, s: Value, exponent: f64) -> Value {
+/// The sum of one or two words times s^exponent, for s >= 0: by products and quotients where twice the exponent is a small integer.
+fn times_power(c: &mut Component<'_, '_>, words: &[Value], s: Value, exponent: f64) -> Value {
     use Instruction::*;
     let twice = 2.0 * exponent;
     if twice.fract() == 0.0 && twice.abs() <= 7.0 {
@@ -369,8 +414,11 @@ fn times_power(c: &mut Component<'_, '_>, value: Value, s: Value, exponent: f64)
             let root = c.apply(Sqrt, &[s]);
             power = c.apply(Mul, &[power, root]);
         }
-        let combine = if exponent < 0.0 { Div } else { Mul };
-        return c.apply(combine, &[value, power]);
+        if exponent < 0.0 {
+            let value = sum(c, words);
+            return c.apply(Div, &[value, power]);
+        }
+        return scaled(c, power, words);
     }
     // What the smaller type cannot hold of the exponent is a factor of its own.
     let [held, rest] = parts(exponent);
@@ -385,16 +433,40 @@ fn times_power(c: &mut Component<'_, '_>, value: Value, s: Value, exponent: f64)
         let whole = c.apply(SelectEq, &[power, infinity, power, whole]);
         power = c.apply(SelectEq, &[s, zero, power, whole]);
     }
-    let powered = c.apply(Mul, &[value, power]);
+    let powered = scaled(c, power, words);
     if exponent.abs() >= NEAR_ONE {
         return powered;
     }
     // Near 1 the power less one has fewer roundings; those of small numbers are not near 1.
     let less_one = power_less_one(c, s, exponent);
-    let product = c.apply(Mul, &[value, less_one]);
-    let near = c.apply(Add, &[value, product]);
+    let value = sum(c, words);
+    let change = c.apply(Mul, &[value, less_one]);
+    let near = match *words {
+        [first, second] => {
+            let small = c.apply(Add, &[change, second]);
+            c.apply(Add, &[small, first])
+        }
+        _ => c.apply(Add, &[value, change]),
+    };
     let small = c.constant((-0.25 / exponent.abs()).exp());
     c.apply(SelectLt, &[s, small, powered, near])
+}
+
+fn sum(c: &mut Component<'_, '_>, words: &[Value]) -> Value {
+    match *words {
+        [first, second] => c.apply(Instruction::Add, &[first, second]),
+        _ => words[0],
+    }
+}
+
+/// The sum of one or two words times a factor, with one rounding of the first.
+fn scaled(c: &mut Component<'_, '_>, factor: Value, words: &[Value]) -> Value {
+    let [first, second] = *words else {
+        return c.apply(Instruction::Mul, &[words[0], factor]);
+    };
+    let second = c.apply(Instruction::Mul, &[factor, second]);
+    let first = c.apply(Instruction::Mul, &[factor, first]);
+    c.apply(Instruction::Add, &[second, first])
 }
 
 /// The sum of the regular series, and of the singular one times s^exponent - 1, for an exponent near 0, in two words: they cancel, and their roundings would be
@@ -406,7 +478,7 @@ fn difference_of_powers(
     exponent: f64,
     regular: &[f64],
     singular: &[f64],
-) -> Value {
+) -> [Value; 2] {
     use Instruction::*;
     // Large instead of infinite, of which parts could cancel. NaN stays.
     let (log, least, one) = (c.apply(Log, &[s]), c.constant(-1e30), c.constant(1.0));
@@ -431,7 +503,7 @@ fn difference_of_powers(
         first.plus(c, others)
     });
     let product = singular.times(c, less_one);
-    product.plus(c, regular).rounded(c)
+    product.plus(c, regular).words()
 }
 
 /// s^exponent - 1 for an exponent near 0.

@@ -28,13 +28,13 @@ impl TwoWords {
         }
     }
 
-    /// 1 / x for a number of one word.
-    pub(super) fn inverse(c: &mut Component<'_, '_>, x: Value) -> TwoWords {
+    /// 1 / x
+    pub(super) fn inverse(self, c: &mut Component<'_, '_>) -> TwoWords {
         use Instruction::*;
         let one = c.constant(1.0);
-        let hi = c.apply(Div, &[one, x]);
-        let [whole, first] = [x, hi].map(|value| TwoWords::of(c, value));
-        let product = whole.times(c, first);
+        let hi = c.apply(Div, &[one, self.hi]);
+        let first = TwoWords::of(c, hi);
+        let product = self.times(c, first);
         let rest = c.apply(Sub, &[one, product.hi]);
         let rest = c.apply(Sub, &[rest, product.lo]);
         let lo = c.apply(Mul, &[rest, hi]);

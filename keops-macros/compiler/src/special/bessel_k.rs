@@ -15,9 +15,8 @@ use super::twofold::{PI, Twofold};
 pub(crate) fn border(order: f64) -> f64 {
     match order {
         0.0 => 0.6,
-        // The difference of two powers; from below 0.15 on the polynomial would cancel.
-        0.0..0.12 => 0.175,
-        0.12..0.5 => 0.15,
+        // The difference of two powers cancels from here on, and the polynomial below.
+        0.0..0.5 => 0.15,
         0.5..1.0 => 0.4,
         1.0..1.5 => 0.8,
         _ => 1.0,
@@ -25,7 +24,7 @@ pub(crate) fn border(order: f64) -> f64 {
 }
 
 /// The largest order whose polynomial is accurate; higher ones take the recurrence.
-pub(crate) const DIRECT: f64 = 2.5;
+pub(crate) const DIRECT: f64 = 1.75;
 
 /// What is below this against 1 is left out of series.
 const NEGLIGIBLE: f64 = 4e-18;
