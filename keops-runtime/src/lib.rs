@@ -9,6 +9,7 @@ pub mod gp;
 mod input;
 pub mod kernel;
 mod lanes;
+mod memory;
 mod options;
 pub mod ranges;
 mod reduce;

@@ -134,6 +134,11 @@ impl AliasInfo {
                 expected,
                 found: values.len(),
             }),
+            &Argument::Mismatch(Mismatch::Params { length }) => Err(Error::Parameter {
+                alias: alias(),
+                expected,
+                found: length,
+            }),
             &Argument::Mismatch(Mismatch::Vector { length }) => Err(Error::Columns {
                 alias: alias(),
                 category,

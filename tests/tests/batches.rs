@@ -234,3 +234,55 @@ fn matrices_of_a_batch_multiply_and_reduce() {
     assert!(matrices.dot(&batch(3, 8, 1, 3)).is_err());
     assert_eq!(matrices.sum(2).unwrap_err(), Error::Axis(2));
 }
+
+#[test]
+fn batches_that_do_not_fit_into_memory_are_refused() {
+    fn refused<T>(result: Result<T, impl core::fmt::Display>) {
+        let message = result.err().expect("an error").to_string();
+        assert!(message.contains("memory"), "{message}");
+    }
+    // Views that repeat an array.
+    const ELEMENTS: usize = 1 << 55;
+    let (x, y, b, none) = (
+        points(5, 2, 1),
+        points(7, 2, 2),
+        points(5, 2, 3),
+        points(0, 2, 4),
+    );
+    let all = x.broadcast((ELEMENTS, 5, 2)).unwrap();
+    let all_b = b.broadcast((ELEMENTS, 5, 2)).unwrap();
+    let empty = none.broadcast((ELEMENTS, 0, 2)).unwrap();
+    for x in [all, empty] {
+        let b = all_b.slice(s![.., ..x.shape()[1], ..1]);
+        refused(Conv.bind_batch(x, x, b, 1.0).run());
+    }
+    let both = x.broadcast((1 << 40, 1, 5, 2)).unwrap();
+    let other = x.broadcast((1 << 40, 5, 2)).unwrap();
+    refused(
+        Conv.bind_batch(both, other, b.slice(s![.., ..1]), 1.0)
+            .run(),
+    );
+    refused(Inverse.bind_batch(all, all, &b, 1.0).solve());
+    refused(Inverse.bind_batch(&x, &x, all_b, 1.0).solve());
+
+    let gaussian = lazy!(|x: Vi(2), y: Vj(2)| (-x.sqdist(y)).exp());
+    for x in [all, empty] {
+        let matrices = gaussian.bind_batch(x, &y);
+        refused(matrices.to_dense());
+        refused(matrices.sum(1));
+        refused(matrices.sum(0));
+        refused(matrices.dot(&points(7, 1, 3)));
+        refused(matrices.dot(&points(7, 0, 3)));
+    }
+    let matrices = gaussian.bind_batch(&x, &x);
+    refused(matrices.dot(&all_b));
+    // Each matrix fits, all together do not.
+    let many = x.slice(s![..1, ..]);
+    let many = many.broadcast((1 << 20, 1 << 10, 2)).unwrap();
+    refused(gaussian.bind_batch(many, many).to_dense());
+    // An element without rows has no part in the result, and there is no end to the vectors.
+    let one = Array2::ones((1, 1));
+    let wide = one.broadcast((7, ELEMENTS)).unwrap();
+    let products = gaussian.bind_batch(&none, &y).dot(&wide).unwrap();
+    assert_eq!(products.shape(), [0, ELEMENTS]);
+}

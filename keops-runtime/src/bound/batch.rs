@@ -10,10 +10,11 @@ pub use system::{BatchSolution, BatchSolveError, SystemBatch, UnconvergedBatch};
 
 use super::{Call, Operation, Orientation};
 use crate::Error;
-use crate::cpu::{Batch, Points, Problem};
+use crate::cpu::{Batch, Points, Problem, Span};
 use crate::error::shape;
 use crate::input::{BatchArgument, Element};
 use crate::kernel::Kernel;
+use crate::memory;
 use crate::options::{CallOptions, option_methods};
 use crate::signature::{AliasInfo, Category, Signature, Sizes};
 use core::marker::PhantomData;
@@ -41,16 +42,11 @@ pub(super) struct Extents {
 
 impl Extents {
     fn new(batch: Vec<usize>, sizes: Sizes) -> Result<Self, Error> {
-        let mut lengths = batch.iter();
-        let elements = lengths.try_fold(1, |product: usize, &length| product.checked_mul(length));
-        let elements = elements.ok_or_else(|| Error::Shape {
-            name: "the batch".into(),
-            expected: "a number of elements that fits into memory".into(),
-            shape: shape(&batch),
-        })?;
+        // What the driver notes of each element, which may be more than a result.
+        memory::check::<Span>("the batch", &batch)?;
         Ok(Self {
+            elements: batch.iter().product(),
             batch,
-            elements,
             sizes,
         })
     }

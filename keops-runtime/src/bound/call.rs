@@ -43,7 +43,7 @@ impl<'a> Call<'a> {
             Argument::Points(points) => points.rows(),
             Argument::Mismatch(Mismatch::Flat { length }) => length / alias.dim,
             Argument::Mismatch(Mismatch::Vector { length }) => *length,
-            Argument::Params(_) => 1,
+            Argument::Params(_) | Argument::Mismatch(Mismatch::Params { .. }) => 1,
         })
     }
 

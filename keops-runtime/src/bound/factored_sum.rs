@@ -1,13 +1,13 @@
 //! Sums `sum_j k(x_i, y_j) b_j` by their kernel.
 
 use super::matrix::{FEWEST_MIRRORED, goes_wide};
-use super::operation::filled;
 use super::{Axis, Call, Orientation};
 use crate::Error;
 use crate::cpu::{Points, Problem, Weighted, mirrored, wide};
 use crate::cuda::recipe::{Adding, Evaluation, Reduction, Type};
 use crate::input::{Argument, Element};
 use crate::kernel::Kernel;
+use crate::memory::filled;
 use crate::options::{CallOptions, Hardware};
 use crate::reduce::Summation;
 use core::marker::PhantomData;
@@ -111,7 +111,7 @@ impl<T: Element> FactoredSum<'_, T> {
             &mut |job| {
                 T::take_rows(job, out.view_mut());
             },
-        );
+        )?;
         Ok(Some(out))
     }
 }

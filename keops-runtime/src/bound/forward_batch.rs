@@ -3,11 +3,11 @@
 use super::Orientation;
 use super::batch::{BatchCall, BoundBatch, Extents, Stack};
 use super::gradient::{Arrays, Differentiable, DifferentiableOperation, Pass, Saved};
-use super::operation::filled;
 use crate::Error;
 use crate::error::shape;
 use crate::input::Element;
 use crate::kernel::Kernel;
+use crate::memory::filled;
 use crate::signature::Category;
 use core::fmt;
 use core::marker::PhantomData;

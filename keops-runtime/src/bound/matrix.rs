@@ -8,6 +8,7 @@ use crate::Error;
 use crate::cpu::{Pairing, Points, Problem, Weighted, dense, diagonal, mirrored, wide};
 use crate::input::{Argument, Element, IntoPoints};
 use crate::kernel::{Features, Kernel};
+use crate::memory;
 use crate::options::{CallOptions, Hardware, option_methods};
 use crate::reduce::Summation;
 use crate::signature::{Category, Signature};
@@ -300,7 +301,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
             });
         }
         let shape = Ix2(problem.rows.count(), weights.ncols());
-        let mut out = operation::filled(shape, T::from_f64(0.0))?;
+        let mut out = memory::filled(shape, T::from_f64(0.0))?;
         let symmetric = const { is_symmetric::<K>() } && self.call.has_same_points(K::SYMMETRIC);
         let out_view = out.view_mut();
         if symmetric {
@@ -357,7 +358,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
                 shape: crate::error::shape(&[rows, columns]),
             });
         }
-        let mut entries = operation::filled(Ix1(rows), 0.0)?;
+        let mut entries = memory::filled(Ix1(rows), 0.0)?;
         if let Some(entries) = entries.as_slice_mut() {
             diagonal::<O::Pairing<K>>(&problem, entries);
         }
@@ -370,17 +371,11 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
         let isa = self.options.resolve()?.isa;
         let problem = self.call.problem::<O>(&self.options)?;
         let (rows, columns) = (problem.rows.count(), problem.columns.count());
-        let too_large = || Error::Shape {
-            name: "to_dense".into(),
-            expected: "a matrix that fits into memory".into(),
-            shape: crate::error::shape(&[rows, columns]),
-        };
-        let length = rows.checked_mul(columns).ok_or_else(too_large)?;
-        let mut out = Vec::new();
-        out.try_reserve_exact(length).map_err(|_| too_large())?;
-        out.resize(length, T::from_f64(0.0));
-        dense::<O::Pairing<K>, T::Compute, T>(isa, &problem, &mut out);
-        Array2::from_shape_vec((rows, columns), out).map_err(|_| too_large())
+        let mut out = memory::filled(Ix2(rows, columns), T::from_f64(0.0))?;
+        if let Some(out) = out.as_slice_mut() {
+            dense::<O::Pairing<K>, T::Compute, T>(isa, &problem, out);
+        }
+        Ok(out)
     }
 }
 
@@ -401,8 +396,7 @@ pub(crate) fn product<P: Pairing, C: Real, V: Element, T: Element, const W: usiz
         && weights.ncols() > W.max(1)
         && goes_wide::<C>(hardware, options, problem, P::COST)
     {
-        wide_product::<P, C, V, T>(hardware, options, problem, weights, out);
-        Ok(())
+        wide_product::<P, C, V, T>(hardware, options, problem, weights, out)
     } else if const { W > 0 } {
         product_by::<P, C, V, T, W>(hardware, options, problem, weights, out)
     } else if weights.ncols() == 1 {
@@ -435,13 +429,13 @@ pub(super) fn wide_product<P: Pairing, C: Real, V: Element, T: Element>(
     problem: &Problem<'_>,
     weights: ArrayView2<'_, V>,
     mut out: ArrayViewMut2<'_, T>,
-) {
+) -> Result<(), Error> {
     let mut vectors = Points::new(problem.columns.count());
     vectors.push(V::erase(weights), out.ncols());
     let summation = Summation::new::<C>(options);
     wide::<P, C>(hardware.isa, problem, &vectors, summation, &mut |job| {
         T::take_rows(job, out.view_mut());
-    });
+    })
 }
 
 fn product_by<P: Pairing, C: Real, V: Element, T: Element, const W: usize>(
@@ -468,7 +462,7 @@ fn for_each_block<V: Element, T: Element>(
     mirrored: bool,
     multiply: &mut Multiply<'_, T>,
 ) -> Result<(), Error> {
-    let vectors = weights.ncols();
+    let vectors = if out.is_empty() { 0 } else { out.ncols() };
     for from in (0..vectors).step_by(width) {
         let to = vectors.min(from + width);
         let block = weights.slice(s![.., from..to]);
@@ -499,8 +493,7 @@ pub(crate) fn symmetric_product<P: Pairing, C: Real, V: Element, T: Element, con
     }
     let isa = hardware.isa;
     if const { may_be_wide(W) } && weights.ncols() > W.max(SEVERAL) {
-        wide_product::<P, C, V, T>(hardware, options, problem, weights, out);
-        Ok(())
+        wide_product::<P, C, V, T>(hardware, options, problem, weights, out)
     } else if const { W > 0 } {
         mirrored_by::<P, C, V, T, W>(isa, summation, problem, weights, out)
     } else if weights.ncols() == 1 {

@@ -12,10 +12,11 @@ use crate::cpu::{self, Pairing, Problem};
 use crate::cuda::recipe::{self as cuda, Adding, Evaluation, Outcome, Type};
 use crate::input::Element;
 use crate::kernel::Kernel;
+use crate::memory::filled;
 use crate::options::{CallOptions, Hardware};
 use crate::reduce::{self, Candidate, Extreme, Reduction, Smallest, Summation};
 use crate::simd::Real;
-use ndarray::{Array, Array2, Array3, ArrayViewMut2, Axis, Dimension, Ix2, Ix3};
+use ndarray::{Array2, Array3, ArrayViewMut2, Axis, Ix2, Ix3};
 
 /// A reduction as `genred!` names it.
 pub trait Operation<T: Element>: Copy + Send + Sync + 'static {
@@ -38,20 +39,6 @@ pub trait Operation<T: Element>: Copy + Send + Sync + 'static {
     fn of_factored<K: Kernel>(self, _: &FactoredSum<'_, T>) -> Result<Option<Self::Output>, Error> {
         Ok(None)
     }
-}
-
-/// An array of this shape, if there is memory for it.
-pub(crate) fn filled<A: Copy, D: Dimension>(shape: D, value: A) -> Result<Array<A, D>, Error> {
-    let refused = || Error::Shape {
-        name: "the result".into(),
-        expected: "an array that fits into memory".into(),
-        shape: crate::error::shape(shape.slice()),
-    };
-    let length = shape.size_checked().ok_or_else(refused)?;
-    let mut elements = Vec::new();
-    elements.try_reserve_exact(length).map_err(|_| refused())?;
-    elements.resize(length, value);
-    Array::from_shape_vec(shape.clone(), elements).map_err(|_| refused())
 }
 
 /// The first `width` totals of every row, evaluating in `C`.
@@ -82,7 +69,7 @@ fn write_rows<P: Pairing, C: Real, T: Element, R: Reduction<Total = f64>>(
     if !done {
         cpu::reduce::<P, C, R>(hardware.isa, problem, reduction, &mut |job| {
             T::take_rows(job, out.view_mut());
-        });
+        })?;
     }
     Ok(())
 }
@@ -106,7 +93,7 @@ fn candidates<P: Pairing, T: Element, R: Reduction<Total = Candidate>>(
     if !done {
         cpu::reduce::<P, T::Compute, R>(hardware.isa, problem, reduction, &mut |job| {
             T::take_candidates(job, &mut values, &mut indices);
-        });
+        })?;
     }
     Ok((values, indices))
 }

@@ -29,14 +29,16 @@ pub(crate) use pack::Points;
 pub(crate) use pairing::{Hoisting, Pairing, RowsI, RowsJ, Weighted};
 pub(crate) use pairs::{diagonal, symmetric_matrix};
 pub(crate) use parallel::for_each_part;
-pub(crate) use plan::Rows;
+pub(crate) use plan::{Rows, Span};
 pub(crate) use task::{Task, Total};
 pub(crate) use wide::{WideProduct, wide};
 
+use crate::Error;
 use crate::kernel::Features;
+use crate::memory;
 use crate::ranges::{Interval, Pattern};
 use crate::reduce::Reduction;
-use crate::simd::{InstructionSet, Real};
+use crate::simd::{InstructionSet, Real, Simd, WithSimd, dispatch};
 use code::{Code, Compiled};
 use core::ops::Range;
 use plan::{Plan, Shape};
@@ -146,24 +148,54 @@ impl Problem<'_> {
 /// A part has at least so many instructions per pair for each total of a row.
 const PART_WORK: usize = 4096;
 
+/// Refuses totals of which those of a vector of rows do not fit into memory: of few rows they are more than all results.
+fn check_totals<T: Real, Totals>(
+    isa: InstructionSet,
+    problem: &Problem<'_>,
+    slots: usize,
+) -> Result<(), Error> {
+    let lanes = match problem.rows.count() {
+        0 => 0,
+        _ => dispatch::<T, _>(isa, Lanes),
+    };
+    memory::check::<Totals>("the totals", &[lanes, slots])
+}
+
 /// Reduces the terms of `P` over all columns, for all rows, evaluating in `T`. `run` decides where the rows go.
+///
+/// # Errors
+/// [`Error::Shape`] if totals do not fit into memory.
 pub(crate) fn reduce<P: Pairing, T: Real, R: Reduction>(
     isa: InstructionSet,
     problem: &Problem<'_>,
     reduction: R,
     run: &mut dyn FnMut(&Job<'_, R::Total>),
-) {
+) -> Result<(), Error> {
     let terms = Terms {
+        isa,
         components: P::Out::<T>::LEN,
         cost: P::COST,
         row: P::Row::<T>::LEN,
         compile: &|problem, see| see(&Compiled::<P, T, R>::new(isa, problem, reduction)),
     };
-    terms.reduce(problem, reduction, run);
+    terms.reduce(problem, reduction, run)
+}
+
+/// Asks for the length of vectors.
+struct Lanes;
+
+impl<T: Real> WithSimd<T> for Lanes {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with<S: Simd<T = T>>(self, _: S) -> usize {
+        S::LANES
+    }
 }
 
 /// The terms of a reduction, in what is not compiled for each formula.
 struct Terms<'a, T, Total> {
+    isa: InstructionSet,
     /// Components of a term.
     components: usize,
     /// Instructions of a pair.
@@ -182,17 +214,20 @@ impl<T: Real, Totals: Total> Terms<'_, T, Totals> {
         problem: &Problem<'_>,
         reduction: R,
         run: &mut dyn FnMut(&Job<'_, Totals>),
-    ) {
+    ) -> Result<(), Error> {
         let slots = reduction.slots(self.components);
+        check_totals::<T, Totals>(self.isa, problem, slots)?;
         // What merging parts and writing them takes must be little against their terms.
-        let worthwhile = PART_WORK * slots / self.cost.max(1);
+        let worthwhile = PART_WORK.saturating_mul(slots) / self.cost.max(1);
         let shape = Shape {
             elements: problem.elements(),
             rows: problem.rows.count(),
             columns: problem.columns.count(),
             shortest_part: reduction.shortest_part().max(worthwhile),
             cost: self.cost,
-            row_bytes: self.row * size_of::<T>() + slots * size_of::<Totals>(),
+            row_bytes: slots
+                .saturating_mul(size_of::<Totals>())
+                .saturating_add(self.row * size_of::<T>()),
         };
         let plan = Plan::new(&shape, problem.pattern.as_deref());
         let compute = |problem: &Problem<'_>,
@@ -231,5 +266,6 @@ impl<T: Real, Totals: Total> Terms<'_, T, Totals> {
                 totals
             }),
         }
+        Ok(())
     }
 }

@@ -7,6 +7,8 @@ use crate::cuda::Resident;
 use crate::cuda::Uploads;
 use crate::input::{Element, Input, Selected, each};
 use crate::lanes::Aligned;
+#[cfg(feature = "cuda")]
+use crate::memory::repeated;
 use crate::simd::Real;
 use core::ops::Range;
 use ndarray::ArrayView2;
@@ -91,11 +93,14 @@ impl<'a> Points<'a> {
     }
 
     /// All raw components, by point.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if they do not fit into memory.
     #[cfg(feature = "cuda")]
-    pub(crate) fn by_point<C: Real>(&self) -> Vec<C> {
-        let mut values = vec![C::ZERO; self.count * self.components];
+    pub(crate) fn by_point<C: Real>(&self) -> Result<Vec<C>, Error> {
+        let mut values = repeated(self.count.saturating_mul(self.components), C::ZERO)?;
         if self.components == 0 {
-            return values;
+            return Ok(values);
         }
         values
             .par_chunks_mut(COPIED * self.components)
@@ -108,7 +113,7 @@ impl<'a> Points<'a> {
                     from += components;
                 }
             });
-        values
+        Ok(values)
     }
 
     /// Where all arrays are: points that live at the same time are the same if these are.

@@ -4,7 +4,6 @@
 //! some vectors of rows and a few columns, once, and multiplied with the weights of these columns as matrices are: a block of sums stays in
 //! registers for all of these columns.
 
-use super::Problem;
 use super::code::{Compiled, Layout, Values};
 use super::dense::Stored;
 use super::job::{Ends, Job};
@@ -13,6 +12,8 @@ use super::pairing::Pairing;
 use super::plan::{Plan, Shape};
 use super::task::{by_row, tile_columns};
 use super::tile::Columns;
+use super::{Problem, check_totals};
+use crate::Error;
 use crate::kernel::Features;
 use crate::lanes::{Aligned, vectors, vectors_mut};
 use crate::ranges::Interval;
@@ -26,14 +27,18 @@ const TOGETHER: usize = 64;
 const ROWS: usize = 4;
 
 /// Computes `sum_j k(i, j) v_j` for a scalar kernel `P`, evaluating in `T`; `weights` holds the vectors `v`, row by row. `run` decides where the rows go.
+///
+/// # Errors
+/// [`Error::Shape`] if totals do not fit into memory.
 pub(crate) fn wide<P: Pairing, T: Real>(
     isa: InstructionSet,
     problem: &Problem<'_>,
     weights: &Points<'_>,
     summation: Summation,
     run: &mut dyn FnMut(&Job<'_, f64>),
-) {
+) -> Result<(), Error> {
     let vectors = weights.components();
+    check_totals::<T, [f64; ROWS]>(isa, problem, vectors)?;
     let shape = Shape {
         elements: 1,
         rows: problem.rows.count(),
@@ -41,7 +46,9 @@ pub(crate) fn wide<P: Pairing, T: Real>(
         // What merging parts and writing them takes must be little against their terms.
         shortest_part: 4096,
         cost: P::COST + vectors,
-        row_bytes: P::Row::<T>::LEN * size_of::<T>() + vectors * size_of::<f64>(),
+        row_bytes: vectors
+            .saturating_mul(size_of::<f64>())
+            .saturating_add(P::Row::<T>::LEN * size_of::<T>()),
     };
     let code = Compiled::<P, T, Stored>::new(isa, problem, Stored);
     let product = WideProduct {
@@ -57,6 +64,7 @@ pub(crate) fn wide<P: Pairing, T: Real>(
         part: &|_, rows, intervals| T::run_wide(&product, rows, intervals),
         ends: &Sum(summation) as &dyn Ends<f64>,
     });
+    Ok(())
 }
 
 /// A product with many vectors.

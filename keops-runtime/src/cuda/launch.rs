@@ -13,6 +13,7 @@ use super::source::PARAMS_BY_VALUE;
 use super::spans::Spans;
 use super::unavailable;
 use crate::Error;
+use crate::memory::repeated;
 
 /// Blocks for each multiprocessor that are enough to keep it busy.
 pub(super) const BLOCKS: usize = 16;
@@ -162,11 +163,11 @@ impl Device {
         let weights = launched.weights.address();
         prepared.launch(weights, values.address(), indices.address())?;
         // Copying waits for the kernels.
-        let mut found = filled(results.saturating_mul(out.size()), 0u8)?;
+        let mut found = repeated(results.saturating_mul(out.size()), 0u8)?;
         values.read(&mut found)?;
         let mut at = Vec::new();
         if reduction.finds_columns() {
-            at = filled(results, 0)?;
+            at = repeated(results, 0)?;
             indices.read(&mut at)?;
         }
         Ok((decoded(out, &found), at))
@@ -341,18 +342,6 @@ impl Prepared {
             ],
         )
     }
-}
-
-/// A vector on the host.
-pub(super) fn filled<T: Copy>(length: usize, value: T) -> Result<Vec<T>, Error> {
-    let mut values = Vec::new();
-    values.try_reserve_exact(length).map_err(|_| Error::Shape {
-        name: "the result".into(),
-        expected: "an array that fits into memory".into(),
-        shape: crate::error::shape(&[length]),
-    })?;
-    values.resize(length, value);
-    Ok(values)
 }
 
 /// Where the driver reads an argument.

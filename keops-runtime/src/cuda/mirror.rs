@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::device::{Buffer, Device, Module};
-use super::launch::{BLOCKS, Launch, Parameters, TOTAL_BYTES, argument, decoded, filled, launch};
+use super::launch::{BLOCKS, Launch, Parameters, TOTAL_BYTES, argument, decoded, launch};
 use super::layout::{Layout, THREADS};
 use super::recipe::{Formula, Pairs, Recipe};
 use crate::Error;
+use crate::memory::repeated;
 
 /// How the offsets of a circle of blocks are shared out.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,7 +78,7 @@ impl Device {
         let values = self.buffer(results.saturating_mul(out.size()))?;
         prepared.launch(launched.weights.address(), values.address())?;
         // Copying waits for the kernels.
-        let mut found = filled(results.saturating_mul(out.size()), 0u8)?;
+        let mut found = repeated(results.saturating_mul(out.size()), 0u8)?;
         values.read(&mut found)?;
         Ok(decoded(out, &found))
     }

@@ -75,8 +75,8 @@ impl Device {
     /// A copy of points that are all on the host.
     pub(super) fn upload_points(&self, points: &Points<'_>, t: Type) -> Result<Buffer, Error> {
         match t {
-            Type::Single => self.upload(&points.by_point::<f32>()),
-            Type::Double => self.upload(&points.by_point::<f64>()),
+            Type::Single => self.upload(&points.by_point::<f32>()?),
+            Type::Double => self.upload(&points.by_point::<f64>()?),
         }
     }
 
@@ -220,18 +220,22 @@ impl Device {
         let (mut params, mut places) = (Vec::new(), Vec::new());
         let mut components = [0; 2];
         for element in 0..batch.elements {
-            (batch.visit)(element, &mut |problem| {
+            let mut done = Ok(());
+            let mut place = |problem: &Problem<'_>| {
                 let (of_columns, of_weights) =
                     problem.columns.split_last(evaluation.formula.weights > 0);
                 components = [problem.rows.components(), of_columns.components()];
                 places.push(Place {
-                    row: rows.place(&problem.rows),
-                    column: columns.place(&of_columns),
-                    weight: weights.place(&of_weights),
+                    row: rows.place(&problem.rows)?,
+                    column: columns.place(&of_columns)?,
+                    weight: weights.place(&of_weights)?,
                     param: params.len(),
                 });
                 params.extend(evaluation.params(&problem.params));
-            });
+                Ok(())
+            };
+            (batch.visit)(element, &mut |problem| done = place(problem));
+            done?;
         }
         let upload = |side: Gathered<C>| self.upload(&side.values).map(Arc::new);
         Ok(Arrays {

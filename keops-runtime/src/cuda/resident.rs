@@ -13,10 +13,10 @@ use ndarray::Array2;
 
 use super::arrays::Matrix;
 use super::device::{Device, failed};
-use super::launch::filled;
 use super::recipe::Type;
 use super::unavailable;
 use crate::Error;
+use crate::memory::repeated;
 
 /// An array of a type, as cudarc has it.
 type Numbers<'a, T> = &'a (dyn DevicePtr<T> + Sync + 'a);
@@ -170,7 +170,7 @@ impl<'a> Resident<'a> {
         let device = Device::get(self.ordinal())?;
         let borrowed = Borrowed::new(copy)?;
         device.enter()?;
-        let mut values = filled(self.rows.saturating_mul(self.columns), 0.0)?;
+        let mut values = repeated(self.rows.saturating_mul(self.columns), 0.0)?;
         device
             .foreign(self.address(&borrowed.stream))
             .read(&mut values)?;

@@ -3,8 +3,10 @@
 use core::cmp::Reverse;
 use core::ops::Range;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::layout::{Layout, THREADS};
+use crate::Error;
 use crate::cpu::Points;
 use crate::ranges::{Interval, Pattern};
 use crate::simd::Real;
@@ -132,17 +134,20 @@ impl<C> Default for Gathered<C> {
 
 impl<C: Real> Gathered<C> {
     /// Appends points, unless they are here, and tells which one is the first of them.
-    pub(super) fn place(&mut self, points: &Points<'_>) -> usize {
+    pub(super) fn place(&mut self, points: &Points<'_>) -> Result<usize, Error> {
         let Self {
             values,
             count,
             known,
         } = self;
-        *known.entry(points.places()).or_insert_with(|| {
-            values.extend(points.by_point::<C>());
-            let first = *count;
-            *count += points.count();
-            first
+        Ok(match known.entry(points.places()) {
+            Entry::Occupied(entry) => *entry.get(),
+            Entry::Vacant(entry) => {
+                values.extend(points.by_point::<C>()?);
+                let first = *count;
+                *count += points.count();
+                *entry.insert(first)
+            }
         })
     }
 }

@@ -4,6 +4,7 @@ use ndarray::{Array1, Array2, ArrayViewMut1, Axis, s};
 
 use super::posterior::{Inverse, Posterior, product};
 use crate::Error;
+use crate::memory;
 use crate::solve::estimate::Samples;
 use crate::solve::probes::{Probes, preconditioner_failed};
 use crate::solve::{EstimateError, LowRank, Precondition, Tolerance};
@@ -79,6 +80,8 @@ impl Posterior<'_> {
                 found: format!("row {row} of {n}"),
             }));
         }
+        let residuals = [rows.len(), self.weights.ncols()];
+        memory::check::<f64>("the residuals", &residuals).map_err(EstimateError::Input)?;
         let (mut diagonal, mut errors) = (Vec::new(), Vec::new());
         for chunk in rows.chunks(self.together()) {
             let mut unit = Array2::zeros((n, chunk.len()));

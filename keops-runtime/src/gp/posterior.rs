@@ -7,7 +7,6 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
 use super::predict::columnwise;
 
-use crate::Error;
 use crate::input::{Argument, Element, IntoPoints};
 use crate::solve::cholesky::Cholesky;
 use crate::solve::estimate::refuse_coupled;
@@ -16,6 +15,7 @@ use crate::solve::{
     EstimateError, EstimateOptions, Failure, LinearOperator, LowRank, OperatorError, Part,
     Precision, Preconditioner, Solution, SolveError, SolveOptions, Tolerance, solve,
 };
+use crate::{Error, memory};
 
 /// Steps of iterative refinement. Each gains the digits that the factorisation has.
 const REFINEMENTS: usize = 4;
@@ -143,6 +143,8 @@ impl<'a> Posterior<'a> {
         options.check(alpha)?;
         refuse_coupled(&*operator)?;
         check_observations(&y, operator.len())?;
+        // Without observations too there are vectors, as for determinants.
+        memory::check::<f64>("a vector", &[operator.len()])?;
         let inverse = if operator.len() <= options.exact_up_to {
             Inverse::Direct(Cholesky::of_system(&*operator, alpha)?)
         } else {

@@ -1,9 +1,10 @@
 //! Predictions at new points.
 
-use ndarray::{Array1, Array2, Axis, s};
+use ndarray::{Array1, Array2, Axis, Ix1, Ix2, s};
 
 use super::posterior::{Inverse, Posterior, operator_failed};
 use crate::bound::Rectangular;
+use crate::memory::filled;
 use crate::solve::probes::preconditioner_failed;
 use crate::solve::{EstimateError, LowRank, Part, Precondition, Tolerance};
 use crate::{Error, error};
@@ -40,7 +41,7 @@ impl Posterior<'_> {
     pub fn mean(&self, k_tx: &dyn Rectangular) -> Result<Array2<f64>, EstimateError> {
         let (points, n) = k_tx.shape();
         self.check_columns(points, n)?;
-        let mut mean = Array2::zeros((points, self.weights.ncols()));
+        let mut mean = filled(Ix2(points, self.weights.ncols()), 0.0)?;
         if !mean.is_empty() {
             let multiplied = k_tx.multiply(self.weights.view(), mean.view_mut());
             multiplied.map_err(operator_failed)?;
@@ -79,8 +80,8 @@ impl Posterior<'_> {
                 shape: error::shape(&[rows, columns]),
             }));
         }
-        let mut variance = Array1::zeros(points);
-        let mut variance_error = Array1::zeros(points);
+        let mut variance = filled(Ix1(points), 0.0)?;
+        let mut variance_error = filled(Ix1(points), 0.0)?;
         if let Some(variance) = variance.as_slice_mut() {
             k_tt.diagonal(variance).map_err(operator_failed)?;
         }

@@ -14,9 +14,9 @@ pub use points::IntoPoints;
 pub use scalar::{Scalar, scalar};
 
 use crate::Error;
-use crate::bound::operation::filled;
 use crate::cpu::Job;
 use crate::cuda::{Resident, ResidentSelection};
+use crate::memory::filled;
 use crate::reduce::{Candidate, CandidateSink, RowSink, Sink};
 use crate::simd::Real;
 use core::ops::Range;
@@ -281,6 +281,11 @@ impl Argument<'_> {
 pub enum Mismatch {
     /// A one-dimensional array for a variable of a dimension other than 1.
     Vector {
+        /// Its length.
+        length: usize,
+    },
+    /// A parameter longer than any memory, of which there is no copy.
+    Params {
         /// Its length.
         length: usize,
     },

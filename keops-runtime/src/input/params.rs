@@ -1,6 +1,7 @@
 //! The arrays that stand for `Pm` variables.
 
-use super::{Argument, Element};
+use super::{Argument, Element, Mismatch};
+use crate::memory::collected;
 use ndarray::{ArrayBase, ArrayView1, Data, Ix1};
 
 /// Values that are accepted for a `Pm` variable of dimension `D`, with elements of type `T`.
@@ -19,8 +20,16 @@ pub trait IntoParams<'a, T: Element> {
     fn into_params(self) -> Argument<'a>;
 }
 
-fn collect<'a, 'b, T: Element>(values: impl IntoIterator<Item = &'b T>) -> Argument<'a> {
-    Argument::Params(values.into_iter().map(|value| value.to_f64()).collect())
+fn collect<'a, 'b, T: Element>(
+    values: impl IntoIterator<Item = &'b T, IntoIter: ExactSizeIterator>,
+) -> Argument<'a> {
+    let values = values.into_iter();
+    let length = values.len();
+    // No parameter is as long as to have no memory for it.
+    match collected("a parameter", values.map(|value| value.to_f64())) {
+        Ok(values) => Argument::Params(values),
+        Err(_) => Argument::Mismatch(Mismatch::Params { length }),
+    }
 }
 
 macro_rules! bare {

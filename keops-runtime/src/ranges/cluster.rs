@@ -28,6 +28,7 @@
 
 use crate::Error;
 use crate::input::Element;
+use crate::memory;
 use ndarray::{Array2, ArrayBase, ArrayView1, ArrayView2, Axis, Data, Ix2};
 use rayon::prelude::*;
 
@@ -38,7 +39,7 @@ use rayon::prelude::*;
 ///
 /// # Errors
 /// [`Error::Option`] if `size` is not a positive number, or so small that cells have no exact coordinates;
-/// [`Error::NotFinite`] for a point with NaN or an infinity.
+/// [`Error::NotFinite`] for a point with NaN or an infinity; [`Error::Shape`] if there is no memory for the coordinates of all cells.
 pub fn grid_cluster<T: Element, S: Data<Elem = T>>(
     points: &ArrayBase<S, Ix2>,
     size: f64,
@@ -52,7 +53,8 @@ pub fn grid_cluster<T: Element, S: Data<Elem = T>>(
         return Err(refused(size.to_string()));
     }
     let (count, dimension) = points.dim();
-    let mut cells = Vec::with_capacity(count * dimension);
+    let mut labels = memory::repeated(count, 0)?;
+    let mut cells = memory::room("the cells", &[count, dimension])?;
     for ((row, column), value) in points.indexed_iter() {
         let value = value.to_f64();
         if !value.is_finite() {
@@ -73,7 +75,6 @@ pub fn grid_cluster<T: Element, S: Data<Elem = T>>(
     let cell = |point: usize| &cells[point * dimension..][..dimension];
     let mut order: Vec<usize> = (0..count).collect();
     order.par_sort_unstable_by(|&a, &b| cell(a).cmp(cell(b)));
-    let mut labels = vec![0; count];
     for pair in order.windows(2) {
         labels[pair[1]] = labels[pair[0]] + usize::from(cell(pair[0]) != cell(pair[1]));
     }
@@ -95,13 +96,14 @@ pub struct SortedClusters<T, const N: usize> {
 /// Sorts the rows of arrays by the labels of their clusters; rows of the same cluster stay in order.
 ///
 /// # Errors
-/// [`Error::Shape`] if an array has another number of rows than there are labels.
+/// [`Error::Shape`] if an array has another number of rows than there are labels, or does not fit into memory.
 pub fn sort_clusters<T: Element, const N: usize>(
     arrays: [ArrayView2<'_, T>; N],
     labels: &[usize],
 ) -> Result<SortedClusters<T, N>, Error> {
     for array in &arrays {
         check_rows("an array to sort", array.shape(), labels.len())?;
+        memory::check::<T>("the sorted array", array.shape())?;
     }
     let mut permutation: Vec<usize> = (0..labels.len()).collect();
     permutation.par_sort_by_key(|&row| labels[row]);
@@ -116,13 +118,14 @@ impl<T, const N: usize> SortedClusters<T, N> {
     /// The rows of an array in the order that they had before they were sorted.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the array has another number of rows.
+    /// [`Error::Shape`] if the array has another number of rows, or does not fit into memory.
     pub fn restore<U: Clone>(&self, sorted: ArrayView2<'_, U>) -> Result<Array2<U>, Error> {
         check_rows(
             "the array to restore",
             sorted.shape(),
             self.permutation.len(),
         )?;
+        memory::check::<U>("the restored array", sorted.shape())?;
         let mut places = vec![0; self.permutation.len()];
         for (sorted, &row) in self.permutation.iter().enumerate() {
             places[row] = sorted;

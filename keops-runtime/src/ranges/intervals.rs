@@ -1,6 +1,7 @@
 //! Arrays of intervals.
 
 use crate::Error;
+use crate::memory::collected;
 use ndarray::{ArrayBase, Data, Ix2};
 
 /// Intervals `[from, to]`, which hold the points `from..to`: `&[[usize; 2]]`, `&[[usize; 2]; N]`, `&Vec<[usize; 2]>`, or an
@@ -43,10 +44,6 @@ impl<S: Data<Elem = usize>> IntoIntervals for &ArrayBase<S, Ix2> {
                 shape: crate::error::shape(self.shape()),
             });
         }
-        Ok(self
-            .rows()
-            .into_iter()
-            .map(|row| [row[0], row[1]])
-            .collect())
+        collected(name, self.rows().into_iter().map(|row| [row[0], row[1]]))
     }
 }

@@ -8,6 +8,7 @@ pub use intervals::IntoIntervals;
 pub(crate) use pattern::{Interval, Pattern};
 
 use crate::Error;
+use crate::memory::{collected, room};
 use crate::signature::Sizes;
 use core::fmt;
 use ndarray::{ArrayBase, Data, Ix2};
@@ -125,11 +126,12 @@ impl Ranges {
                 shape: crate::error::shape(keep.shape()),
             });
         }
+        let count = keep.iter().filter(|keep| **keep).count();
         let kept = |names: Names,
                     rows: &[[usize; 2]],
                     columns: &[[usize; 2]],
                     keep: ndarray::ArrayView2<'_, bool>| {
-            let mut intervals = Vec::new();
+            let mut intervals = room(names[2], &[count])?;
             let mut slices = Vec::with_capacity(rows.len());
             for keep in keep.rows() {
                 let chosen = columns.iter().zip(keep).filter(|(_, keep)| **keep);
@@ -222,7 +224,7 @@ fn half<'a>(
     slices: impl IntoIterator<Item = &'a usize>,
     columns: impl IntoIntervals,
 ) -> Result<Pattern, Error> {
-    let slices: Vec<usize> = slices.into_iter().copied().collect();
+    let slices = collected(names[1], slices.into_iter().copied())?;
     let (rows, columns) = (
         rows.into_intervals(names[0])?,
         columns.into_intervals(names[2])?,

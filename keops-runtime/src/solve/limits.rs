@@ -4,6 +4,7 @@ use super::operator::LinearOperator;
 use super::options::{SolveOptions, Tolerance};
 use super::system::{Criterion, Distance, System};
 use crate::Error;
+use crate::memory::repeated;
 
 /// What the systems of a solve are to reach.
 pub(super) struct Limits {
@@ -69,7 +70,7 @@ pub(super) fn largest_deviation(operator: &dyn LinearOperator, alpha: f64) -> Re
     let Some(entries) = operator.entries() else {
         return Err(refused(expected, "Prediction".to_owned()));
     };
-    let mut diagonal = vec![0.0; operator.len()];
+    let mut diagonal = repeated(operator.len(), 0.0)?;
     let computed = entries.compute_diagonal(&mut diagonal);
     computed.map_err(|error| refused(expected, format!("Prediction ({error})")))?;
     Ok(diagonal.into_iter().fold(0.0, f64::max).sqrt())

@@ -117,7 +117,8 @@ pub fn solve<T: Element, O: LinearOperator + ?Sized>(
     options: SolveOptions<'_>,
 ) -> Result<Solution<T>, SolveError<T>> {
     let round = |x: f64| T::from_f64(x).to_f64();
-    solve_in_double(&operator, b.mapv(T::to_f64), guess, options, round)
+    let b = T::erase(b).to_f64().map_err(SolveError::Input)?;
+    solve_in_double(&operator, b, guess, options, round)
         .map(|solution| solution.map(T::from_f64))
         .map_err(|error| error.map(T::from_f64))
 }

@@ -12,6 +12,7 @@ use super::shifts::{Progress, shifted};
 use super::{Scales, largest_deviation, solve};
 use crate::Error;
 use crate::input::Element;
+use crate::memory;
 
 /// The solutions of `(alpha Id + K) a = b` for a list of `alpha`.
 #[derive(Debug)]
@@ -60,7 +61,9 @@ pub fn solve_path<T: Element, O: LinearOperator + ?Sized>(
     alphas: &[f64],
     mut options: SolveOptions<'_>,
 ) -> Result<RidgePath<T>, Error> {
-    let shared = Shared::new(&operator, &b.mapv(T::to_f64), alphas, &mut options)?;
+    // Before all are solved in vain.
+    memory::check::<f64>("the solutions", &[alphas.len(), b.nrows(), b.ncols()])?;
+    let shared = Shared::new(&operator, &T::erase(b).to_f64()?, alphas, &mut options)?;
     let (keep, mut callback) = (options.keep_preconditioner, options.on_iteration.take());
     let own = shared.preconditioner.as_ref();
     let own = own.map(|built| built.with_certainty(true));

@@ -1,7 +1,7 @@
 //! Random probes, and the preconditioner that shapes them.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, Axis, Ix2};
 use rayon::prelude::*;
 
 use super::estimate::{EstimateError, EstimateOptions};
@@ -11,6 +11,7 @@ use super::precondition::random::Random;
 use super::precondition::{Choice, Found, LowRank, Request};
 use super::report::Part;
 use crate::Error;
+use crate::memory::{filled, repeated};
 
 /// Number of probes that are worked on together.
 const TOGETHER: usize = 8;
@@ -60,7 +61,8 @@ impl<'a> Probes<'a> {
     /// The next probes `z` and `P^-1 z`, of shape `(n, columns)`.
     pub(crate) fn draw(&mut self) -> Result<(Array2<f64>, Array2<f64>), EstimateError> {
         let width = self.next_width();
-        let mut z = Array2::from_shape_simple_fn((self.n, width), || self.random.normal());
+        let mut z = filled(Ix2(self.n, width), 0.0)?;
+        z.mapv_inplace(|_| self.random.normal());
         let mut y = z.clone();
         if let Some(preconditioner) = self.preconditioner {
             let rank = preconditioner.rank();
@@ -149,7 +151,7 @@ fn automatic(
     target: f64,
 ) -> Result<Option<LowRank>, EstimateError> {
     let most = (n / 4).min(MOST_NUMBERS / n.max(1));
-    let mut trace = vec![0.0; n];
+    let mut trace = repeated(n, 0.0)?;
     entries
         .compute_diagonal(&mut trace)
         .map_err(|error| EstimateError::Apply {

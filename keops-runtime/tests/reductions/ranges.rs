@@ -487,3 +487,38 @@ fn clusters_of_nonsense_are_refused() {
         "an array to sort: expected 1 rows, one per label, got an array of shape (2, 2)"
     );
 }
+
+#[test]
+fn clusters_and_ranges_of_more_points_than_memory_holds_are_refused() {
+    fn refused<T>(result: Result<T, Error>) {
+        let message = result.err().expect("an error").to_string();
+        assert!(message.contains("memory"), "{message}");
+    }
+    const ROWS: usize = 1 << 58;
+    let one = array![[1.0]];
+    refused(grid_cluster(&one.broadcast((ROWS, 1)).unwrap(), 1.0));
+    let empty = Array2::<f64>::zeros((1, 0));
+    refused(grid_cluster(&empty.broadcast((ROWS, 0)).unwrap(), 1.0));
+    let wide = one.broadcast((2, ROWS)).unwrap();
+    refused(sort_clusters([wide], &[1, 0]));
+    let narrow = one.broadcast((2, 1)).unwrap();
+    let sorted = sort_clusters([narrow], &[1, 0]).unwrap();
+    refused(sorted.restore(wide));
+    refused(cluster_centroids(&wide, &[1, 0], None));
+
+    let interval = array![[0, 1]];
+    let intervals = &interval.broadcast((ROWS, 2)).unwrap();
+    let number = ndarray::arr1(&[1]);
+    let slices = number.broadcast(ROWS).unwrap();
+    let first = [[0, 1]];
+    refused(Ranges::from_rows(intervals, &[1], &first));
+    refused(Ranges::from_rows(&first, &[1], intervals));
+    refused(Ranges::from_rows(&first, slices, &first));
+    let keep = array![[true]];
+    refused(Ranges::from_matrix(
+        intervals,
+        &first,
+        &keep.broadcast((ROWS, 1)).unwrap(),
+    ));
+    assert_eq!(Ranges::dense(usize::MAX, usize::MAX).pairs(), usize::MAX);
+}

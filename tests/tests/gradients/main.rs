@@ -414,6 +414,26 @@ fn gradients_of_block_sparse_reductions_take_the_same_pairs() {
     check_ranges!(Least);
 }
 
+/// Few pairs are enough to compute, and there are more points than gradients have memory for.
+#[test]
+fn gradients_by_more_points_than_memory_holds_are_refused() {
+    const ROWS: usize = 1 << 58;
+    let [x, y, b, _] = arrays(5, 1);
+    let (y, b) = (
+        y.broadcast((ROWS, 2)).unwrap(),
+        b.broadcast((ROWS, 2)).unwrap(),
+    );
+    let ranges = Ranges::from_rows(&[[0, 5]], &[1], &[[7, 9]]).unwrap();
+    macro_rules! check_refused {
+        ($($kernel:expr),*) => {$(
+            let forward = $kernel.bind(&x, y, b, 1.3).ranges(&ranges).forward().unwrap();
+            let message = forward.pullback(&Array2::ones((5, 2))).unwrap_err().to_string();
+            assert!(message.contains("memory"), "{message}");
+        )*};
+    }
+    check_refused!(Sum1, Lse, Attention, Least);
+}
+
 #[test]
 fn formulas_of_all_forms_have_gradients() {
     let (x, y) = (points(5, 2, 1), points(7, 2, 2));

@@ -3,12 +3,13 @@
 use super::{BatchCall, Extents, Stack, reduce};
 use crate::Error;
 use crate::bound::matrix::{SEVERAL, assert_scalar};
-use crate::bound::operation::{filled, sum};
+use crate::bound::operation::sum;
 use crate::bound::{Axis, BoundMatrix, Operation, Orientation, SymbolicMatrix, operation};
 use crate::cpu::{Batch, Problem, Weighted};
 use crate::error::shape;
 use crate::input::{BatchArgument, Element, element_view};
 use crate::kernel::Kernel;
+use crate::memory::{filled, room};
 use crate::options::{CallOptions, option_methods};
 use crate::signature::Signature;
 use core::marker::PhantomData;
@@ -140,7 +141,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation> MatrixBatch<'a, T, K, O> {
     ) -> Result<(), Error> {
         let hardware = self.options.resolve()?;
         let matrices = self.call.problem::<O>(extents, &self.options)?;
-        let vectors = out.ncols();
+        let vectors = if out.is_empty() { 0 } else { out.ncols() };
         for from in (0..vectors).step_by(W) {
             let chosen = from..vectors.min(from + W);
             let visit = |element, see: &mut dyn FnMut(&Problem<'_>)| {
@@ -181,6 +182,8 @@ impl<'a, T: Element, K: Kernel, O: Orientation> MatrixBatch<'a, T, K, O> {
         const { assert_scalar::<K>() }
         let extents = self.call.extents()?;
         let (rows, columns) = extents.rows_and_columns::<O>();
+        let full = [extents.batch.as_slice(), &[rows, columns]].concat();
+        let mut values = room("to_dense", &full)?;
         let parts: Vec<Array2<T>> = (0..extents.elements)
             .into_par_iter()
             .map(|element| {
@@ -189,8 +192,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation> MatrixBatch<'a, T, K, O> {
                 matrix.to_dense()
             })
             .collect::<Result<_, Error>>()?;
-        let full = [extents.batch.as_slice(), &[rows, columns]].concat();
-        let values = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        values.extend(parts.iter().flatten().copied());
         ArrayD::from_shape_vec(IxDyn(&full), values).map_err(|_| Error::Shape {
             name: "the result".into(),
             expected: "an array that fits into memory".into(),

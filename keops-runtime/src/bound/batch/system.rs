@@ -5,6 +5,7 @@ use crate::Error;
 use crate::bound::System;
 use crate::error::shape;
 use crate::input::{Argument, BatchArgument, Element, IntoBatch};
+use crate::memory;
 use crate::options::{CallOptions, option_methods};
 use crate::signature::Signature;
 use crate::solve::{Failure, Preconditioner, Solution, SolveError, SolveOptions, Tolerance};
@@ -247,6 +248,8 @@ impl<'a, T: Element, G> SystemBatch<'a, T, G> {
         extents: &Extents,
         solve: impl Fn(usize) -> Result<(Solution<T>, R), SolveError<T>> + Send + Sync,
     ) -> Result<(BatchSolution<T>, Vec<R>), BatchSolveError<T>> {
+        // Before all are solved in vain.
+        memory::check::<T>("the solutions", &self.shape(extents))?;
         let outcomes: Vec<_> = (0..extents.elements).into_par_iter().map(solve).collect();
         let (mut elements, mut others) = (Vec::with_capacity(outcomes.len()), Vec::new());
         let mut failures = Vec::new();
@@ -274,18 +277,20 @@ impl<'a, T: Element, G> SystemBatch<'a, T, G> {
         Err(BatchSolveError::Unconverged(Box::new(unconverged)))
     }
 
+    /// The shape of the solutions of all elements.
+    fn shape(&self, extents: &Extents) -> Vec<usize> {
+        // Of the points of the unknown, i or j, there are as many as of the others.
+        let columns = self.call.signature.aliases[self.unknown].dim;
+        [extents.batch.as_slice(), &[extents.sizes.i, columns]].concat()
+    }
+
     /// The solutions of all elements in one array.
     fn gather(
         &self,
         extents: &Extents,
         elements: Vec<Solution<T>>,
     ) -> Result<BatchSolution<T>, Error> {
-        // Of the points of the unknown, i or j, there are as many as of the others.
-        let mut full = extents.batch.clone();
-        full.extend([
-            extents.sizes.i,
-            self.call.signature.aliases[self.unknown].dim,
-        ]);
+        let full = self.shape(extents);
         let refused = |_| Error::Shape {
             name: "the solutions".into(),
             expected: "an array that fits into memory".into(),

@@ -14,10 +14,10 @@ pub(super) use saved::Saved;
 pub(super) use sums::Sums;
 
 use super::Orientation;
-use super::operation::filled;
 use crate::Error;
 use crate::input::Element;
 use crate::kernel::Kernel;
+use crate::memory::filled;
 use crate::signature::Category;
 use ndarray::{Array1, Array2, ArrayView2, Axis, Ix2, s};
 

@@ -3,9 +3,10 @@
 use super::{Differentiable, GradientFormulas, Gradients, Pass};
 use crate::Error;
 use crate::bound::Orientation;
-use crate::bound::operation::{filled, sum};
+use crate::bound::operation::sum;
 use crate::input::{Element, Input};
 use crate::kernel::Kernel;
+use crate::memory::filled;
 use core::marker::PhantomData;
 use ndarray::{Array2, ArrayView2, Ix2};
 

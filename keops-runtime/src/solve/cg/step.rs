@@ -14,6 +14,7 @@ use super::basis::{Basis, orthonormal};
 use super::smoothing::Smoothing;
 use super::{Cg, DOUBLE_ROUNDOFF};
 use crate::cuda::Term;
+use crate::memory::repeated;
 
 /// What `w'P^-1 w / (|w| |P^-1 w|)` may be below zero by rounding errors.
 const INDEFINITE: f64 = 1e-6;
@@ -235,7 +236,8 @@ impl Cg<'_> {
         let Some(entries) = self.matrix.operator.entries() else {
             return Ok(());
         };
-        let mut diagonal = vec![0.0; self.matrix.operator.len()];
+        let diagonal = repeated(self.matrix.operator.len(), 0.0);
+        let mut diagonal = diagonal.map_err(|error| self.failed(Part::Operator, error.into()))?;
         let computed = entries.compute_diagonal(&mut diagonal);
         computed.map_err(|error| self.failed(Part::Operator, error))?;
         let largest = diagonal.into_iter().fold(0.0, f64::max);

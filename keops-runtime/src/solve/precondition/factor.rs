@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::super::cholesky::Cholesky;
 use super::super::operator::{Entries, OperatorError};
 use super::random::Random;
+use crate::memory::repeated;
 
 /// Residual variances and pivots below this multiple of the largest diagonal entry are rounding errors.
 pub(super) const ROUNDING: f64 = 64.0 * f64::EPSILON;
@@ -119,7 +120,7 @@ pub(super) struct Growth {
 impl Factor {
     /// The factorisation of rank 0. [`Impossible`] if the diagonal is not that of a semidefinite matrix.
     pub(super) fn new(entries: &dyn Entries, n: usize) -> Result<Self, Trouble> {
-        let mut residual = vec![0.0; n];
+        let mut residual = repeated(n, 0.0).map_err(|_| Impossible::Memory)?;
         entries.compute_diagonal(&mut residual)?;
         if !residual.iter().all(|d| d.is_finite()) {
             return Err(Impossible::NotFinite.into());
@@ -223,9 +224,10 @@ impl Factor {
     ) -> Result<Growth, Trouble> {
         let n = self.residual.len();
         let points = &candidates.points;
-        let (Some(block), true) = (
-            zeros(points.len() * n),
-            self.columns.try_reserve_exact(points.len() * n).is_ok(),
+        let numbers = points.len().saturating_mul(n);
+        let (Ok(block), Ok(())) = (
+            repeated(numbers, 0.0),
+            self.columns.try_reserve_exact(numbers),
         ) else {
             return Err(Impossible::Memory.into());
         };
@@ -306,14 +308,6 @@ impl Factor {
             concentration,
         })
     }
-}
-
-/// So many zeros; `None` if there is not the memory for them.
-fn zeros(length: usize) -> Option<Vec<f64>> {
-    let mut zeros = Vec::new();
-    zeros.try_reserve_exact(length).ok()?;
-    zeros.resize(length, 0.0);
-    Some(zeros)
 }
 
 /// Cholesky elimination of candidates in an order, with rejection; see [`Factor::grow`]. `a` holds the residual among them. Returns the

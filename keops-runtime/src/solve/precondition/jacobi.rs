@@ -5,6 +5,7 @@ use ndarray::{Array1, ArrayView2, ArrayViewMut2, Axis};
 use super::super::operator::{Entries, OperatorError};
 use super::super::options::Precondition;
 use super::super::report::PreconditionerReport;
+use crate::memory::repeated;
 
 /// `P = alpha Id + diag(K)` (Jacobi).
 pub(in super::super) struct Jacobi {
@@ -19,7 +20,7 @@ impl Jacobi {
         n: usize,
         alpha: f64,
     ) -> Result<(Option<Self>, PreconditionerReport), OperatorError> {
-        let mut diagonal = vec![0.0; n];
+        let mut diagonal = repeated(n, 0.0)?;
         entries.compute_diagonal(&mut diagonal)?;
         let diagonal = Array1::from(diagonal) + alpha;
         let mut report = PreconditionerReport {
