@@ -78,7 +78,10 @@ pub(super) fn subtract_product<S: Simd>(s: S, a: S::V, b: S::V, c: S::V) -> S::V
 /// `a` as a sum of two numbers with half the digits.
 #[inline(always)]
 fn halves<S: Simd>(s: S, a: S::V) -> (S::V, S::V) {
-    let scaled = s.mul(a, s.splat(S::T::SPLITTER));
-    let upper = s.sub(scaled, s.sub(scaled, a));
+    // Of a number so much smaller the product does not overflow.
+    let small = s.mul(a, s.splat(S::T::BELOW_SPLITTER));
+    let scaled = s.mul(small, s.splat(S::T::SPLITTER));
+    let upper = s.sub(scaled, s.sub(scaled, small));
+    let upper = s.mul(upper, s.splat(S::T::ABOVE_SPLITTER));
     (upper, s.sub(a, upper))
 }
