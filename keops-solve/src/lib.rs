@@ -244,7 +244,7 @@
 //! Kernels use the best instruction set of the processor that they run on (AVX-512, AVX2 with FMA, or portable vectors), and
 //! all threads of the current rayon pool. [`InstructionSet`] and the environment variable `KEOPS_ISA` (`avx512`, `avx2`,
 //! `portable`) choose another. Kernels are generic code that is compiled in your crate: without optimisation they are two hundred times
-//! slower, so put this into your `Cargo.toml`:
+//! slower, and those of long formulas (gradients of Bessel functions, say) may need more stack than a thread has, so put this into your `Cargo.toml`:
 //!
 //! ```toml
 //! [profile.dev]

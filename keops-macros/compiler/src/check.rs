@@ -425,7 +425,11 @@ fn param(op: &Op, kind: &ParamKind, arg: &Expr) -> Result<Param, Error> {
         }
     };
     found.ok_or_else(|| {
-        let message = format!("{}: `{}` must be {what}, found `{arg}`", op.name, kind.name);
+        let found = match arg.kind {
+            ExprKind::Capture(_) => "a captured scalar, which has its value at run time".to_owned(),
+            _ => format!("`{arg}`"),
+        };
+        let message = format!("{}: `{}` must be {what}, found {found}", op.name, kind.name);
         Error::new(arg.span, message).help(format!("write {}", usage(op)))
     })
 }

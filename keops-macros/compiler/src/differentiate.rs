@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::alias::Category;
-use crate::dag::{Dag, Kind, Node};
+use crate::dag::{Dag, Kind, MAX_DIM, Node};
 use crate::ops::{ADD, CONCAT, Derivative, ELEM, ELEM_T, MULT, Op, Param, SCALPROD, SUM, SUM_T};
 
 /// The adjoint `(d f / d variable)^T e`, a vector of the dimension of `variable`.
@@ -95,8 +95,14 @@ fn basis(dag: &mut Dag, dim: usize, position: usize) -> Node {
 
 /// The Jacobian of `f`, row-major: one row of `variable`'s dimension for each component of `f`.
 pub fn jacobian(dag: &mut Dag, f: Node, variable: Node) -> Result<Node, String> {
+    let (height, width) = (dag.dim(f), dag.dim(variable));
+    if height.saturating_mul(width) > MAX_DIM {
+        return Err(format!(
+            "the Jacobian would have {height} times {width} components; at most {MAX_DIM} are possible"
+        ));
+    }
     let mut rows = Vec::new();
-    for k in 0..dag.dim(f) {
+    for k in 0..height {
         let e = basis(dag, dag.dim(f), k);
         rows.push(gradient(dag, f, variable, e)?);
     }

@@ -343,7 +343,7 @@ fn formulas_of_many_components_need_little_stack() {
             ("Laplacian(Exp(-SqDist(x,y)),x)", "x:i500 y:j500"),
             ("GradMatrix(MatVecMult(A,b),b)", "A:p90000 b:j300"),
             ("Grad(MatVecMult(A,b),A,e)", "A:p1000000 b:j2000 e:i500"),
-            ("SoftDTW_SqDist(x,y,g)", "x:i32 y:j32 g:p1"),
+            ("SoftDTW_SqDist(x,y,g)", "x:i25 y:j40 g:p1"),
             ("Grad(BSpline(k,x,3),k,e)", "k:p150 x:i1 e:i146"),
         ] {
             let program = formula(text, variables).program();

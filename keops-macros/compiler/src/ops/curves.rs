@@ -11,7 +11,7 @@ use crate::scalar::{FoldKind, Instruction};
 pub(super) const OPS: &[&Op] = &[&B_SPLINE, &SOFT_MIN, &SOFT_DTW_SQ_DIST];
 
 /// The largest number of pairs that time warping compares: each becomes code of its own.
-const MOST_PAIRS: usize = 1024;
+const MOST_PAIRS: usize = 1000;
 
 /// The B-spline basis (de Boor 1978): B_(i,0) is 1 on [t_i, t_(i+1)), and
 /// B_(i,d) = (x - t_i)/(t_(i+d) - t_i) B_(i,d-1) + (t_(i+d+1) - x)/(t_(i+d+1) - t_(i+1)) B_(i+1,d-1).
