@@ -225,6 +225,26 @@ fn matrices_of_a_batch_multiply_and_reduce() {
             assert_eq!(nearest.slice(at), one.max(1).unwrap());
         }
     }
+    // The other reductions are named as they are for one matrix.
+    let (smallest, logarithms) = (matrices.min(0).unwrap(), matrices.logsumexp(1).unwrap());
+    let (first, last) = (matrices.argmin(1).unwrap(), matrices.argmax(1).unwrap());
+    let (values, indices) = matrices.kmin_argkmin(2, 1).unwrap();
+    assert_eq!(values.shape(), [2, 3, 8, 2, 1]);
+    assert_eq!(values, matrices.kmin(2, 1).unwrap());
+    assert_eq!(indices, matrices.argkmin(2, 1).unwrap());
+    assert_eq!(matrices.max_argmax(1).unwrap(), (nearest, last));
+    let (_, of_smallest) = matrices.min_argmin(1).unwrap();
+    assert_eq!(of_smallest, first);
+    let one = gaussian.bind(x.index_axis(Axis(0), 2), y.slice(s![1, 0, .., ..]));
+    let at = s![1, 2, .., ..];
+    assert_eq!(smallest.slice(at), one.min(0).unwrap());
+    assert_eq!(logarithms.slice(at), one.logsumexp(1).unwrap());
+    assert_eq!(first.slice(at), one.argmin(1).unwrap());
+    let all = s![1, 2, .., .., ..];
+    assert_eq!(values.slice(all), one.kmin(2, 1).unwrap());
+    let diagonals = gaussian.bind_batch(&x, &x).diag().unwrap();
+    assert_eq!(diagonals, ArrayD::<f64>::ones(vec![3, 8]));
+    assert!(matrices.diag().is_err());
     let error = matrices.dot(&batch(4, 11, 1, 3)).unwrap_err();
     assert_eq!(
         error.to_string(),

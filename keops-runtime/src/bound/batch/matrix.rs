@@ -14,7 +14,7 @@ use crate::options::{CallOptions, option_methods};
 use crate::signature::Signature;
 use core::marker::PhantomData;
 use ndarray::{
-    Array2, ArrayBase, ArrayD, ArrayViewD, ArrayViewMut2, Data, Dimension, Ix2, IxDyn, s,
+    Array, ArrayBase, ArrayD, ArrayViewD, ArrayViewMut2, Data, Dimension, Ix2, IxDyn, s,
 };
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -48,6 +48,22 @@ impl<'a, T: Element, K: Kernel> MatrixBatch<'a, T, K> {
             kernel: PhantomData,
         }
     }
+}
+
+/// Methods that are [`MatrixBatch::reduce`] with a reduction.
+macro_rules! named_reductions {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident($($k:ident)?) -> $result:ty: $operation:expr;
+    )*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// As for [`reduce`](Self::reduce).
+        pub fn $name(&self, $($k: usize,)? axis: usize) -> Result<$result, Error> {
+            self.reduce($operation, axis)
+        }
+    )*};
 }
 
 impl<'a, T: Element, K: Kernel, O: Orientation> MatrixBatch<'a, T, K, O> {
@@ -90,6 +106,29 @@ impl<'a, T: Element, K: Kernel, O: Orientation> MatrixBatch<'a, T, K, O> {
     /// As for [`reduce`](Self::reduce).
     pub fn sum(&self, axis: usize) -> Result<ArrayD<T>, Error> {
         self.reduce(operation::Sum, axis)
+    }
+
+    named_reductions! {
+        /// The logarithms of the sums of exponentials, of the shape of [`sum`](Self::sum).
+        logsumexp() -> ArrayD<T>: operation::LogSumExp;
+        /// The smallest values, of the shape of [`sum`](Self::sum).
+        min() -> ArrayD<T>: operation::Min;
+        /// The largest values, of the shape of [`sum`](Self::sum).
+        max() -> ArrayD<T>: operation::Max;
+        /// The positions of the smallest values, of the shape of [`sum`](Self::sum).
+        argmin() -> ArrayD<usize>: operation::ArgMin;
+        /// The positions of the largest values, of the shape of [`sum`](Self::sum).
+        argmax() -> ArrayD<usize>: operation::ArgMax;
+        /// The smallest values and their positions.
+        min_argmin() -> (ArrayD<T>, ArrayD<usize>): operation::MinArgMin;
+        /// The largest values and their positions.
+        max_argmax() -> (ArrayD<T>, ArrayD<usize>): operation::MaxArgMax;
+        /// The `k` smallest values in ascending order, of shape `(batch.., rows, k, components)`.
+        kmin(k) -> ArrayD<T>: operation::KMin(k);
+        /// The positions of the `k` smallest values, of the shape of [`kmin`](Self::kmin).
+        argkmin(k) -> ArrayD<usize>: operation::ArgKMin(k);
+        /// The `k` smallest values and their positions.
+        kmin_argkmin(k) -> (ArrayD<T>, ArrayD<usize>): operation::KMinArgKMin(k);
     }
 
     /// The products with vectors, the columns of the last two dimensions `(ncols, vectors)` of `v`, whose batch dimensions are
@@ -180,21 +219,40 @@ impl<'a, T: Element, K: Kernel, O: Orientation> MatrixBatch<'a, T, K, O> {
     /// As for [`reduce`](Self::reduce).
     pub fn to_dense(&self) -> Result<ArrayD<T>, Error> {
         const { assert_scalar::<K>() }
+        let (rows, columns) = self.call.extents()?.rows_and_columns::<O>();
+        self.each("to_dense", &[rows, columns], |matrix| matrix.to_dense())
+    }
+
+    /// The diagonals, evaluated in double precision, in an array of shape `(batch.., nrows)`. For scalar formulas only.
+    ///
+    /// # Errors
+    /// As for [`reduce`](Self::reduce), and [`Error::Shape`] if the matrices are not square.
+    pub fn diag(&self) -> Result<ArrayD<T>, Error> {
+        const { assert_scalar::<K>() }
+        let (rows, _) = self.call.extents()?.rows_and_columns::<O>();
+        self.each("diag", &[rows], |matrix| matrix.diag())
+    }
+
+    /// An array of this shape from each matrix, one behind the other.
+    fn each<D: Dimension>(
+        &self,
+        name: &str,
+        of_each: &[usize],
+        compute: impl Fn(&BoundMatrix<'_, T, K, O>) -> Result<Array<T, D>, Error> + Sync,
+    ) -> Result<ArrayD<T>, Error> {
         let extents = self.call.extents()?;
-        let (rows, columns) = extents.rows_and_columns::<O>();
-        let full = [extents.batch.as_slice(), &[rows, columns]].concat();
-        let mut values = room("to_dense", &full)?;
-        let parts: Vec<Array2<T>> = (0..extents.elements)
+        let full = [extents.batch.as_slice(), of_each].concat();
+        let mut values = room(name, &full)?;
+        let parts: Vec<Array<T, D>> = (0..extents.elements)
             .into_par_iter()
             .map(|element| {
                 let call = self.call.element(&extents.position(element));
-                let matrix = BoundMatrix::<T, K, O>::of_call(call, self.options.clone());
-                matrix.to_dense()
+                compute(&BoundMatrix::of_call(call, self.options.clone()))
             })
             .collect::<Result<_, Error>>()?;
         values.extend(parts.iter().flatten().copied());
         ArrayD::from_shape_vec(IxDyn(&full), values).map_err(|_| Error::Shape {
-            name: "the result".into(),
+            name: name.into(),
             expected: "an array that fits into memory".into(),
             shape: shape(&full),
         })
