@@ -45,7 +45,7 @@ usage: build_cost [--formulas N] [--repeats N]
 ";
 
 /// What is made of a kernel.
-const KINDS: [(&str, Expression); 4] = [
+const KINDS: [(&str, Expression); 5] = [
     ("`genred!`, a sum", |kernel| {
         format!(
             "genred!(\"({kernel})*b\", {VARIABLES}, axis = 1).bind(&x, &x, &b, 0.5).run().is_ok()"
@@ -66,6 +66,12 @@ const KINDS: [(&str, Expression); 4] = [
     ("`kernel_solve!`", |kernel| {
         format!(
             "kernel_solve!(\"({kernel})*b\", {VARIABLES}, var = b).bind(&x, &x, &b, 0.5).alpha(1.0).solve().is_ok()"
+        )
+    }),
+    ("`kernel_solve!`, all gradients", |kernel| {
+        format!(
+            "kernel_solve!(\"({kernel})*b\", {VARIABLES}, var = b, grad = [x, y, b, g])\
+             .bind(&x, &x, &b, 0.5).alpha(1.0).forward().is_ok_and(|f| f.pullback(&b).is_ok())"
         )
     }),
 ];
