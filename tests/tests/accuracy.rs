@@ -119,19 +119,17 @@ fn operations_are_as_accurate_as_the_table_says() {
 /// The largest error of a formula in single precision against double precision, in units in the last place of its values or of the number that is given, and the
 /// point where it occurs.
 macro_rules! worst_in_single_precision {
-    ($formula:literal, $x:expr $(, $of:expr)?) => {{
+    ($formula:literal, $x:expr, $isa:expr $(, $of:expr)?) => {{
         let all = genred!($formula, x = Vi(1), y = Vj(1), axis = 1);
         let wide = $x.mapv(f64::from);
         let double = all.bind(&wide, &[0.0][..]).run().expect("values");
+        let single = all.bind(&$x, &[0.0f32][..]).instruction_set($isa).run();
+        let single = single.expect("values");
         let mut worst = (0.0, 0.0);
-        for isa in InstructionSet::available() {
-            let single = all.bind(&$x, &[0.0f32][..]).instruction_set(isa).run();
-            let single = single.expect("values");
-            for ((&x, &single), &double) in $x.iter().zip(&single).zip(&double) {
-                let of = [$($of,)? double][0];
-                let error = (f64::from(single) - double).abs() / spacing_f32(of);
-                worst = worse(worst, (error, x));
-            }
+        for ((&x, &single), &double) in $x.iter().zip(&single).zip(&double) {
+            let of = [$($of,)? double][0];
+            let error = (f64::from(single) - double).abs() / spacing_f32(of);
+            worst = worse(worst, (error, x));
         }
         worst
     }};
@@ -143,31 +141,53 @@ fn bessel_functions_in_single_precision_follow_those_in_double_precision() {
     let x = Array2::from_shape_fn((100_000, 1), |(i, _)| {
         10f64.powf(1.5 - i as f64 / 16_000.0) as f32
     });
-    macro_rules! check {
-        ($($formula:literal)*) => {$(
-            let (error, at) = worst_in_single_precision!($formula, x);
-            assert!(error <= 4.7, "{}: {error} units in the last place at {at:e}", $formula);
-        )*};
-    }
-    check!("BesselK(x,0.01)+y" "BesselK(x,0.09)+y" "BesselK(x,0.2)+y" "BesselK(x,0.9)+y" "BesselK(x,1.3)+y" "BesselK(x,1.9)+y" "BesselK(x,2.2)+y" "BesselK(x,3.1)+y");
     // Values that are near the largest number, but none that is.
-    let x = Array2::from_shape_fn((1000, 1), |(i, _)| 1.5576 + i as f32 / 1000.0);
-    let (error, at) = worst_in_single_precision!("BesselK(x,31.7)+y", x);
-    assert!(error <= 4.7, "{error} units in the last place at {at:e}");
+    let large = Array2::from_shape_fn((1000, 1), |(i, _)| 1.5576 + i as f32 / 1000.0);
+    for isa in InstructionSet::available() {
+        let most = match isa {
+            InstructionSet::Portable => 4.7,
+            _ => 4.05,
+        };
+        macro_rules! check {
+            ($($formula:literal, $x:ident;)*) => {$(
+                let (error, at) = worst_in_single_precision!($formula, $x, isa);
+                assert!(error <= most, "{} on {isa}: {error} units in the last place at {at:e}", $formula);
+            )*};
+        }
+        check! {
+            "BesselK(x,0.01)+y", x;
+            "BesselK(x,0.09)+y", x;
+            "BesselK(x,0.2)+y", x;
+            "BesselK(x,0.9)+y", x;
+            "BesselK(x,1.3)+y", x;
+            "BesselK(x,1.9)+y", x;
+            "BesselK(x,2.2)+y", x;
+            "BesselK(x,3.1)+y", x;
+            "BesselK(x,31.7)+y", large;
+        }
+    }
 }
 
 /// Coefficients of high orders are below the smallest number of the type.
 #[test]
 fn spherical_bessel_functions_are_accurate_beside_their_values_at_zero() {
     let x = Array2::from_shape_fn((1000, 1), |(i, _)| i as f32 / 32.0);
-    macro_rules! check {
-        ($($formula:literal)*) => {$(
-            let zero = Array2::zeros((1, 1));
-            let all = genred!($formula, x = Vi(1), y = Vj(1), axis = 1);
-            let at_zero = all.bind(&zero, &[0.0][..]).run().expect("values")[[0, 0]];
-            let (error, at) = worst_in_single_precision!($formula, x, at_zero);
-            assert!(error <= 10.0, "{}: {error} units in the last place at {at:e}", $formula);
-        )*};
+    let zero = Array2::zeros((1, 1));
+    for isa in InstructionSet::available() {
+        macro_rules! check {
+            ($($formula:literal)*) => {$(
+                let all = genred!($formula, x = Vi(1), y = Vj(1), axis = 1);
+                let at_zero = all.bind(&zero, &[0.0][..]).run().expect("values")[[0, 0]];
+                let (error, at) = worst_in_single_precision!($formula, x, isa, at_zero);
+                assert!(error <= 10.0, "{} on {isa}: {error} units in the last place at {at:e}", $formula);
+            )*};
+        }
+        check! {
+            "SphericalBessel(x,1)+y"
+            "SphericalBessel(x,8)+y"
+            "SphericalBessel(x,16)+y"
+            "SphericalBessel(x,24)+y"
+            "SphericalBessel(x,32)+y"
+        }
     }
-    check!("SphericalBessel(x,1)+y" "SphericalBessel(x,8)+y" "SphericalBessel(x,16)+y" "SphericalBessel(x,24)+y" "SphericalBessel(x,32)+y");
 }

@@ -201,11 +201,5 @@ fn roofline() -> Result<(), Box<dyn Error>> {
             speed / kernel.lanes as f64 * count / cycles
         );
     }
-    let peak = |measure: fn() -> f64| (0..5).map(|_| measure()).fold(0.0, f64::max) / 1e9;
-    println!(
-        "\n{:.2} G fused multiply-adds on vectors of 256 bits a second, {:.2} with a difference before each",
-        peak(peak::instructions_per_second),
-        peak(peak::differences_per_second)
-    );
     Ok(())
 }

@@ -452,6 +452,7 @@ fn times_power(c: &mut Component<'_, '_>, words: &[Value], s: Value, exponent: f
     c.apply(SelectLt, &[s, small, powered, near])
 }
 
+/// The sum of one or two words.
 fn sum(c: &mut Component<'_, '_>, words: &[Value]) -> Value {
     match *words {
         [first, second] => c.apply(Instruction::Add, &[first, second]),
