@@ -212,8 +212,8 @@ differentiable! {
         let [nearest, rest] = split::<T::Compute>(logarithms);
         // The mean of nothing is NaN, which would be the gradient of all columns.
         let mut means = means.to_owned();
-        Zip::from(means.rows_mut()).and(nearest.rows()).for_each(|mut means, nearest| {
-            if nearest[0] == f64::INFINITY { means.fill(0.0) }
+        Zip::from(means.rows_mut()).and(logarithms.rows()).for_each(|mut means, logarithm| {
+            if logarithm[0] == f64::NEG_INFINITY { means.fill(0.0) }
         });
         let saved = OfSums { shape: value.dim().into(), of_rows: vec![means, nearest, rest] };
         Ok((value, saved))
