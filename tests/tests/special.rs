@@ -212,6 +212,58 @@ fn time_warping_of_series() {
     assert!(cold.iter().all(|x| x.is_finite() && *x >= -1e-3));
 }
 
+/// So long that what a kernel keeps of a pair does not fit on its stack; with the gradients by everything.
+#[test]
+fn time_warping_of_long_series() {
+    const N: usize = 70;
+    const M: usize = 61;
+    let warping = genred!(
+        "SoftDTW_SqDist(x,y,g)",
+        x = Vi(70),
+        y = Vj(61),
+        g = Pm(1),
+        axis = 1,
+        grad = [x, y, g],
+    );
+    let (x, y) = (
+        keops_tests::data::points(5, N, 1),
+        keops_tests::data::points(3, M, 2),
+    );
+    let sum = |x: &Array2<f64>, y: &Array2<f64>, g: f64| -> f64 {
+        let pairs = x.rows().into_iter().flat_map(|x| {
+            let rows = y.rows().into_iter();
+            rows.map(move |y| soft_dtw(&x.to_vec(), &y.to_vec(), g))
+        });
+        pairs.sum()
+    };
+    let difference = |step: &dyn Fn(f64) -> f64| (step(1e-5) - step(-1e-5)) / 2e-5;
+    for isa in InstructionSet::available() {
+        let forward = warping.bind(&x, &y, 0.3).instruction_set(isa).forward();
+        let forward = forward.unwrap();
+        let total: f64 = forward.value.sum();
+        close(total, sum(&x, &y, 0.3), 1e-12, "soft-DTW");
+        let [by_x, by_y, by_g] = forward.pullback(&Array2::ones((5, 1))).unwrap();
+        for (i, k) in [(0, 0), (2, 35), (4, N - 1)] {
+            let moved = |step: f64| {
+                let mut x = x.clone();
+                x[[i, k]] += step;
+                sum(&x, &y, 0.3)
+            };
+            close(by_x[[i, k]], difference(&moved), 1e-7, "by x");
+        }
+        for (j, k) in [(0, M - 1), (1, 30), (2, 0)] {
+            let moved = |step: f64| {
+                let mut y = y.clone();
+                y[[j, k]] += step;
+                sum(&x, &y, 0.3)
+            };
+            close(by_y[[j, k]], difference(&moved), 1e-7, "by y");
+        }
+        let warmer = |step: f64| sum(&x, &y, 0.3 + step);
+        close(by_g[[0, 0]], difference(&warmer), 1e-7, "by g");
+    }
+}
+
 /// Methods of closures are the operations of formulas.
 #[test]
 fn closures_say_what_formulas_say() {

@@ -76,6 +76,14 @@ impl Dag {
         }
     }
 
+    /// The parameters of a node.
+    pub fn params(&self, node: Node) -> &[Param] {
+        match self.kind(node) {
+            Kind::Apply(_, _, params) => params,
+            _ => &[],
+        }
+    }
+
     fn intern(&mut self, kind: Kind, dim: usize) -> Node {
         let key = (kind, dim);
         if let Some(&node) = self.known.get(&key) {

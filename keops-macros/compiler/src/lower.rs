@@ -8,9 +8,9 @@ use std::collections::HashMap;
 
 use crate::alias::Category;
 use crate::dag::{Dag, Kind, Node};
-use crate::ops::{Meaning, Param};
+use crate::ops::{Meaning, Op, Param};
 use crate::scalar::{
-    Array, ArrayId, FoldKind, Graph, Index, Instruction, LoopVar, Output, Segment, Source, Stage,
+    ArrayId, FoldKind, Graph, Index, Instruction, LoopVar, Nest, Output, Segment, Source, Stage,
     Value,
 };
 
@@ -126,21 +126,14 @@ impl<'a> Lowering<'a> {
             Kind::Constant(bits) => self.graph.constant(f64::from_bits(*bits)),
             Kind::Zero => self.graph.constant(0.0),
             Kind::Variable(position) => {
-                let stage = match self.dag.variables()[*position].category {
-                    Category::I => Stage::I,
-                    Category::J => Stage::J,
-                    Category::Param => Stage::Params,
-                };
+                let stage = stage_of(self.dag.variables()[*position].category);
                 let index = k.shifted(self.offsets[*position]);
                 self.graph.load(Source::Raw(stage), index)
             }
-            Kind::Apply(..) => match k.as_constant() {
-                None if self.is_stored(node) => {
-                    let array = self.array(node);
-                    self.graph.load(Source::Array(array), k.clone())
-                }
-                _ => self.computed(node, k),
-            },
+            Kind::Apply(..) if k.as_constant().is_none() && self.is_stored(node) => {
+                self.element(node, k)
+            }
+            Kind::Apply(..) => self.computed(node, k),
         };
         self.known.insert(key, value);
         value
@@ -148,12 +141,13 @@ impl<'a> Lowering<'a> {
 
     /// Whether components at variable positions are read from an array.
     fn is_stored(&self, node: Node) -> bool {
-        let Kind::Apply(op, ..) = self.dag.kind(node) else {
+        let Kind::Apply(op, _, params) = self.dag.kind(node) else {
             return false;
         };
         match op.meaning {
             // Component k of these is no single expression in a variable k.
-            Meaning::Pieces(_) | Meaning::Tensor(..) => true,
+            Meaning::Tensor(..) | Meaning::Assigned(_) => true,
+            Meaning::Pieces(pieces) => pieces(&self.dims(node), params).len() > 1,
             // One component computed twice costs more than a store and a load.
             _ => self.users.get(&node).is_some_and(|&users| users > 1) && self.is_dear(node),
         }
@@ -181,6 +175,7 @@ impl<'a> Lowering<'a> {
                 lowering: self,
                 node,
                 indices: std::slice::from_ref(k),
+                array: None,
             }),
             Meaning::Tensor(shape, component) => {
                 let shape = shape(&self.dims(node), params);
@@ -194,11 +189,22 @@ impl<'a> Lowering<'a> {
                     lowering: self,
                     node,
                     indices: &indices,
+                    array: None,
                 })
             }
+            Meaning::Assigned(_) => self.element(node, k),
             Meaning::Pieces(pieces) => {
+                let pieces = pieces(&self.dims(node), params);
+                if let [
+                    Piece::Argument {
+                        argument, start, ..
+                    },
+                ] = pieces[..]
+                {
+                    return self.component(args[argument], &k.shifted(start));
+                }
                 let mut rest = k.as_constant().unwrap_or_default();
-                for piece in pieces(&self.dims(node), params) {
+                for piece in pieces {
                     if rest < piece.length() {
                         return match piece {
                             Piece::Zeros { .. } => self.graph.constant(0.0),
@@ -215,17 +221,57 @@ impl<'a> Lowering<'a> {
         }
     }
 
+    /// Component `k` of a node, read from the array of all.
+    fn element(&mut self, node: Node, k: &Index) -> Value {
+        let array = match self.arrays.get(&node) {
+            Some(&array) => array,
+            None => self.array(node),
+        };
+        self.graph.load(Source::Array(array), k.clone())
+    }
+
     fn array(&mut self, node: Node) -> ArrayId {
-        if let Some(&array) = self.arrays.get(&node) {
-            return array;
-        }
-        let segments = self.segments(node);
-        let array = self.graph.add_array(Array {
-            length: self.dag.dim(node),
-            segments,
-        });
+        let length = self.dag.dim(node);
+        let array = match self.dag.kind(node) {
+            Kind::Apply(
+                Op {
+                    meaning: Meaning::Assigned(assign),
+                    ..
+                },
+                ..,
+            ) => {
+                let array = self.graph.declare_array(length, self.stage(node));
+                let mut assignments = Assignments {
+                    lowering: self,
+                    node,
+                    array,
+                    segments: Vec::new(),
+                };
+                assign(&mut assignments);
+                let segments = assignments.segments;
+                self.graph.define_array(array, segments);
+                array
+            }
+            _ => {
+                let segments = self.segments(node);
+                let stage = self.graph.stage_of(&segments);
+                let array = self.graph.declare_array(length, stage);
+                self.graph.define_array(array, segments);
+                array
+            }
+        };
         self.arrays.insert(node, array);
         array
+    }
+
+    /// The stage of the variables that a node is made of.
+    fn stage(&self, node: Node) -> Stage {
+        let nodes = self.dag.reachable(&[node]);
+        let stages = nodes.iter().map(|&node| match self.dag.kind(node) {
+            Kind::Variable(position) => stage_of(self.dag.variables()[*position].category),
+            _ => Stage::Constant,
+        });
+        stages.fold(Stage::Constant, Stage::join)
     }
 
     /// All components of a node, in loops where they are many.
@@ -263,6 +309,7 @@ impl<'a> Lowering<'a> {
                             lowering,
                             node,
                             indices,
+                            array: None,
                         });
                         let mut flat = Index::default();
                         for (index, extent) in indices.iter().zip(&shape) {
@@ -331,11 +378,85 @@ impl<'a> Lowering<'a> {
     }
 }
 
+fn stage_of(category: Category) -> Stage {
+    match category {
+        Category::I => Stage::I,
+        Category::J => Stage::J,
+        Category::Param => Stage::Params,
+    }
+}
+
+/// The components of a node while they are assigned; what the meaning of a recurrence is written with.
+pub struct Assignments<'l, 'a> {
+    lowering: &'l mut Lowering<'a>,
+    node: Node,
+    array: ArrayId,
+    segments: Vec<Segment>,
+}
+
+impl Assignments<'_, '_> {
+    /// Parameter `n`.
+    pub fn param(&self, n: usize) -> &Param {
+        &self.lowering.dag.params(self.node)[n]
+    }
+
+    /// Dimension of argument `n`.
+    pub fn dim(&self, n: usize) -> usize {
+        self.lowering.dag.dim(self.lowering.dag.args(self.node)[n])
+    }
+
+    /// Assigns what `elements` gives at each position of a tensor, in row-major order.
+    pub fn over(
+        &mut self,
+        shape: &[usize],
+        elements: impl FnOnce(&mut Component<'_, '_>) -> Vec<(Index, Value)>,
+    ) {
+        self.assign(shape, Graph::loop_var, elements);
+    }
+
+    /// The same in the opposite order.
+    pub fn back_over(
+        &mut self,
+        shape: &[usize],
+        elements: impl FnOnce(&mut Component<'_, '_>) -> Vec<(Index, Value)>,
+    ) {
+        self.assign(shape, Graph::descending_loop_var, elements);
+    }
+
+    fn assign(
+        &mut self,
+        shape: &[usize],
+        mut loop_var: impl FnMut(&mut Graph, usize) -> LoopVar,
+        elements: impl FnOnce(&mut Component<'_, '_>) -> Vec<(Index, Value)>,
+    ) {
+        let graph = &mut self.lowering.graph;
+        let nest: Nest = shape
+            .iter()
+            .map(|&extent| loop_var(graph, extent))
+            .collect();
+        let indices: Vec<Index> = nest.iter().map(|&var| Index::variable(var)).collect();
+        let elements = elements(&mut Component {
+            lowering: self.lowering,
+            node: self.node,
+            indices: &indices,
+            array: Some(self.array),
+        });
+        let segment = |(index, value)| Segment {
+            nest: nest.clone(),
+            index,
+            value,
+        };
+        self.segments.extend(elements.into_iter().map(segment));
+    }
+}
+
 /// The component of a node that is being defined; what an operation's meaning is written with.
 pub struct Component<'l, 'a> {
     lowering: &'l mut Lowering<'a>,
     node: Node,
     indices: &'l [Index],
+    /// The array whose elements are being assigned.
+    array: Option<ArrayId>,
 }
 
 impl Component<'_, '_> {
@@ -346,10 +467,7 @@ impl Component<'_, '_> {
 
     /// The parameters of the operation.
     pub fn params(&self) -> &[Param] {
-        match self.lowering.dag.kind(self.node) {
-            Kind::Apply(_, _, params) => params,
-            _ => &[],
-        }
+        self.lowering.dag.params(self.node)
     }
 
     /// Parameter `n`.
@@ -375,6 +493,14 @@ impl Component<'_, '_> {
             return self.lowering.component(arg, &Index::default());
         }
         self.lowering.component(arg, k)
+    }
+
+    /// Component `k` of this very node, which was [assigned](Assignments) before.
+    pub fn earlier(&mut self, k: Index) -> Value {
+        match self.array {
+            Some(array) => self.lowering.graph.load(Source::Earlier(array), k),
+            None => unreachable!("this operation assigns no components"),
+        }
     }
 
     /// A constant.

@@ -4,10 +4,10 @@
 //! and only the rest once per pair. A value that a later stage needs becomes a *feature*: a slot in the flat array that
 //! its stage leaves behind.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::scalar::{
-    Array, ArrayId, Expr, Graph, Index, Inputs, Output, Segment, Source, Stage, Value, fuse,
+    ArrayId, Expr, Graph, Index, Inputs, Output, Segment, Source, Stage, Value, fuse,
     interpret_stage,
 };
 
@@ -49,6 +49,7 @@ pub fn split(graph: &Graph, dim: usize) -> Program {
         slots: [0; 3],
         known: HashMap::new(),
         arrays: HashMap::new(),
+        unfinished: HashSet::new(),
         regions: HashMap::new(),
     };
     for output in &graph.outputs {
@@ -85,6 +86,8 @@ struct Splitter<'a> {
     /// Where a value of the old graph stands in the graph of a stage.
     known: HashMap<(Stage, Value), Value>,
     arrays: HashMap<(Stage, ArrayId), ArrayId>,
+    /// Arrays that are being copied: what is read from them was assigned before.
+    unfinished: HashSet<(Stage, ArrayId)>,
     /// First slot of a copied stretch of raw inputs, by stage, offset and length.
     regions: HashMap<(Stage, usize, usize), usize>,
 }
@@ -175,9 +178,9 @@ impl Splitter<'_> {
         match self.old.expr(value).clone() {
             Expr::Constant(bits) => self.stages[number(stage)].constant(f64::from_bits(bits)),
             Expr::Position(index) => self.stages[number(stage)].position(index),
-            Expr::Load(Source::Array(id), index) => {
-                let id = self.array(id, stage);
-                self.stages[number(stage)].load(Source::Array(id), index)
+            Expr::Load(Source::Array(id) | Source::Earlier(id), index) => {
+                let source = self.array(id, stage);
+                self.stages[number(stage)].load(source, index)
             }
             Expr::Load(source, index) => self.stages[number(stage)].load(source, index),
             Expr::Apply(instruction, args) => {
@@ -191,21 +194,26 @@ impl Splitter<'_> {
         }
     }
 
-    fn array(&mut self, id: ArrayId, stage: Stage) -> ArrayId {
+    /// The array in the graph of `stage`.
+    fn array(&mut self, id: ArrayId, stage: Stage) -> Source {
         if let Some(&known) = self.arrays.get(&(stage, id)) {
-            return known;
+            return if self.unfinished.contains(&(stage, id)) {
+                Source::Earlier(known)
+            } else {
+                Source::Array(known)
+            };
         }
         let array = self.old.array(id).clone();
+        let new = self.stages[number(stage)].declare_array(array.length, array.stage);
+        self.arrays.insert((stage, id), new);
+        self.unfinished.insert((stage, id));
         let mut segments = Vec::new();
         for segment in array.segments {
             let value = self.place(segment.value, stage);
             segments.push(Segment { value, ..segment });
         }
-        let new = self.stages[number(stage)].add_array(Array {
-            length: array.length,
-            segments,
-        });
-        self.arrays.insert((stage, id), new);
-        new
+        self.stages[number(stage)].define_array(new, segments);
+        self.unfinished.remove(&(stage, id));
+        Source::Array(new)
     }
 }

@@ -258,10 +258,14 @@ impl Printer<'_> {
             Statement::Loop {
                 counter,
                 extent,
+                descending,
                 body,
             } => {
                 let (counter, body) = (name(*counter), self.block(body));
                 let extent = Literal::usize_suffixed(*extent);
+                if *descending {
+                    return quote!(for #counter in (0..#extent).rev() { #body });
+                }
                 quote!(for #counter in 0..#extent { #body })
             }
             Statement::Output(at, value) => {
@@ -292,7 +296,9 @@ impl Printer<'_> {
                     Source::Feature(Stage::I) => quote!(i.get(s, #at)),
                     Source::Feature(Stage::J) => quote!(j.get(s, #at)),
                     Source::Feature(_) => quote!(s.splat(p[#at])),
-                    Source::Array(_) => unreachable!("arrays have names in schedules"),
+                    Source::Array(_) | Source::Earlier(_) => {
+                        unreachable!("arrays have names in schedules")
+                    }
                 }
             }
             Computation::Element(array, at) => {

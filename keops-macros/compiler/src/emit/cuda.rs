@@ -80,14 +80,20 @@ impl Block<'_> {
             Statement::Loop {
                 counter,
                 extent,
+                descending,
                 body,
             } => {
                 if self.unroll {
                     write!(f, "#pragma unroll\n{:1$}", "", 4 * self.depth)?;
                 }
+                let (first, condition, step) = if *descending {
+                    (extent - 1, ">= 0".to_owned(), "--")
+                } else {
+                    (0, format!("< {extent}"), "++")
+                };
                 writeln!(
                     f,
-                    "for (int v{counter} = 0; v{counter} < {extent}; ++v{counter}) {{"
+                    "for (int v{counter} = {first}; v{counter} {condition}; {step}v{counter}) {{"
                 )?;
                 let body = Block {
                     statements: body,
@@ -123,7 +129,9 @@ impl Display for Computation {
                     Source::Feature(Stage::I) => "i",
                     Source::Feature(Stage::J) => "j",
                     Source::Feature(_) => "p",
-                    Source::Array(_) => unreachable!("arrays have names in schedules"),
+                    Source::Array(_) | Source::Earlier(_) => {
+                        unreachable!("arrays have names in schedules")
+                    }
                 };
                 write!(f, "{array}[{}]", Position(at))
             }

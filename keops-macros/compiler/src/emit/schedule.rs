@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use crate::scalar::{
-    ArrayId, Expr, FoldKind, Graph, Index, Instruction, LoopVar, Segment, Source, Value,
+    ArrayId, Expr, FoldKind, Graph, Index, Instruction, LoopVar, Segment, Source, Value, together,
 };
 
 /// Independent partial sums of a loop, which hide the latency of an addition.
@@ -57,10 +57,11 @@ pub(super) enum Statement {
     Array(Name, usize),
     /// An element of an array gets a value.
     Store(Name, Index, Name),
-    /// The counter runs from 0 to the extent.
+    /// The counter runs from 0 to the extent, or back from there.
     Loop {
         counter: Name,
         extent: usize,
+        descending: bool,
         body: Vec<Statement>,
     },
     /// An output of the graph.
@@ -94,8 +95,8 @@ pub(super) fn schedule(graph: &Graph, products: bool) -> Vec<Statement> {
         arrays: HashMap::new(),
         names: 0,
     };
-    for output in &graph.outputs {
-        scheduler.store(output, &mut Scheduler::output);
+    for group in together(&graph.outputs) {
+        scheduler.store(group, &mut Scheduler::output);
     }
     let whole = scheduler.scopes.pop();
     whole.map(|scope| scope.statements).unwrap_or_default()
@@ -186,29 +187,32 @@ impl Scheduler<'_> {
         scope.map(|scope| scope.statements).unwrap_or_default()
     }
 
-    /// Loops around one assignment.
-    fn store(&mut self, segment: &Segment, assign: &mut dyn FnMut(&mut Self, &Segment)) {
-        self.store_from(&segment.nest, segment, assign);
+    /// Loops around assignments that stand in the same ones.
+    fn store(&mut self, group: &[Segment], assign: &mut dyn FnMut(&mut Self, &Segment)) {
+        self.store_from(&group[0].nest, group, assign);
     }
 
     fn store_from(
         &mut self,
         nest: &[LoopVar],
-        segment: &Segment,
+        group: &[Segment],
         assign: &mut dyn FnMut(&mut Self, &Segment),
     ) {
         let Some((&var, inner)) = nest.split_first() else {
-            return assign(self, segment);
+            for segment in group {
+                assign(self, segment);
+            }
+            return;
         };
         let counter = self.fresh();
         let depth = self.scopes.len() - 1;
         let body = self.scoped(var, counted(counter), &mut |scheduler| {
-            scheduler.store_from(inner, segment, assign);
+            scheduler.store_from(inner, group, assign);
         });
-        let extent = self.graph.extent(var);
         let repeated = Statement::Loop {
             counter,
-            extent,
+            extent: self.graph.extent(var),
+            descending: self.graph.is_descending(var),
             body,
         };
         self.push(depth, repeated);
@@ -255,7 +259,7 @@ impl Scheduler<'_> {
             }
             Expr::Constant(bits) => Computation::Constant(f64::from_bits(*bits)),
             Expr::Position(index) => Computation::Position(self.index(index)),
-            Expr::Load(Source::Array(id), index) => {
+            Expr::Load(Source::Array(id) | Source::Earlier(id), index) => {
                 let array = self.array(*id);
                 Computation::Element(array, self.index(index))
             }
@@ -281,8 +285,8 @@ impl Scheduler<'_> {
         // Arrays depend on no loop around them: they are computed in front of everything that follows.
         let inner = self.scopes.split_off(1);
         self.push(0, Statement::Array(name, array.length));
-        for segment in &array.segments {
-            self.store(segment, &mut |scheduler, segment| {
+        for group in together(&array.segments) {
+            self.store(group, &mut |scheduler, segment| {
                 let value = scheduler.value(segment.value);
                 let index = scheduler.index(&segment.index);
                 let depth = scheduler.scopes.len() - 1;
@@ -325,6 +329,7 @@ impl Scheduler<'_> {
         let repeated = Statement::Loop {
             counter,
             extent: extent / PARTIAL_SUMS,
+            descending: false,
             body: together,
         };
         self.push(depth, repeated);
@@ -372,6 +377,7 @@ impl Scheduler<'_> {
         let repeated = Statement::Loop {
             counter,
             extent,
+            descending: false,
             body,
         };
         self.push(depth, repeated);

@@ -1,17 +1,15 @@
-//! B-splines and dynamic time warping.
+//! B-splines and smooth minima.
 
 use super::helpers::{int, list};
+use super::warping::SOFT_DTW_SQ_DIST;
 use super::{
-    ADD, CONCAT, DIVIDE, Derivative, ELEM, EQUAL, EXP, INV, LESS_OR_EQUAL, LESS_THAN, MULT,
-    Meaning, Op, Param, SCALPROD, SQUARE, SUBTRACT,
+    ADD, DIVIDE, Derivative, EQUAL, EXP, INV, LESS_OR_EQUAL, LESS_THAN, MULT, Meaning, Op, Param,
+    SCALPROD, SUBTRACT,
 };
 use crate::dag::{Dag, Node};
 use crate::scalar::{FoldKind, Instruction};
 
 pub(super) const OPS: &[&Op] = &[&B_SPLINE, &SOFT_MIN, &SOFT_DTW_SQ_DIST];
-
-/// The largest number of pairs that time warping compares: each becomes code of its own.
-const MOST_PAIRS: usize = 1000;
 
 /// The B-spline basis (de Boor 1978): B_(i,0) is 1 on [t_i, t_(i+1)), and
 /// B_(i,d) = (x - t_i)/(t_(i+d) - t_i) B_(i,d-1) + (t_(i+d+1) - x)/(t_(i+d+1) - t_(i+1)) B_(i+1,d-1).
@@ -75,7 +73,7 @@ pub(crate) static B_SPLINE: Op = Op {
 /// The `length` components from `start`.
 fn part(dag: &mut Dag, vector: Node, start: usize, length: usize) -> Node {
     let stretch = [Param::Int(start as i64), Param::Int(length as i64)];
-    dag.apply_with(&super::indexing::EXTRACT, &[vector], &stretch)
+    dag.apply_with(&super::EXTRACT, &[vector], &stretch)
 }
 
 /// -g log(sum of e^(-f_k / g))
@@ -118,56 +116,5 @@ pub(crate) static SOFT_MIN: Op = Op {
     }),
     simplify: |dag, args, _| (dag.dim(args[0]) == 1).then_some(args[0]),
     doc: "-g log(sum of e^(-f_k / g)), the smooth minimum of the components at temperature g > 0",
-    ..Op::BASE
-};
-
-/// Soft dynamic time warping (Cuturi and Blondel 2017).
-pub(crate) static SOFT_DTW_SQ_DIST: Op = Op {
-    name: "SoftDTW_SqDist",
-    args: &["x", "y", "g"],
-    dim: |dims, _| match *dims {
-        [n, m, 1] if n.saturating_mul(m) <= MOST_PAIRS => Ok(1),
-        [n, m, 1] => Err(format!(
-            "series of {n} and {m} values make {} pairs; at most {MOST_PAIRS} are possible",
-            n.saturating_mul(m)
-        )),
-        _ => Err(format!(
-            "the operands have dimensions {}; the temperature must be a scalar",
-            list(dims)
-        )),
-    },
-    meaning: Meaning::Expand(|dag, args, _| {
-        let &[x, y, temperature] = args else {
-            return dag.zero(1);
-        };
-        let [xs, ys] = [x, y].map(|series| -> Vec<Node> {
-            (0..dag.dim(series))
-                .map(|k| dag.apply_with(&ELEM, &[series], &[Param::Int(k as i64)]))
-                .collect()
-        });
-        // The costs of the best alignments up to each value of y, for the last value of x.
-        let mut above: Vec<Node> = Vec::new();
-        for &x in &xs {
-            let mut row: Vec<Node> = Vec::new();
-            for (j, &y) in ys.iter().enumerate() {
-                let difference = dag.apply(&SUBTRACT, &[x, y]);
-                let cost = dag.apply(&SQUARE, &[difference]);
-                let diagonal = j.checked_sub(1).and_then(|left| above.get(left));
-                let before = [diagonal, above.get(j), row.last()];
-                let before = before.into_iter().flatten().copied();
-                let before = before.reduce(|f, g| dag.apply(&CONCAT, &[f, g]));
-                row.push(match before {
-                    Some(before) => {
-                        let least = dag.apply(&SOFT_MIN, &[before, temperature]);
-                        dag.apply(&ADD, &[cost, least])
-                    }
-                    None => cost,
-                });
-            }
-            above = row;
-        }
-        above.pop().unwrap_or_else(|| dag.zero(1))
-    }),
-    doc: "Soft dynamic time warping of two series with squared differences as costs, at temperature g > 0: the smooth minimum of the cost over all alignments",
     ..Op::BASE
 };

@@ -1,7 +1,8 @@
 //! Components, stretches and concatenation.
 
-use super::helpers::{int, list};
+use super::helpers::{self, int, list};
 use super::{Derivative, Linearity, Meaning, Op, Param};
+use crate::dag::{Dag, Node};
 use crate::lower::Piece;
 use crate::scalar::Instruction;
 
@@ -96,6 +97,17 @@ fn padded(start: usize, length: usize, dim: usize) -> Vec<Piece> {
     ]
 }
 
+/// The scalar and its place, if the node is zero elsewhere.
+fn single(dag: &Dag, node: Node) -> Option<(Node, usize)> {
+    let scalar = helpers::inner(dag, node, &ELEM_T)?;
+    Some((scalar, dag.params(node)[1].size()))
+}
+
+fn placed(dag: &mut Dag, scalar: Node, dim: usize, place: usize) -> Node {
+    let place = [Param::Int(dim as i64), Param::Int(place as i64)];
+    dag.apply_with(&ELEM_T, &[scalar], &place)
+}
+
 /// A stretch.
 pub(crate) static EXTRACT: Op = Op {
     name: "Extract",
@@ -121,10 +133,17 @@ pub(crate) static EXTRACT: Op = Op {
     }),
     linearity: Linearity::Joint,
     simplify: |dag, args, params| {
+        let (start, length) = (params[0].size(), params[1].size());
         if dag.is_zero(args[0]) {
-            return Some(dag.zero(params[1].size()));
+            return Some(dag.zero(length));
         }
-        (dag.dim(args[0]) == params[1].size()).then_some(args[0])
+        if let Some((f, place)) = single(dag, args[0]) {
+            return Some(match place.checked_sub(start) {
+                Some(place) if place < length => placed(dag, f, length, place),
+                _ => dag.zero(length),
+            });
+        }
+        (dag.dim(args[0]) == length).then_some(args[0])
     },
     doc: "The d components of f from position start",
     ..Op::BASE
@@ -149,10 +168,14 @@ pub(crate) static EXTRACT_T: Op = Op {
     }),
     linearity: Linearity::Joint,
     simplify: |dag, args, params| {
+        let (start, dim) = (params[0].size(), params[1].size());
         if dag.is_zero(args[0]) {
-            return Some(dag.zero(params[1].size()));
+            return Some(dag.zero(dim));
         }
-        (dag.dim(args[0]) == params[1].size()).then_some(args[0])
+        if let Some((f, place)) = single(dag, args[0]) {
+            return Some(placed(dag, f, dim, start + place));
+        }
+        (dag.dim(args[0]) == dim).then_some(args[0])
     },
     doc: "The vector of dimension d with f from position start and zeros elsewhere",
     ..Op::BASE

@@ -18,18 +18,19 @@ mod tensor;
 mod transcendental;
 mod two_words;
 mod vector;
+mod warping;
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::LazyLock;
 
 use crate::dag::{Dag, Node};
-use crate::lower::{Component, Piece};
+use crate::lower::{Assignments, Component, Piece};
 
 pub(crate) use arithmetic::{
     ABS, ADD, DIVIDE, INV, MINUS, MULT, POW, POWF, RSQRT, SQRT, SQUARE, SUBTRACT,
 };
-pub(crate) use indexing::{CONCAT, ELEM, ELEM_T, ONE_HOT};
+pub(crate) use indexing::{CONCAT, ELEM, ELEM_T, EXTRACT, EXTRACT_T, ONE_HOT};
 pub(crate) use piecewise::{EQUAL, IF_ELSE, LESS_OR_EQUAL, LESS_THAN, NOT_EQUAL};
 pub(crate) use transcendental::EXP;
 pub(crate) use vector::{SCALPROD, SUM, SUM_T};
@@ -117,6 +118,8 @@ pub enum Meaning {
     ),
     /// Stretches of arguments and zeros, one after the other.
     Pieces(fn(&[usize], &[Param]) -> Vec<Piece>),
+    /// Components that are assigned in an order, each from those before it; what is not assigned is 0.
+    Assigned(fn(&mut Assignments<'_, '_>)),
     /// A formula of other operations; nodes of such operations never exist.
     Expand(fn(&mut Dag, &[Node], &[Param]) -> Node),
 }

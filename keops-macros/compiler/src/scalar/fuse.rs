@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Array, ArrayId, Expr, FoldKind, Graph, Instruction, Segment, Source, Value};
+use super::{ArrayId, Expr, FoldKind, Graph, Instruction, Segment, Source, Value};
 use Instruction::*;
 
 /// The same graph with fused multiply-adds, and without values that nothing needs.
@@ -43,12 +43,10 @@ impl Fuser<'_> {
             return known;
         }
         let array = self.old.array(id);
-        let segments = array.segments.iter().map(|s| self.segment(s)).collect();
-        let new = self.new.add_array(Array {
-            length: array.length,
-            segments,
-        });
+        let new = self.new.declare_array(array.length, array.stage);
         self.arrays.insert(id, new);
+        let segments = array.segments.iter().map(|s| self.segment(s)).collect();
+        self.new.define_array(new, segments);
         new
     }
 
@@ -73,6 +71,10 @@ impl Fuser<'_> {
             Expr::Load(Source::Array(id), index) => {
                 let id = self.array(id);
                 self.new.load(Source::Array(id), index)
+            }
+            Expr::Load(Source::Earlier(id), index) => {
+                let id = self.array(id);
+                self.new.load(Source::Earlier(id), index)
             }
             Expr::Load(source, index) => self.new.load(source, index),
             Expr::Constant(bits) => self.new.constant(f64::from_bits(bits)),

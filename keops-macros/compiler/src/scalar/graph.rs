@@ -119,6 +119,8 @@ pub enum Source {
     Feature(Stage),
     /// An array of this graph.
     Array(ArrayId),
+    /// An element that was assigned before, in the array that is being computed.
+    Earlier(ArrayId),
 }
 
 /// How a fold combines the values of its body.
@@ -172,17 +174,34 @@ pub struct Segment {
     pub value: Value,
 }
 
+/// The segments in groups: neighbours in the same loops are computed together.
+pub fn together(segments: &[Segment]) -> impl Iterator<Item = &[Segment]> {
+    segments.chunk_by(|a, b| !a.nest.is_empty() && a.nest == b.nest)
+}
+
 /// An array that is computed once and read at several indices. It depends on no loop around it.
+///
+/// Its parts are computed one [group](together) after the other, and an element may depend on those that were assigned before: that
+/// is how recurrences are written. No element is assigned twice, and those that never are are 0.
 #[derive(Clone, Debug)]
 pub struct Array {
     /// Number of elements.
     pub length: usize,
-    /// Its parts; together they cover it.
+    /// What its elements depend on.
+    pub stage: Stage,
+    /// Its parts.
     pub segments: Vec<Segment>,
 }
 
 /// A result of the graph.
 pub type Output = Segment;
+
+/// What a loop variable runs through.
+#[derive(Clone, Copy)]
+struct Loop {
+    extent: usize,
+    descending: bool,
+}
 
 struct Entry {
     expr: Expr,
@@ -196,7 +215,7 @@ struct Entry {
 pub struct Graph {
     entries: Vec<Entry>,
     known: HashMap<Expr, Value>,
-    extents: HashMap<LoopVar, usize>,
+    loops: Vec<Loop>,
     arrays: Vec<Array>,
     /// Whether a division by something slower than the dividend becomes a multiplication by a hoisted inverse, which
     /// rounds once more. Only for formulas that do not jump.
@@ -214,21 +233,40 @@ impl Graph {
     /// A graph without values in which the loop variables of `other` have the same extents.
     pub fn with_loops_of(other: &Graph) -> Graph {
         Graph {
-            extents: other.extents.clone(),
+            loops: other.loops.clone(),
             ..Graph::default()
         }
     }
 
     /// A new loop variable that counts from 0 to `extent`.
     pub fn loop_var(&mut self, extent: usize) -> LoopVar {
-        let var = LoopVar(self.extents.len() as u32);
-        self.extents.insert(var, extent);
-        var
+        self.add_loop(Loop {
+            extent,
+            descending: false,
+        })
+    }
+
+    /// A new loop variable that counts down, from `extent - 1` to 0.
+    pub fn descending_loop_var(&mut self, extent: usize) -> LoopVar {
+        self.add_loop(Loop {
+            extent,
+            descending: true,
+        })
+    }
+
+    fn add_loop(&mut self, new: Loop) -> LoopVar {
+        self.loops.push(new);
+        LoopVar(self.loops.len() as u32 - 1)
     }
 
     /// The extent of a loop variable.
     pub fn extent(&self, var: LoopVar) -> usize {
-        self.extents[&var]
+        self.loops[var.0 as usize].extent
+    }
+
+    /// Whether a loop variable counts down.
+    pub fn is_descending(&self, var: LoopVar) -> bool {
+        self.loops[var.0 as usize].descending
     }
 
     /// The definition of a value.
@@ -266,10 +304,25 @@ impl Graph {
         self.arrays.iter().map(|array| array.length).sum()
     }
 
-    /// Adds an array.
-    pub fn add_array(&mut self, array: Array) -> ArrayId {
-        self.arrays.push(array);
+    /// Adds an array, whose segments follow in [`Graph::define_array`]: until then there are its earlier elements.
+    pub fn declare_array(&mut self, length: usize, stage: Stage) -> ArrayId {
+        self.arrays.push(Array {
+            length,
+            stage,
+            segments: Vec::new(),
+        });
         ArrayId(self.arrays.len() as u32 - 1)
+    }
+
+    /// The segments of an array that was declared.
+    pub fn define_array(&mut self, id: ArrayId, segments: Vec<Segment>) {
+        self.arrays[id.0 as usize].segments = segments;
+    }
+
+    /// The stage of what these are.
+    pub fn stage_of(&self, segments: &[Segment]) -> Stage {
+        let stages = segments.iter().map(|segment| self.stage(segment.value));
+        stages.fold(Stage::Constant, Stage::join)
     }
 
     /// The constant `x`.
@@ -339,11 +392,7 @@ impl Graph {
                 free.extend(index.terms.iter().map(|t| t.0));
                 match source {
                     Source::Raw(of) | Source::Feature(of) => stage = *of,
-                    Source::Array(id) => {
-                        for segment in &self.array(*id).segments {
-                            stage = stage.join(self.stage(segment.value));
-                        }
-                    }
+                    Source::Array(id) | Source::Earlier(id) => stage = self.array(*id).stage,
                 }
             }
             Expr::Apply(_, args) => {

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::{ArrayId, Expr, FoldKind, Graph, Index, LoopVar, Source, Stage, Value};
+use super::{ArrayId, Expr, FoldKind, Graph, Index, LoopVar, Source, Stage, Value, together};
 
 /// The raw inputs of one pair: for each category all aliases concatenated.
 #[derive(Clone, Debug, Default)]
@@ -35,8 +35,16 @@ pub fn interpret_stage(graph: &Graph, inputs: &Inputs, features: [&[f64]; 3]) ->
         arrays: HashMap::new(),
     };
     let mut result = Vec::new();
-    for output in &graph.outputs {
-        machine.assign(&output.nest, &output.index, output.value, &mut result);
+    for group in together(&graph.outputs) {
+        machine.visit(&group[0].nest, &mut |machine| {
+            for output in group {
+                let (at, value) = (machine.index(&output.index), machine.value(output.value));
+                if result.len() <= at {
+                    result.resize(at + 1, f64::NAN);
+                }
+                result[at] = value;
+            }
+        });
     }
     result
 }
@@ -61,20 +69,22 @@ impl Machine<'_> {
                 .sum::<usize>()
     }
 
-    fn assign(&mut self, nest: &[LoopVar], index: &Index, value: Value, to: &mut Vec<f64>) {
-        if let Some((&var, inner)) = nest.split_first() {
-            for k in 0..self.graph.extent(var) {
-                self.vars.insert(var, k);
-                self.assign(inner, index, value, to);
-            }
-            self.vars.remove(&var);
-            return;
+    /// Runs `inside` for all values of the loops.
+    fn visit(&mut self, nest: &[LoopVar], inside: &mut dyn FnMut(&mut Self)) {
+        let Some((&var, inner)) = nest.split_first() else {
+            return inside(self);
+        };
+        let extent = self.graph.extent(var);
+        for k in 0..extent {
+            let k = if self.graph.is_descending(var) {
+                extent - 1 - k
+            } else {
+                k
+            };
+            self.vars.insert(var, k);
+            self.visit(inner, inside);
         }
-        let at = self.index(index);
-        if to.len() <= at {
-            to.resize(at + 1, f64::NAN);
-        }
-        to[at] = self.value(value);
+        self.vars.remove(&var);
     }
 
     fn value(&mut self, value: Value) -> f64 {
@@ -92,6 +102,7 @@ impl Machine<'_> {
                     Source::Raw(Stage::I) => self.inputs.i[at],
                     Source::Raw(Stage::J) => self.inputs.j[at],
                     Source::Array(id) => self.element(*id, at),
+                    Source::Earlier(id) => self.arrays[id][at],
                     Source::Feature(Stage::Params) => self.features[0][at],
                     Source::Feature(Stage::I) => self.features[1][at],
                     Source::Feature(Stage::J) => self.features[2][at],
@@ -140,13 +151,19 @@ impl Machine<'_> {
         if let Some(array) = self.arrays.get(&id) {
             return array[at];
         }
-        let graph = self.graph;
-        let mut array = Vec::new();
-        for segment in &graph.array(id).segments {
-            self.assign(&segment.nest, &segment.index, segment.value, &mut array);
+        let array = self.graph.array(id);
+        self.arrays.insert(id, vec![0.0; array.length]);
+        for group in together(&array.segments) {
+            self.visit(&group[0].nest, &mut |machine| {
+                for segment in group {
+                    let at = machine.index(&segment.index);
+                    let value = machine.value(segment.value);
+                    if let Some(elements) = machine.arrays.get_mut(&id) {
+                        elements[at] = value;
+                    }
+                }
+            });
         }
-        let element = array[at];
-        self.arrays.insert(id, array);
-        element
+        self.arrays[&id][at]
     }
 }

@@ -14,7 +14,7 @@ mod interpret;
 pub use fuse::fuse;
 pub use graph::{
     Array, ArrayId, Expr, FoldKind, Graph, Index, LoopVar, Nest, Output, Segment, Source, Stage,
-    Value,
+    Value, together,
 };
 pub use instruction::Instruction;
 pub use interpret::{Inputs, interpret, interpret_stage};
