@@ -294,3 +294,49 @@ fn components_that_are_copied_and_jacobians_of_many_dimensions() {
         }
     }
 }
+
+/// The rows of a Jacobian are a loop, and what a row keeps for itself is an array in it.
+#[test]
+fn rows_of_jacobians_on_every_instruction_set() {
+    let hessian = genred!(
+        "GradMatrix(Grad(Exp(-SqDist(x,y)),x,1),x)",
+        x = Vi(13),
+        y = Vj(13),
+        axis = 1
+    );
+    let through_matrices = genred!(
+        "GradMatrix(VecMatMult(MatVecMult(A,x*x),A)*t,x)",
+        A = Pm(26),
+        x = Vi(13),
+        t = Vj(1),
+        axis = 1
+    );
+    let (x, y) = (points(19, 13, 1) * 0.3, points(6, 13, 2) * 0.3);
+    let (a, t) = (points(2, 13, 3), points(6, 1, 4));
+    let flat: Vec<f64> = a.iter().copied().collect();
+    for isa in InstructionSet::available() {
+        let second = hessian.bind(&x, &y).instruction_set(isa).run().unwrap();
+        let slopes = through_matrices.bind(&flat, &x, &t).instruction_set(isa);
+        let slopes = slopes.run().unwrap();
+        for (i, x) in x.rows().into_iter().enumerate() {
+            for (entry, (&second, &slope)) in second.row(i).iter().zip(slopes.row(i)).enumerate() {
+                let (row, column) = (entry / 13, entry % 13);
+                let terms = y.rows().into_iter().map(|y| {
+                    let d = &x - &y;
+                    let same = if row == column { 2.0 } else { 0.0 };
+                    (-d.dot(&d)).exp() * (4.0 * d[row] * d[column] - same)
+                });
+                let expected: f64 = terms.sum();
+                assert!(
+                    (second - expected).abs() <= 1e-13,
+                    "{isa:?} {i} {entry}: {second}, expected {expected}"
+                );
+                let expected = a.column(row).dot(&a.column(column)) * 2.0 * x[column] * t.sum();
+                assert!(
+                    (slope - expected).abs() <= 1e-13,
+                    "{isa:?} {i} {entry}: {slope}, expected {expected}"
+                );
+            }
+        }
+    }
+}

@@ -236,5 +236,30 @@ impl Dag {
     }
 }
 
+impl Dag {
+    /// `root`, with what `replace` gives in the place of an operation, from its new arguments and its parameters.
+    pub fn rebuilt(
+        &mut self,
+        root: Node,
+        replace: &mut dyn FnMut(&mut Dag, &'static Op, &[Node], &[Param]) -> Option<Node>,
+    ) -> Node {
+        let mut new: HashMap<Node, Node> = HashMap::new();
+        for node in self.reachable(&[root]) {
+            let replaced = match self.kind(node).clone() {
+                Kind::Apply(op, args, params) => {
+                    let args: Vec<Node> = args.iter().map(|arg| new[arg]).collect();
+                    match replace(self, op, &args, &params) {
+                        Some(node) => node,
+                        None => self.apply_with(op, &args, &params),
+                    }
+                }
+                _ => node,
+            };
+            new.insert(node, replaced);
+        }
+        new[&root]
+    }
+}
+
 /// The largest dimension of a node, so that sizes never overflow and code generation ends.
 pub const MAX_DIM: usize = 1 << 20;

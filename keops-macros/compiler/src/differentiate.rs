@@ -4,13 +4,19 @@ use std::collections::{HashMap, HashSet};
 
 use crate::alias::Category;
 use crate::dag::{Dag, Kind, MAX_DIM, Node};
-use crate::ops::{ADD, CONCAT, Derivative, ELEM, ELEM_T, MULT, Op, Param, SCALPROD, SUM, SUM_T};
+use crate::ops::{
+    ADD, CONCAT, Derivative, ELEM, ELEM_T, MULT, Op, Param, SCALPROD, SUM, SUM_T, rows,
+};
+
+/// Jacobians of at most so many rows are written out: each row is simplified by itself, and knows where it is 0.
+const SHORT: usize = 8;
 
 /// The adjoint `(d f / d variable)^T e`, a vector of the dimension of `variable`.
 ///
 /// `e` has the dimension of `f`. Where an operand was broadcast, its adjoint is summed over the components.
 pub fn gradient(dag: &mut Dag, f: Node, variable: Node, e: Node) -> Result<Node, String> {
     debug_assert_eq!(dag.dim(f), dag.dim(e));
+    let f = without_rows(dag, f, variable)?;
     let depends = dag.dependence(f, variable);
     let mut adjoints: HashMap<Node, Node> = HashMap::from([(f, e)]);
     for node in dag.reachable(&[f]).into_iter().rev() {
@@ -35,6 +41,23 @@ pub fn gradient(dag: &mut Dag, f: Node, variable: Node, e: Node) -> Result<Node,
         Some(&total) => Ok(total),
         None => Ok(dag.zero(dag.dim(variable))),
     }
+}
+
+/// The same formula, with a Jacobian that depends on the variable written out row by row: it has no derivative as a loop.
+fn without_rows(dag: &mut Dag, f: Node, variable: Node) -> Result<Node, String> {
+    let depends = dag.dependence(f, variable);
+    let mut found = dag.reachable(&[f]).into_iter().rev();
+    let mut written = HashMap::new();
+    while let Some(node) = found.find(|node| depends[node]) {
+        if let Some(rows) = rows::written_out(dag, node) {
+            written.insert(node, combined(dag, &CONCAT, rows)?);
+        }
+    }
+    if written.is_empty() {
+        return Ok(f);
+    }
+    let f = dag.substitute(f, &written)?;
+    without_rows(dag, f, variable)
 }
 
 /// What each argument of a node receives from the adjoint of the node.
@@ -83,6 +106,12 @@ pub fn differential(dag: &mut Dag, f: Node, variable: Node, u: Node) -> Result<N
     gradient(dag, adjoint, e, u)
 }
 
+/// The vector of dimension `dim` that is 1 at the row and 0 elsewhere.
+fn unit(dag: &mut Dag, dim: usize, row: u32) -> Node {
+    let one = dag.constant(1.0);
+    rows::place(dag, one, dim, row)
+}
+
 /// The vector of dimension `dim` that is 1 at `position` and 0 elsewhere.
 fn basis(dag: &mut Dag, dim: usize, position: usize) -> Node {
     let one = dag.constant(1.0);
@@ -101,9 +130,15 @@ pub fn jacobian(dag: &mut Dag, f: Node, variable: Node) -> Result<Node, String> 
             "the Jacobian would have {height} times {width} components; at most {MAX_DIM} are possible"
         ));
     }
+    if height > SHORT {
+        let row = rows::fresh(dag, f);
+        let e = unit(dag, height, row);
+        let gradient = gradient(dag, f, variable, e)?;
+        return Ok(rows::rows(dag, gradient, height, row));
+    }
     let mut rows = Vec::new();
     for k in 0..height {
-        let e = basis(dag, dag.dim(f), k);
+        let e = basis(dag, height, k);
         rows.push(gradient(dag, f, variable, e)?);
     }
     combined(dag, &CONCAT, rows)
@@ -190,6 +225,13 @@ fn slope(dag: &mut Dag, f: Node, variable: Node) -> Result<Node, String> {
 /// The diagonal of the Jacobian of `f`, component by component.
 fn diagonal_by_basis(dag: &mut Dag, f: Node, variable: Node) -> Result<Node, String> {
     let dim = dag.dim(variable);
+    if dim > SHORT {
+        let row = rows::fresh(dag, f);
+        let e = unit(dag, dim, row);
+        let gradient = gradient(dag, f, variable, e)?;
+        let entry = rows::pick(dag, gradient, row);
+        return Ok(rows::rows(dag, entry, dim, row));
+    }
     let mut entries = Vec::new();
     for k in 0..dim {
         let e = basis(dag, dim, k);

@@ -4,11 +4,11 @@
 //! components of the formula. Short loops are unrolled, so that every component is an expression of its
 //! own. Long ones are kept: then `k` is a loop variable and one expression stands for all components.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::alias::Category;
 use crate::dag::{Dag, Kind, Node};
-use crate::ops::{Meaning, Op, Param};
+use crate::ops::{Meaning, Op, Param, rows};
 use crate::scalar::{
     ArrayId, FoldKind, Graph, Index, Instruction, LoopVar, Nest, Output, Segment, Source, Stage,
     Value,
@@ -72,16 +72,25 @@ struct Lowering<'a> {
     offsets: Vec<usize>,
     /// Number of different users of each node.
     users: HashMap<Node, usize>,
-    known: HashMap<(Node, Index), Value>,
-    arrays: HashMap<Node, ArrayId>,
+    known: HashMap<(Node, Index, Rows), Value>,
+    arrays: HashMap<(Node, Rows), ArrayId>,
+    /// The nodes that depend on rows.
+    of_rows: HashSet<Node>,
+    /// Where the rows stand now.
+    rows: Rows,
 }
+
+/// The positions of rows, in the order in which they were met.
+type Rows = Vec<(u32, Index)>;
 
 impl<'a> Lowering<'a> {
     fn new(dag: &'a Dag, root: Node) -> Self {
         let mut users = HashMap::new();
         let mut graph = Graph::new();
         graph.hoists_divisors = true;
-        for node in dag.reachable(&[root]) {
+        let nodes = dag.reachable(&[root]);
+        let of_rows = rows::dependence(dag, &nodes);
+        for node in nodes {
             if let Kind::Apply(op, ..) = dag.kind(node) {
                 graph.hoists_divisors &= !op.jumps;
             }
@@ -99,6 +108,8 @@ impl<'a> Lowering<'a> {
             users,
             known: HashMap::new(),
             arrays: HashMap::new(),
+            of_rows,
+            rows: Rows::new(),
         }
     }
 
@@ -106,6 +117,15 @@ impl<'a> Lowering<'a> {
         let outputs = self.segments(root);
         self.graph.outputs = outputs;
         self.graph
+    }
+
+    /// Where the rows stand that a node depends on.
+    fn rows_of(&self, node: Node) -> Rows {
+        if self.of_rows.contains(&node) {
+            self.rows.clone()
+        } else {
+            Rows::new()
+        }
     }
 
     fn dims(&self, node: Node) -> Vec<usize> {
@@ -118,7 +138,7 @@ impl<'a> Lowering<'a> {
 
     /// Component `k` of a node.
     fn component(&mut self, node: Node, k: &Index) -> Value {
-        let key = (node, k.clone());
+        let key = (node, k.clone(), self.rows_of(node));
         if let Some(&known) = self.known.get(&key) {
             return known;
         }
@@ -156,6 +176,11 @@ impl<'a> Lowering<'a> {
     /// Whether a component takes more than a few cheap instructions, arguments included.
     fn is_dear(&self, node: Node) -> bool {
         let mut scratch = Lowering::new(self.dag, node);
+        scratch.rows = self
+            .rows
+            .iter()
+            .map(|&(row, _)| (row, Index::default()))
+            .collect();
         let value = scratch.computed(node, &Index::default());
         let output = Output {
             nest: Vec::new(),
@@ -223,16 +248,27 @@ impl<'a> Lowering<'a> {
 
     /// Component `k` of a node, read from the array of all.
     fn element(&mut self, node: Node, k: &Index) -> Value {
-        let array = match self.arrays.get(&node) {
+        let key = (node, self.rows_of(node));
+        let array = match self.arrays.get(&key) {
             Some(&array) => array,
-            None => self.array(node),
+            None => {
+                let array = self.array(node);
+                self.arrays.insert(key, array);
+                array
+            }
         };
         self.graph.load(Source::Array(array), k.clone())
     }
 
     fn array(&mut self, node: Node) -> ArrayId {
         let length = self.dag.dim(node);
-        let array = match self.dag.kind(node) {
+        let rows = self.rows_of(node);
+        let mut free: Vec<LoopVar> = rows
+            .iter()
+            .flat_map(|(_, index)| index.terms.iter().map(|&(var, _)| var))
+            .collect();
+        free.sort_unstable();
+        match self.dag.kind(node) {
             Kind::Apply(
                 Op {
                     meaning: Meaning::Assigned(assign),
@@ -240,7 +276,7 @@ impl<'a> Lowering<'a> {
                 },
                 ..,
             ) => {
-                let array = self.graph.declare_array(length, self.stage(node));
+                let array = self.graph.declare_array(length, self.stage(node), free);
                 let mut assignments = Assignments {
                     lowering: self,
                     node,
@@ -255,13 +291,11 @@ impl<'a> Lowering<'a> {
             _ => {
                 let segments = self.segments(node);
                 let stage = self.graph.stage_of(&segments);
-                let array = self.graph.declare_array(length, stage);
+                let array = self.graph.declare_array(length, stage, free);
                 self.graph.define_array(array, segments);
                 array
             }
-        };
-        self.arrays.insert(node, array);
-        array
+        }
     }
 
     /// The stage of the variables that a node is made of.
@@ -503,6 +537,28 @@ impl Component<'_, '_> {
         }
     }
 
+    /// The position of the row that parameter `n` is.
+    pub fn row(&self, n: usize) -> Index {
+        let Param::Row(row) = *self.param(n) else {
+            unreachable!("parameter {n} is no row")
+        };
+        let mut rows = self.lowering.rows.iter().rev();
+        match rows.find(|&&(other, _)| other == row) {
+            Some((_, index)) => index.clone(),
+            None => unreachable!("a row outside of its formula"),
+        }
+    }
+
+    /// Component `k` of argument `n`, or its only one, where the row that parameter 0 is stands at `position`.
+    pub fn at_row(&mut self, n: usize, k: &Index, position: Index) -> Value {
+        if let Param::Row(row) = *self.param(0) {
+            self.lowering.rows.push((row, position));
+        }
+        let value = self.at(n, k);
+        self.lowering.rows.pop();
+        value
+    }
+
     /// A constant.
     pub fn constant(&mut self, x: f64) -> Value {
         self.lowering.graph.constant(x)
@@ -510,7 +566,12 @@ impl Component<'_, '_> {
 
     /// The position of the component as a number.
     pub fn position(&mut self) -> Value {
-        self.lowering.graph.position(self.indices[0].clone())
+        self.position_of(self.indices[0].clone())
+    }
+
+    /// An index as a number.
+    pub fn position_of(&mut self, index: Index) -> Value {
+        self.lowering.graph.position(index)
     }
 
     /// An instruction.
@@ -534,8 +595,14 @@ impl Component<'_, '_> {
     ) -> Value {
         if extent > SHORT {
             let var = self.lowering.graph.loop_var(extent);
-            let body = body(self, &Index::variable(var));
-            return self.lowering.graph.fold(kind, var, body);
+            let term = body(self, &Index::variable(var));
+            // One term of a sum that is 0 but at a row of a Jacobian.
+            if kind == FoldKind::Sum
+                && let Some(only) = self.lowering.graph.only_term(term, var)
+            {
+                return body(self, &only);
+            }
+            return self.lowering.graph.fold(kind, var, term);
         }
         let mut total = self.constant(kind.neutral());
         let mut best = total;

@@ -121,8 +121,7 @@ impl Splitter<'_> {
 
     /// A raw input: the stretch that its index reaches is copied into the features.
     fn copied(&mut self, own: Stage, stage: Stage, index: &Index) -> Value {
-        let reach = |&(var, stride): &(_, usize)| stride * (self.old.extent(var) - 1);
-        let length = index.terms.iter().map(reach).sum::<usize>() + 1;
+        let length = self.old.last(index) - index.offset + 1;
         let key = (own, index.offset, length);
         let first = match self.regions.get(&key) {
             Some(&first) => first,
@@ -204,7 +203,7 @@ impl Splitter<'_> {
             };
         }
         let array = self.old.array(id).clone();
-        let new = self.stages[number(stage)].declare_array(array.length, array.stage);
+        let new = self.stages[number(stage)].declare_array(array.length, array.stage, array.free);
         self.arrays.insert((stage, id), new);
         self.unfinished.insert((stage, id));
         let mut segments = Vec::new();

@@ -73,6 +73,7 @@ fn written(param: &Param) -> String {
         Param::Int(n) => n.to_string(),
         Param::List(list) => format!("{list:?}"),
         Param::Number(_) => format!("{:?}", param.number()),
+        Param::Row(_) => unreachable!("no parameter of the language"),
     }
 }
 

@@ -5,6 +5,7 @@ mod arrays;
 mod conformance;
 mod driver;
 mod host;
+mod loops;
 mod nvrtc;
 mod process;
 mod resident_solves;

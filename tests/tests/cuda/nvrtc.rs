@@ -17,7 +17,7 @@ const VERSION: &str = "12.9";
 const ARCHITECTURES: [u32; 3] = [80, 90, 120];
 
 /// Formulas with their variables, and with how many vectors they are multiplied.
-const FORMULAS: [(&str, &str, usize); 12] = [
+const FORMULAS: [(&str, &str, usize); 13] = [
     (
         "Exp(-g*SqDist(x,y))*b",
         "x=Vi(3) y=Vj(3) b=Vj(1) g=Pm(1)",
@@ -46,6 +46,11 @@ const FORMULAS: [(&str, &str, usize); 12] = [
         0,
     ),
     ("ComplexExp(ComplexMult(x,y))", "x=Vi(4) y=Vj(4)", 0),
+    (
+        "Grad(SoftDTW_SqDist(x,y,g),x,e)",
+        "x=Vi(20) y=Vj(20) g=Pm(1) e=Vi(1)",
+        0,
+    ),
 ];
 
 /// Every family of reductions.

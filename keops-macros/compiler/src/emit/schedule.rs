@@ -92,7 +92,6 @@ pub(super) fn schedule(graph: &Graph, products: bool) -> Vec<Statement> {
         products,
         uses: graph.uses(),
         scopes: vec![Scope::default()],
-        arrays: HashMap::new(),
         names: 0,
     };
     for group in together(&graph.outputs) {
@@ -108,6 +107,7 @@ struct Scope {
     vars: Vec<(LoopVar, Index)>,
     statements: Vec<Statement>,
     names: HashMap<Value, Name>,
+    arrays: HashMap<ArrayId, Name>,
 }
 
 struct Scheduler<'a> {
@@ -115,7 +115,6 @@ struct Scheduler<'a> {
     products: bool,
     uses: HashMap<Value, usize>,
     scopes: Vec<Scope>,
-    arrays: HashMap<ArrayId, Name>,
     names: Name,
 }
 
@@ -275,16 +274,17 @@ impl Scheduler<'_> {
     }
 
     fn array(&mut self, id: ArrayId) -> Name {
-        if let Some(&name) = self.arrays.get(&id) {
+        let graph = self.graph;
+        let array = graph.array(id);
+        let depth = self.depth(&array.free);
+        if let Some(&name) = self.scopes[depth].arrays.get(&id) {
             return name;
         }
         let name = self.fresh();
-        self.arrays.insert(id, name);
-        let graph = self.graph;
-        let array = graph.array(id);
-        // Arrays depend on no loop around them: they are computed in front of everything that follows.
-        let inner = self.scopes.split_off(1);
-        self.push(0, Statement::Array(name, array.length));
+        self.scopes[depth].arrays.insert(id, name);
+        // In front of the loops that it does not depend on.
+        let inner = self.scopes.split_off(depth + 1);
+        self.push(depth, Statement::Array(name, array.length));
         for group in together(&array.segments) {
             self.store(group, &mut |scheduler, segment| {
                 let value = scheduler.value(segment.value);

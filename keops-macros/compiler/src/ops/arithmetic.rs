@@ -1,7 +1,7 @@
 //! Arithmetic, constants, powers and roots.
 
 use super::helpers::{broadcast, elementwise, inner, int, matches, of_dim};
-use super::{Derivative, Linearity, Meaning, Op, Param};
+use super::{Derivative, Linearity, Meaning, Op, Param, rows};
 use crate::dag::{Dag, Node};
 use crate::lower::Component;
 use crate::scalar::{Instruction, Value};
@@ -126,6 +126,9 @@ pub(crate) static MULT: Op = Op {
         if f == g {
             return Some(dag.apply(&SQUARE, &[f]));
         }
+        if let Some(product) = rows::product(dag, f, g) {
+            return Some(product);
+        }
         for (f, g) in [(f, g), (g, f)] {
             if let Some(x) = dag.as_constant(f) {
                 if x == 1.0 {
@@ -207,6 +210,9 @@ pub(crate) static MINUS: Op = Op {
         }
         if let Some(x) = dag.as_constant(args[0]) {
             return Some(dag.constant(-x));
+        }
+        if let Some(opposite) = rows::opposite(dag, args[0]) {
+            return Some(opposite);
         }
         inner(dag, args[0], &MINUS)
     },

@@ -14,6 +14,7 @@ mod helpers;
 mod hyperbolic;
 mod indexing;
 mod piecewise;
+pub(crate) mod rows;
 mod tensor;
 mod transcendental;
 mod two_words;
@@ -44,6 +45,8 @@ pub enum Param {
     List(Vec<i64>),
     /// A number, by its bits.
     Number(u64),
+    /// A [row](rows) of a Jacobian, of the compiler's own operations.
+    Row(u32),
 }
 
 impl Param {
@@ -56,7 +59,7 @@ impl Param {
     pub fn int(&self) -> i64 {
         match self {
             Param::Int(n) => *n,
-            Param::List(_) | Param::Number(_) => 0,
+            Param::List(_) | Param::Number(_) | Param::Row(_) => 0,
         }
     }
 
@@ -64,7 +67,7 @@ impl Param {
     pub fn number(&self) -> f64 {
         match self {
             Param::Int(n) => *n as f64,
-            Param::List(_) => 0.0,
+            Param::List(_) | Param::Row(_) => 0.0,
             Param::Number(bits) => f64::from_bits(*bits),
         }
     }
@@ -79,7 +82,7 @@ impl Param {
         match self {
             Param::Int(n) => vec![*n],
             Param::List(list) => list.clone(),
-            Param::Number(_) => Vec::new(),
+            Param::Number(_) | Param::Row(_) => Vec::new(),
         }
     }
 }

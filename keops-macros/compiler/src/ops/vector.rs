@@ -3,6 +3,7 @@
 use super::helpers::{inner, int, list, matches, pair_to_scalar, to_scalar};
 use super::{
     Derivative, Linearity, MINUS, MULT, Meaning, ONE_HOT, Op, Param, RSQRT, SQRT, SQUARE, SUBTRACT,
+    rows,
 };
 use crate::dag::{Dag, Node};
 use crate::lower::Component;
@@ -62,6 +63,9 @@ pub(crate) static SUM: Op = Op {
         if let Some(g) = inner(dag, f, &SUM_T) {
             let count = dag.constant(dag.dim(f) as f64);
             return Some(dag.apply(&MULT, &[count, g]));
+        }
+        if let Some(scalar) = rows::sum(dag, f) {
+            return Some(scalar);
         }
         let factors = matches(dag, f, &MULT)?.to_vec();
         Some(dag.apply(&SCALPROD, &factors))
@@ -188,6 +192,9 @@ pub(crate) static SCALPROD: Op = Op {
                 let sum = dag.apply(&SUM, &[g]);
                 return Some(dag.apply(&MULT, &[f, sum]));
             }
+        }
+        if let Some(product) = rows::product(dag, f, g) {
+            return Some(dag.apply(&SUM, &[product]));
         }
         for (f, g) in [(f, g), (g, f)] {
             if let Some(h) = inner(dag, f, &MINUS) {

@@ -43,7 +43,9 @@ impl Fuser<'_> {
             return known;
         }
         let array = self.old.array(id);
-        let new = self.new.declare_array(array.length, array.stage);
+        let new = self
+            .new
+            .declare_array(array.length, array.stage, array.free.clone());
         self.arrays.insert(id, new);
         let segments = array.segments.iter().map(|s| self.segment(s)).collect();
         self.new.define_array(new, segments);

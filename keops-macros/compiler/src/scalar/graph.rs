@@ -179,7 +179,7 @@ pub fn together(segments: &[Segment]) -> impl Iterator<Item = &[Segment]> {
     segments.chunk_by(|a, b| !a.nest.is_empty() && a.nest == b.nest)
 }
 
-/// An array that is computed once and read at several indices. It depends on no loop around it.
+/// An array that is computed once, in each turn of the loops that it depends on, and read at several indices.
 ///
 /// Its parts are computed one [group](together) after the other, and an element may depend on those that were assigned before: that
 /// is how recurrences are written. No element is assigned twice, and those that never are are 0.
@@ -189,6 +189,8 @@ pub struct Array {
     pub length: usize,
     /// What its elements depend on.
     pub stage: Stage,
+    /// Loop variables that must be in scope, ordered.
+    pub free: Vec<LoopVar>,
     /// Its parts.
     pub segments: Vec<Segment>,
 }
@@ -269,6 +271,13 @@ impl Graph {
         self.loops[var.0 as usize].descending
     }
 
+    /// The largest value of an index.
+    pub fn last(&self, index: &Index) -> usize {
+        let terms = index.terms.iter();
+        let last = terms.map(|&(var, stride)| stride * (self.extent(var) - 1));
+        index.offset + last.sum::<usize>()
+    }
+
     /// The definition of a value.
     pub fn expr(&self, value: Value) -> &Expr {
         &self.entries[value.0 as usize].expr
@@ -305,10 +314,11 @@ impl Graph {
     }
 
     /// Adds an array, whose segments follow in [`Graph::define_array`]: until then there are its earlier elements.
-    pub fn declare_array(&mut self, length: usize, stage: Stage) -> ArrayId {
+    pub fn declare_array(&mut self, length: usize, stage: Stage, free: Vec<LoopVar>) -> ArrayId {
         self.arrays.push(Array {
             length,
             stage,
+            free,
             segments: Vec::new(),
         });
         ArrayId(self.arrays.len() as u32 - 1)
@@ -392,7 +402,11 @@ impl Graph {
                 free.extend(index.terms.iter().map(|t| t.0));
                 match source {
                     Source::Raw(of) | Source::Feature(of) => stage = *of,
-                    Source::Array(id) | Source::Earlier(id) => stage = self.array(*id).stage,
+                    Source::Array(id) | Source::Earlier(id) => {
+                        let array = self.array(*id);
+                        stage = array.stage;
+                        free.extend(&array.free);
+                    }
                 }
             }
             Expr::Apply(_, args) => {
@@ -409,6 +423,36 @@ impl Graph {
         free.sort_unstable();
         free.dedup();
         (stage, free)
+    }
+
+    /// The only value of `var` at which the value is not 0, if a factor of it says so: a selection of what is at one index.
+    pub fn only_term(&self, value: Value, var: LoopVar) -> Option<Index> {
+        let Expr::Apply(instruction, args) = self.expr(value) else {
+            return None;
+        };
+        match (instruction, &args[..]) {
+            (Instruction::Mul, &[a, b]) => {
+                let of_first = self.only_term(a, var);
+                of_first.or_else(|| self.only_term(b, var))
+            }
+            (Instruction::Neg, &[a]) | (Instruction::Div, &[a, _]) => self.only_term(a, var),
+            (Instruction::SelectEq, &[a, b, _, other]) if self.as_constant(other) == Some(0.0) => {
+                let [a, b] = [a, b].map(|value| match self.expr(value) {
+                    Expr::Position(index) => Some(index.clone()),
+                    _ => None,
+                });
+                let (a, b) = (a?, b?);
+                let is_var = |index: &Index| *index == Index::variable(var);
+                let has_var = |index: &Index| index.terms.iter().any(|&(other, _)| other == var);
+                let within = |index: &Index| !has_var(index) && self.last(index) < self.extent(var);
+                match (is_var(&a), is_var(&b)) {
+                    (true, false) if within(&b) => Some(b),
+                    (false, true) if within(&a) => Some(a),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
     }
 
     /// Values that a value is made of directly, through arrays too.

@@ -56,7 +56,8 @@ struct Machine<'a> {
     vars: HashMap<LoopVar, usize>,
     /// Values without loop variables.
     known: HashMap<Value, f64>,
-    arrays: HashMap<ArrayId, Vec<f64>>,
+    /// Arrays, where the loops that they depend on stand at these positions.
+    arrays: HashMap<(ArrayId, Vec<usize>), Vec<f64>>,
 }
 
 impl Machine<'_> {
@@ -102,7 +103,7 @@ impl Machine<'_> {
                     Source::Raw(Stage::I) => self.inputs.i[at],
                     Source::Raw(Stage::J) => self.inputs.j[at],
                     Source::Array(id) => self.element(*id, at),
-                    Source::Earlier(id) => self.arrays[id][at],
+                    Source::Earlier(id) => self.arrays[&self.key(*id)][at],
                     Source::Feature(Stage::Params) => self.features[0][at],
                     Source::Feature(Stage::I) => self.features[1][at],
                     Source::Feature(Stage::J) => self.features[2][at],
@@ -147,23 +148,29 @@ impl Machine<'_> {
         total
     }
 
+    fn key(&self, id: ArrayId) -> (ArrayId, Vec<usize>) {
+        let free = self.graph.array(id).free.iter();
+        (id, free.map(|var| self.vars[var]).collect())
+    }
+
     fn element(&mut self, id: ArrayId, at: usize) -> f64 {
-        if let Some(array) = self.arrays.get(&id) {
+        let key = self.key(id);
+        if let Some(array) = self.arrays.get(&key) {
             return array[at];
         }
         let array = self.graph.array(id);
-        self.arrays.insert(id, vec![0.0; array.length]);
+        self.arrays.insert(key.clone(), vec![0.0; array.length]);
         for group in together(&array.segments) {
             self.visit(&group[0].nest, &mut |machine| {
                 for segment in group {
                     let at = machine.index(&segment.index);
                     let value = machine.value(segment.value);
-                    if let Some(elements) = machine.arrays.get_mut(&id) {
+                    if let Some(elements) = machine.arrays.get_mut(&key) {
                         elements[at] = value;
                     }
                 }
             });
         }
-        self.arrays[&id][at]
+        self.arrays[&key][at]
     }
 }
