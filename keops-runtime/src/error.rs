@@ -20,6 +20,20 @@ pub enum Error {
         /// The shape that came, as it would be printed by Rust.
         shape: String,
     },
+    /// An array of a batch has too few dimensions.
+    #[error(
+        "{alias}: expected the dimensions (batch.., points, {expected}) ({category}({expected})), got an array of shape {shape}"
+    )]
+    BatchDimensions {
+        /// Name of the variable in the formula.
+        alias: String,
+        /// `Vi` or `Vj`.
+        category: &'static str,
+        /// The dimension that the formula declares.
+        expected: usize,
+        /// The shape that came, as it would be printed by Rust.
+        shape: String,
+    },
     /// A flat slice of points cannot be cut into rows.
     #[error(
         "{alias}: expected rows of {expected} numbers ({category}({expected})), \

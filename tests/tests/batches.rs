@@ -248,11 +248,63 @@ fn matrices_of_a_batch_multiply_and_reduce() {
     let error = matrices.dot(&batch(4, 11, 1, 3)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the operand of dot: expected 11 rows, one per column of the matrices, behind batch dimensions that fit to (2, 3), \
+        "the operand of dot: expected 11 rows, as many as the matrices have columns, behind batch dimensions that fit to (2, 3), \
          got an array of shape (4, 11, 1)"
     );
     assert!(matrices.dot(&batch(3, 8, 1, 3)).is_err());
     assert_eq!(matrices.sum(2).unwrap_err(), Error::Axis(2));
+}
+
+#[test]
+fn systems_of_symbolic_matrices() {
+    let gaussian = lazy!(|x: Vi(2), y: Vj(2), g: Pm(1)| (-g * x.sqdist(y)).exp());
+    let (x, g) = (batch(3, 9, 2, 1), ArrayD::from_elem(vec![2, 1, 1], 1.5));
+    let b = batch(3, 9, 2, 2);
+    let matrices = gaussian.bind_batch(&x, &x, &g);
+    assert_eq!(matrices.batch().unwrap(), [2, 3]);
+    let systems = matrices.rhs(&b).alpha(0.1).eps(1e-10);
+    let solution = systems.solve().unwrap();
+    assert_eq!(solution.values.shape(), [2, 3, 9, 2]);
+    for l in 0..2 {
+        for k in 0..3 {
+            let x = x.index_axis(Axis(0), k);
+            let b = b.index_axis(Axis(0), k);
+            let one = gaussian.bind(x, x, 1.5);
+            let one = one.rhs(b).alpha(0.1).eps(1e-10).solve().unwrap();
+            assert_eq!(solution.values.slice(s![l, k, .., ..]), one.values);
+            assert_eq!(solution.elements[[l, k]].iterations, one.iterations);
+        }
+    }
+    // More right-hand sides than matrices, and the transposes, which are the same.
+    let several = ArrayD::from_shape_fn(vec![4, 1, 1, 9, 1], |at| (at[0] + at[3]) as f64);
+    let of_transposes = matrices.t();
+    let more = of_transposes.rhs(&several).alpha(0.1).eps(1e-10);
+    let more = more.solve().unwrap();
+    assert_eq!(more.values.shape(), [4, 2, 3, 9, 1]);
+    let again = matrices.dot(&more.values).unwrap() + 0.1 * &more.values;
+    for (&got, &expected) in again.iter().zip(several.broadcast(again.dim()).unwrap()) {
+        assert!((got - expected).abs() <= 1e-8, "{got}, expected {expected}");
+    }
+    let refused = matrices.rhs(&batch(4, 9, 1, 2)).solve().unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the right-hand side: expected 9 rows, as many as the matrices have columns, behind batch dimensions that fit to (2, 3), \
+         got an array of shape (4, 9, 1)"
+    );
+    let other = points(9, 2, 7);
+    let matrices = gaussian.bind_batch(&x, &other, 1.5);
+    assert!(matrices.rhs(&b).solve().is_err());
+
+    let other = points(5, 2, 7);
+    let sizes = gaussian.bind_batch(&x, &other, 1.5);
+    assert_eq!((sizes.nrows().unwrap(), sizes.ncols().unwrap()), (9, 5));
+    assert_eq!(sizes.t().nrows().unwrap(), 5);
+    let flat = Array1::<f64>::zeros(5);
+    let refused = gaussian.bind_batch(&x, &flat, 1.5).nrows().unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "y: expected the dimensions (batch.., points, 2) (Vj(2)), got an array of shape (5,)"
+    );
 }
 
 #[test]

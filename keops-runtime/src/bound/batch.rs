@@ -57,6 +57,30 @@ impl Extents {
         if O::AXIS == 1 { (i, j) } else { (j, i) }
     }
 
+    /// The batch with that of vectors, an array of shape `(batch.., height, columns)`, which is to be broadcast with it; and the
+    /// number of vectors.
+    fn with_vectors(
+        self,
+        name: &str,
+        found: &[usize],
+        height: usize,
+    ) -> Result<(Self, usize), Error> {
+        let refused = || Error::Shape {
+            name: name.into(),
+            expected: format!(
+                "{height} rows, as many as the matrices have columns, behind batch dimensions that fit to {}",
+                shape(&self.batch)
+            ),
+            shape: shape(found),
+        };
+        let [leading @ .., rows, vectors] = found else {
+            return Err(refused());
+        };
+        let batch = broadcast_lengths(&self.batch, leading).filter(|_| *rows == height);
+        let extents = Extents::new(batch.ok_or_else(refused)?, self.sizes)?;
+        Ok((extents, *vectors))
+    }
+
     /// The indices of an element.
     pub(super) fn position(&self, mut element: usize) -> Vec<usize> {
         let mut position = vec![0; self.batch.len()];
@@ -163,6 +187,21 @@ impl<'a> BatchCall<'a> {
     }
 }
 
+/// Batch dimensions broadcast with each other, if they can be.
+fn broadcast_lengths(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+    let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
+    let mut lengths = long.to_vec();
+    let last = lengths.iter_mut().rev();
+    for (length, &other) in last.zip(short.iter().rev()) {
+        match (*length, other) {
+            (1, _) => *length = other,
+            (length, other) if length == other || other == 1 => {}
+            _ => return None,
+        }
+    }
+    Some(lengths)
+}
+
 /// The number of points on which the variables of a category agree; 1 if there are none.
 fn common_count<'a>(counts: impl Iterator<Item = (&'a AliasInfo, usize)>) -> Result<usize, Error> {
     let mut first: Option<(&AliasInfo, usize)> = None;
@@ -210,14 +249,23 @@ impl AliasInfo {
                 }),
             };
         }
-        if found.len() >= 2 && columns == Some(expected) {
+        let (category, shape) = (self.category.keyword(), shape(found));
+        if found.len() < 2 {
+            return Err(Error::BatchDimensions {
+                alias,
+                category,
+                expected,
+                shape,
+            });
+        }
+        if columns == Some(expected) {
             return Ok(());
         }
         Err(Error::Columns {
             alias,
-            category: self.category.keyword(),
+            category,
             expected,
-            shape: shape(found),
+            shape,
         })
     }
 }

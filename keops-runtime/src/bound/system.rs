@@ -104,6 +104,15 @@ impl<'a, T: Element> System<'a, T> {
         rhs: impl IntoPoints<'a, T>,
     ) -> Self {
         let rhs = rhs.into_points(1).into_vectors(call.count(Category::I));
+        Self::of_matrix_and::<K, O>(call, options, rhs)
+    }
+
+    /// A symbolic matrix and right-hand sides.
+    pub(super) fn of_matrix_and<K: Kernel, O: Orientation>(
+        call: Call<'a>,
+        options: CallOptions,
+        rhs: Argument<'a>,
+    ) -> Self {
         // A right-hand side may have any number of columns.
         let dim = match &rhs {
             Argument::Points(points) => points.columns(),

@@ -1,8 +1,8 @@
 //! Symbolic matrices of a batch.
 
-use super::{BatchCall, Extents, Stack, reduce};
+use super::{BatchCall, Extents, Stack, SystemBatch, reduce};
 use crate::Error;
-use crate::bound::matrix::{SEVERAL, assert_scalar};
+use crate::bound::matrix::{SEVERAL, assert_scalar, assert_symmetric};
 use crate::bound::operation::sum;
 use crate::bound::{Axis, BoundMatrix, Operation, Orientation, SymbolicMatrix, operation};
 use crate::cpu::{Batch, Problem, Weighted};
@@ -72,6 +72,31 @@ impl<'a, T: Element, K: Kernel, O: Orientation> MatrixBatch<'a, T, K, O> {
     /// The formula as compiled.
     pub fn formula(&self) -> &'static str {
         self.call.signature.formula
+    }
+
+    /// The number of rows of each matrix, the points i; of a transpose, j.
+    ///
+    /// # Errors
+    /// As for [`reduce`](Self::reduce), if the arrays do not fit to each other.
+    pub fn nrows(&self) -> Result<usize, Error> {
+        let (rows, _) = self.call.extents()?.rows_and_columns::<O>();
+        Ok(rows)
+    }
+
+    /// The number of columns of each matrix.
+    ///
+    /// # Errors
+    /// As for [`nrows`](Self::nrows).
+    pub fn ncols(&self) -> Result<usize, Error> {
+        self.t().nrows()
+    }
+
+    /// The batch dimensions of all arrays together.
+    ///
+    /// # Errors
+    /// As for [`nrows`](Self::nrows).
+    pub fn batch(&self) -> Result<Vec<usize>, Error> {
+        Ok(self.call.extents()?.batch)
     }
 
     /// The transposes. Nothing is computed.
@@ -144,26 +169,13 @@ impl<'a, T: Element, K: Kernel, O: Orientation> MatrixBatch<'a, T, K, O> {
         let extents = self.call.extents()?;
         let (rows, columns) = extents.rows_and_columns::<O>();
         let v = v.view().into_dyn();
-        let found = v.shape().to_vec();
-        let refused = || Error::Shape {
-            name: "the operand of dot".into(),
-            expected: format!(
-                "{columns} rows, one per column of the matrices, behind batch dimensions that fit to {}",
-                shape(&extents.batch)
-            ),
-            shape: shape(&found),
-        };
-        let [leading @ .., height, vectors] = found.as_slice() else {
-            return Err(refused());
-        };
-        let batch = broadcast_lengths(&extents.batch, leading).filter(|_| *height == columns);
-        let extents = Extents::new(batch.ok_or_else(refused)?, extents.sizes)?;
+        let (extents, vectors) = extents.with_vectors("the operand of dot", v.shape(), columns)?;
         let mut out = filled(
-            Ix2(extents.elements.saturating_mul(rows), *vectors),
+            Ix2(extents.elements.saturating_mul(rows), vectors),
             T::from_f64(0.0),
         )?;
         // As for one matrix, of which products with one vector and with several are compiled.
-        if *vectors == 1 {
+        if vectors == 1 {
             self.products::<1>(&extents, &v, out.view_mut())?;
         } else {
             self.products::<SEVERAL>(&extents, &v, out.view_mut())?;
@@ -213,6 +225,19 @@ impl<'a, T: Element, K: Kernel, O: Orientation> MatrixBatch<'a, T, K, O> {
         Ok(())
     }
 
+    /// The systems `(alpha Id + K) a = b` for these matrices, whose two sides must be bound to the same points. `b` has the shape
+    /// `(batch.., nrows, columns)`, and its batch dimensions are broadcast with those of the matrices. For symmetric scalar formulas only.
+    ///
+    /// Nothing is computed or checked before [`SystemBatch::solve`].
+    pub fn rhs<S: Data<Elem = T>, D: Dimension>(
+        &self,
+        b: &'a ArrayBase<S, D>,
+    ) -> SystemBatch<'a, T> {
+        const { assert_scalar::<K>() }
+        const { assert_symmetric::<K>() }
+        SystemBatch::of_matrices::<K, O>(self.call.clone(), self.options.clone(), b)
+    }
+
     /// All entries, in an array of shape `(batch.., nrows, ncols)`. For scalar formulas only.
     ///
     /// # Errors
@@ -257,19 +282,4 @@ impl<'a, T: Element, K: Kernel, O: Orientation> MatrixBatch<'a, T, K, O> {
             shape: shape(&full),
         })
     }
-}
-
-/// Batch dimensions broadcast with each other, if they can be.
-fn broadcast_lengths(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
-    let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
-    let mut lengths = long.to_vec();
-    let last = lengths.iter_mut().rev();
-    for (length, &other) in last.zip(short.iter().rev()) {
-        match (*length, other) {
-            (1, _) => *length = other,
-            (length, other) if length == other || other == 1 => {}
-            _ => return None,
-        }
-    }
-    Some(lengths)
 }

@@ -2,9 +2,10 @@
 
 use super::{BatchCall, Extents};
 use crate::Error;
-use crate::bound::System;
+use crate::bound::{Call, Orientation, System};
 use crate::error::shape;
 use crate::input::{Argument, BatchArgument, Element, IntoBatch};
+use crate::kernel::Kernel;
 use crate::memory;
 use crate::options::{CallOptions, option_methods};
 use crate::signature::Signature;
@@ -14,11 +15,23 @@ use ndarray::{ArrayD, IxDyn};
 use rayon::prelude::*;
 use std::time::Duration;
 
-/// Makes the system of one element.
-type Make<'a, T, G> =
+/// Makes the system of one element of a formula, with the position of its unknown.
+type OfFormula<'a, T, G> =
     fn(&'static Signature, Vec<Argument<'a>>, Vec<f64>, usize) -> System<'a, T, G>;
 
-/// Systems `(alpha Id + K) a = b` of a batch of arrays: what the `bind_batch` of `kernel_solve!` returns.
+/// Makes the system of one matrix and right-hand side.
+type OfMatrix<'a, T, G> = fn(Call<'a>, CallOptions, Argument<'a>) -> System<'a, T, G>;
+
+/// What the systems of a batch are made of.
+enum Source<'a, T, G> {
+    /// A formula in which one of the arrays, at this position, is the right-hand side.
+    Formula(usize, OfFormula<'a, T, G>),
+    /// Matrices, and right-hand sides.
+    Matrices(BatchArgument<'a>, OfMatrix<'a, T, G>),
+}
+
+/// Systems `(alpha Id + K) a = b` of a batch of arrays: what the `bind_batch` of `kernel_solve!` and the [`rhs`](super::MatrixBatch::rhs) of
+/// a batch of symbolic matrices return.
 ///
 /// Batch dimensions are those of [`BoundBatch`](super::BoundBatch). The elements are systems of their own: each is solved to the
 /// tolerance by itself, with its own preconditioner, and the threads share them. `G` is [`Adjoint`](crate::Adjoint) where the macro has the option
@@ -26,11 +39,9 @@ type Make<'a, T, G> =
 #[must_use = "systems are solved by `solve`"]
 pub struct SystemBatch<'a, T, G = ()> {
     pub(super) call: BatchCall<'a>,
-    /// The position of the unknown.
-    unknown: usize,
+    source: Source<'a, T, G>,
     /// Those of the variables that there are gradients by.
     pub(super) variables: &'static [usize],
-    make: Make<'a, T, G>,
     guess: Option<BatchArgument<'a>>,
     options: CallOptions,
     pub(super) solver: Settings<'a>,
@@ -123,6 +134,21 @@ impl<T> fmt::Debug for UnconvergedBatch<T> {
     }
 }
 
+impl<'a, T: Element> SystemBatch<'a, T> {
+    /// Matrices and right-hand sides.
+    pub(super) fn of_matrices<K: Kernel, O: Orientation>(
+        call: BatchCall<'a>,
+        options: CallOptions,
+        b: impl IntoBatch<'a, T>,
+    ) -> Self {
+        let source = Source::Matrices(b.into_batch(), System::of_matrix_and::<K, O>);
+        Self {
+            options,
+            ..Self::of_source(call, source)
+        }
+    }
+}
+
 impl<'a, T: Element, G> SystemBatch<'a, T, G> {
     /// For expansions: `make` makes the system of an element, whose unknown is at the position `unknown`.
     #[doc(hidden)]
@@ -131,8 +157,17 @@ impl<'a, T: Element, G> SystemBatch<'a, T, G> {
         arguments: Vec<BatchArgument<'a>>,
         captured: Vec<f64>,
         unknown: usize,
-        make: Make<'a, T, G>,
+        make: OfFormula<'a, T, G>,
     ) -> Self {
+        let call = BatchCall {
+            signature,
+            arguments,
+            captured,
+        };
+        Self::of_source(call, Source::Formula(unknown, make))
+    }
+
+    fn of_source(call: BatchCall<'a>, source: Source<'a, T, G>) -> Self {
         let SolveOptions {
             alpha,
             tolerance,
@@ -142,14 +177,9 @@ impl<'a, T: Element, G> SystemBatch<'a, T, G> {
             ..
         } = SolveOptions::default();
         Self {
-            call: BatchCall {
-                signature,
-                arguments,
-                captured,
-            },
-            unknown,
+            call,
+            source,
             variables: &[],
-            make,
             guess: None,
             options: CallOptions::default(),
             solver: Settings {
@@ -222,7 +252,7 @@ impl<'a, T: Element, G> SystemBatch<'a, T, G> {
     }
 
     pub(super) fn solve_and_keep(&self) -> Result<(BatchSolution<T>, Extents), BatchSolveError<T>> {
-        let extents = self.call.extents()?;
+        let extents = self.extents()?;
         if let Some(guess) = &self.guess {
             check_guess(guess, &extents)?;
         }
@@ -231,10 +261,29 @@ impl<'a, T: Element, G> SystemBatch<'a, T, G> {
         Ok((solutions, extents))
     }
 
+    fn extents(&self) -> Result<Extents, Error> {
+        let extents = self.call.extents()?;
+        match &self.source {
+            Source::Formula(..) => Ok(extents),
+            Source::Matrices(b, _) => {
+                let rows = extents.sizes.i;
+                let (extents, _) = extents.with_vectors("the right-hand side", b.shape(), rows)?;
+                Ok(extents)
+            }
+        }
+    }
+
     /// The system of an element, with its guess if it is wanted.
     pub(super) fn system(&self, position: &[usize], guessed: bool) -> System<'a, T, G> {
         let call = self.call.element(position);
-        let mut system = (self.make)(call.signature, call.arguments, call.captured, self.unknown);
+        let mut system = match &self.source {
+            Source::Formula(unknown, make) => {
+                make(call.signature, call.arguments, call.captured, *unknown)
+            }
+            Source::Matrices(b, make) => {
+                make(call, self.options.clone(), b.element(position, false))
+            }
+        };
         system.options = self.options.clone();
         system.solver = self.solver.options();
         let guess = self.guess.as_ref().filter(|_| guessed);
@@ -280,7 +329,10 @@ impl<'a, T: Element, G> SystemBatch<'a, T, G> {
     /// The shape of the solutions of all elements.
     fn shape(&self, extents: &Extents) -> Vec<usize> {
         // Of the points of the unknown, i or j, there are as many as of the others.
-        let columns = self.call.signature.aliases[self.unknown].dim;
+        let columns = match &self.source {
+            Source::Formula(unknown, _) => self.call.signature.aliases[*unknown].dim,
+            Source::Matrices(b, _) => b.shape().last().copied().unwrap_or(1),
+        };
         [extents.batch.as_slice(), &[extents.sizes.i, columns]].concat()
     }
 
