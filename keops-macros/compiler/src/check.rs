@@ -404,8 +404,15 @@ fn arity(op: &Op, least: usize, found: usize, span: Span) -> Error {
         _ if least == most => format!("{most} arguments"),
         _ => format!("{least} or {most} arguments"),
     };
+    // KeOps' LazyTensors have an axis there.
+    let reduces = op.args.len() == 1 && op.params.is_empty() && (op.dim)(&[3], &[]) == Ok(1);
+    let help = if reduces && found > most {
+        "; it goes over the components of a vector, and reductions over i or j stand outside of the formula"
+    } else {
+        ""
+    };
     Error::new(span, format!("{} takes {expected}, got {found}", op.name))
-        .help(format!("write {}", usage(op)))
+        .help(format!("write {}{help}", usage(op)))
 }
 
 fn param(op: &Op, kind: &ParamKind, arg: &Expr) -> Result<Param, Error> {

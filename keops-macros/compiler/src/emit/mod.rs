@@ -42,7 +42,6 @@ pub fn check_size(program: &Program) -> Result<(), String> {
         return Ok(());
     };
     Err(format!(
-        "this formula takes {number} {what} for each pair, and more than {most} keep the compiler too long (derivatives of high order, \
-         and traces of matrix products in many dimensions, grow fast)"
+        "this formula takes {number} {what} for each pair, and more than {most} keep the compiler too long (derivatives of high order grow fast)"
     ))
 }

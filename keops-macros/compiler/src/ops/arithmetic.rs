@@ -290,7 +290,7 @@ pub(crate) static POW: Op = Op {
         -1 => Some(dag.apply(&INV, args)),
         _ => None,
     },
-    doc: "f^n for an integer n, 1 where n = 0",
+    doc: "f^n for an integer n, 1 where n = 0; any other exponent makes it Powf(f, n)",
     ..Op::BASE
 };
 

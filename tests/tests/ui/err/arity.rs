@@ -10,4 +10,5 @@ fn main() {
     genred!("Vi(3) * y", y = Vj(1), axis = 1);
     genred!(|x: Vi(1), y: Vj(1)| x.exp(y), axis = 1);
     genred!(|x: Vi(1), y: Vj(1)| x.sqdist(), axis = 1);
+    genred!(|x: Vi(2), y: Vj(2)| (x - y).abs().sum(-1), axis = 1);
 }
