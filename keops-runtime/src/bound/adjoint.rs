@@ -49,16 +49,7 @@ impl<'a, T: Element> System<'a, T> {
             unknown: Some(unknown),
         };
         let kernels = move |options: &CallOptions, [lambda, a]: [ArrayView2<'_, f64>; 2]| {
-            call.check_on_host("gradients are computed from arrays")?;
-            let sizes = call.sizes()?;
-            let pass = Pass {
-                sizes,
-                pattern: options.pattern(O::AXIS, sizes)?,
-                arrays: Arrays::One(call.clone()),
-                axis: O::AXIS,
-                hardware: options.resolve()?,
-                options: in_solve(options),
-            };
+            let pass = pass_of(&call, options, O::AXIS)?;
             let e = lambda.mapv(|lambda| -lambda);
             let of_rows = [Input::F64(e.view())];
             let mut gradients = Sums::<T>::compute::<K, N>(&pass, &of_rows, Some(a))?;
@@ -155,6 +146,20 @@ impl<T: Element, const N: usize> Adjoint<'_, T, N> {
         let gradients = (self.kernels)(options, [lambda.view(), values.view()])?;
         Ok((adjoint, gradients))
     }
+}
+
+/// The product of a solve, as what is differentiated.
+fn pass_of<'a>(call: &Call<'a>, options: &CallOptions, axis: usize) -> Result<Pass<'a>, Error> {
+    call.check_on_host("gradients are computed from arrays")?;
+    let sizes = call.sizes()?;
+    Ok(Pass {
+        sizes,
+        pattern: options.pattern(axis, sizes)?,
+        arrays: Arrays::One(call.clone()),
+        axis,
+        hardware: options.resolve()?,
+        options: in_solve(options),
+    })
 }
 
 /// The tolerance of an adjoint system: where `e` is smaller than the right-hand side, an absolute one is smaller by as much, so that gradients have the digits

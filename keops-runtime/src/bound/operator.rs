@@ -53,6 +53,40 @@ pub(super) fn in_solve(options: &CallOptions) -> CallOptions {
     }
 }
 
+/// What products inside a solve are computed from.
+fn prepared<'a, O: Orientation>(
+    call: &Call<'a>,
+    options: &CallOptions,
+    symmetric: bool,
+) -> Result<(Problem<'a>, Hardware, CallOptions), Error> {
+    square(call.sizes()?)?;
+    let mut problem = call.problem::<O>(options)?;
+    problem.symmetric = symmetric && problem.pattern.is_none();
+    problem.rows.keep_on_devices();
+    problem.columns.keep_on_devices();
+    Ok((problem, call.resolve(options)?, in_solve(options)))
+}
+
+/// Products with vectors that stay on a device, if one is used, from what is compiled for it in both precisions.
+fn on_device<'a>(
+    problem: Problem<'a>,
+    hardware: Hardware,
+    options: &CallOptions,
+    cost: usize,
+    types: [Type; 2],
+    evaluations: [[Evaluation; 2]; 2],
+) -> Result<Option<OnDevice<'a>>, Error> {
+    let Some((device, optional)) = hardware.device(&problem, cost) else {
+        return Ok(None);
+    };
+    let adding = types.map(|t| Adding::new(options, t));
+    match Products::new(device, problem, evaluations, adding, optional) {
+        Ok(products) => Ok(Some(OnDevice(products))),
+        Err(_) if optional => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// The unit roundoff of the type in which arrays of `T` are evaluated.
 pub(super) fn roundoff<T: Element>() -> f64 {
     let single = size_of::<T::Compute>() == size_of::<f32>();
@@ -65,15 +99,12 @@ pub(super) fn roundoff<T: Element>() -> f64 {
 
 impl<'a, T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'a, T, K, O, W> {
     pub(super) fn new(call: &Call<'a>, options: &CallOptions) -> Result<Self, Error> {
-        square(call.sizes()?)?;
-        let mut problem = call.problem::<O>(options)?;
-        problem.symmetric = const { is_symmetric::<K>() } && problem.pattern.is_none();
-        problem.rows.keep_on_devices();
-        problem.columns.keep_on_devices();
+        let symmetric = const { is_symmetric::<K>() };
+        let (problem, hardware, options) = prepared::<O>(call, options, symmetric)?;
         Ok(Self {
             problem,
-            hardware: call.resolve(options)?,
-            options: in_solve(options),
+            hardware,
+            options,
             kernel: PhantomData,
         })
     }
@@ -90,22 +121,23 @@ impl<'a, T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'
     /// Its products with vectors that stay on the device that it uses, if it uses one.
     pub(super) fn into_device(self) -> Result<Option<OnDevice<'a>>, Error> {
         // A kernel may have been written for processors only.
-        let written = const { !<O::Pairing<K> as Pairing>::CUDA.is_empty() };
-        let device = self.hardware.device(&self.problem, K::COST);
-        let Some((device, optional)) = device.filter(|_| written) else {
+        if const { <O::Pairing<K> as Pairing>::CUDA.is_empty() } {
             return Ok(None);
-        };
+        }
+        let types = [Type::of::<T::Compute>(), Type::Double];
         let evaluations = [
             Self::evaluations::<T::Compute>(),
             Self::evaluations::<f64>(),
         ];
-        let types = [Type::of::<T::Compute>(), Type::Double];
-        let adding = types.map(|t| Adding::new(&self.options, t));
-        match Products::new(device, self.problem, evaluations, adding, optional) {
-            Ok(products) => Ok(Some(OnDevice(products))),
-            Err(_) if optional => Ok(None),
-            Err(error) => Err(error),
-        }
+        let (problem, hardware) = (self.problem, self.hardware);
+        on_device(
+            problem,
+            hardware,
+            &self.options,
+            K::COST,
+            types,
+            evaluations,
+        )
     }
 }
 

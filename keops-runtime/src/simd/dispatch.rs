@@ -147,6 +147,16 @@ pub(super) unsafe fn run_on<T: Real, W: WithSimd<T>>(isa: InstructionSet, work: 
     }
 }
 
+/// Runs `work` in a function of its own.
+///
+/// This one has no instruction set: rustc (1.95) does not tell LLVM not to inline a function that has one, but LLVM does not inline it
+/// into a function that has none.
+#[inline(never)]
+pub(super) fn run_apart<S: Simd, W: WithSimd<S::T>>(_: S, work: W) -> W::Output {
+    // SAFETY: the token proves the instruction set.
+    unsafe { run_on(S::SET, work) }
+}
+
 // Each a function of its own: inlined into its callers, the largest part of a kernel's code would be optimised once more with every one of them.
 
 #[inline(never)]

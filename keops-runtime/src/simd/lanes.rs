@@ -1,6 +1,6 @@
 //! The trait that everything generic over an instruction set is written against.
 
-use super::dispatch::{InstructionSet, WithSimd, run_on};
+use super::dispatch::{InstructionSet, WithSimd, run_apart};
 use super::{Real, math};
 
 /// An instruction set together with an element type: the operations that emitted kernels and reductions are made of.
@@ -45,8 +45,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// the loops of each.
     #[inline(always)]
     fn apart<W: WithSimd<Self::T>>(self, work: W) -> W::Output {
-        // SAFETY: the token proves the instruction set.
-        unsafe { run_on(Self::SET, work) }
+        run_apart(self, work)
     }
 
     /// All lanes equal to `x`.

@@ -15,11 +15,12 @@ pub(super) use sums::Sums;
 
 use super::Orientation;
 use crate::Error;
+use crate::cpu::Problem;
 use crate::input::Element;
 use crate::kernel::Kernel;
 use crate::memory::filled;
 use crate::signature::Category;
-use ndarray::{Array1, Array2, ArrayView2, Axis, Ix2, s};
+use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Ix2, s};
 
 /// A formula with gradients by `N` of its variables, those that the option `grad = [..]` of a macro names.
 #[diagnostic::on_unimplemented(
@@ -74,6 +75,20 @@ impl<'p, 'a> Gradients<'p, 'a> {
             .rows(variable)
             .saturating_mul(self.pass.elements());
         filled(Ix2(rows, self.pass.signature().aliases[variable].dim), 0.0)
+    }
+
+    /// Takes the gradients by `variables` that `compute` writes, side by side, for the problem that they are sums of.
+    fn add(
+        &mut self,
+        problem: &Problem<'_>,
+        variables: &[usize],
+        compute: &mut dyn FnMut(ArrayViewMut2<'_, f64>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let width = self.width(variables);
+        let mut out = filled(Ix2(problem.result_rows(), width), 0.0)?;
+        compute(out.view_mut())?;
+        self.set(variables, out.view());
+        Ok(())
     }
 
     /// Takes the gradients by `variables`, side by side, one row for each point. Those by parameters are summed over the rows.

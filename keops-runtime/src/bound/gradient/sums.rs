@@ -6,9 +6,8 @@ use crate::bound::Orientation;
 use crate::bound::operation::sum;
 use crate::input::{Element, Input};
 use crate::kernel::Kernel;
-use crate::memory::filled;
 use core::marker::PhantomData;
-use ndarray::{Array2, ArrayView2, Ix2};
+use ndarray::{Array2, ArrayView2};
 
 /// Sums gradients over all pairs, evaluating as arrays of `T` are evaluated.
 pub(in crate::bound) struct Sums<'p, 'a, T> {
@@ -42,15 +41,8 @@ impl<T: Element> GradientFormulas for Sums<'_, '_, T> {
     fn add<K: Kernel, O: Orientation>(&mut self, variables: &[usize]) -> Result<(), Error> {
         let pass = self.gradients.pass;
         let problem = pass.problem::<O>(self.of_rows, self.unknown);
-        let width = self.gradients.width(variables);
-        let mut out = filled(Ix2(problem.result_rows(), width), 0.0)?;
-        sum::<O::Pairing<K>, T::Compute, f64>(
-            pass.hardware,
-            &pass.options,
-            &problem,
-            out.view_mut(),
-        )?;
-        self.gradients.set(variables, out.view());
-        Ok(())
+        self.gradients.add(&problem, variables, &mut |out| {
+            sum::<O::Pairing<K>, T::Compute, f64>(pass.hardware, &pass.options, &problem, out)
+        })
     }
 }
