@@ -246,6 +246,6 @@ fn arrays_that_do_not_fit_a_batch_are_named() {
     );
     assert_eq!(
         refused(&[2], &[7, 2]).to_string(),
-        "x: expected 2 columns (Vi(2)), got an array of shape (2,)"
+        "x: expected the dimensions (batch.., points, 2) (Vi(2)), got an array of shape (2,)"
     );
 }
