@@ -72,12 +72,10 @@ pub trait Coefficients: Sized + Copy + 'static {
     const SUBNORMAL_SCALE: Self;
     /// Its exponent.
     const SUBNORMAL_EXPONENT: Self;
-    /// `2^ceil(digits/2) + 1`, which splits a number into two halves (Dekker 1971).
-    const SPLITTER: Self;
-    /// A power of two, by which the splitter times any number is one.
-    const BELOW_SPLITTER: Self;
-    /// Its inverse.
-    const ABOVE_SPLITTER: Self;
+    /// Bits of all but the lower half of the digits.
+    const UPPER_HALF: Self;
+    /// The topmost bit of the lower half alone.
+    const HALF_OF_LOWER: Self;
     /// Below it, `exp` is less than `MIN_POSITIVE`.
     const EXP_MIN: Self;
     /// Above it, `exp` overflows.
@@ -148,9 +146,8 @@ impl Coefficients for f32 {
     const MIN_POSITIVE: Self = f32::MIN_POSITIVE;
     const SUBNORMAL_SCALE: Self = 16_777_216.0;
     const SUBNORMAL_EXPONENT: Self = 24.0;
-    const SPLITTER: Self = 4097.0;
-    const BELOW_SPLITTER: Self = 1.0 / 8192.0;
-    const ABOVE_SPLITTER: Self = 8192.0;
+    const UPPER_HALF: Self = f32::from_bits(!0 << 12);
+    const HALF_OF_LOWER: Self = f32::from_bits(1 << 11);
     const EXP_MIN: Self = -87.336_54;
     const EXP_MAX: Self = 88.722_83;
     const EXP2_MIN: Self = -126.0;
@@ -234,9 +231,8 @@ impl Coefficients for f64 {
     const MIN_POSITIVE: Self = f64::MIN_POSITIVE;
     const SUBNORMAL_SCALE: Self = 18_014_398_509_481_984.0;
     const SUBNORMAL_EXPONENT: Self = 54.0;
-    const SPLITTER: Self = 134_217_729.0;
-    const BELOW_SPLITTER: Self = 1.0 / 268_435_456.0;
-    const ABOVE_SPLITTER: Self = 268_435_456.0;
+    const UPPER_HALF: Self = f64::from_bits(!0 << 27);
+    const HALF_OF_LOWER: Self = f64::from_bits(1 << 26);
     const EXP_MIN: Self = -708.396_418_532_264;
     const EXP_MAX: Self = 709.782_712_893_384;
     const EXP2_MIN: Self = -1022.0;

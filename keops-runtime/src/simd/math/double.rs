@@ -27,7 +27,7 @@ impl<V: Copy> Double<V> {
         }
     }
 
-    /// `a b` exactly, if it neither overflows nor underflows.
+    /// `a b` exactly, if neither a factor nor the product is near the largest number, and the product does not underflow.
     #[inline(always)]
     pub(super) fn product<S: Simd<V = V>>(s: S, a: V, b: V) -> Self {
         let hi = s.mul(a, b);
@@ -65,9 +65,9 @@ impl<V: Copy> Double<V> {
     }
 }
 
-/// `c - a b`, the product exact.
+/// See [`Simd::residual`].
 #[inline(always)]
-pub(super) fn subtract_product<S: Simd>(s: S, a: S::V, b: S::V, c: S::V) -> S::V {
+pub(in super::super) fn subtract_product<S: Simd>(s: S, a: S::V, b: S::V, c: S::V) -> S::V {
     if S::FUSED {
         return s.fnma(a, b, c);
     }
@@ -75,13 +75,10 @@ pub(super) fn subtract_product<S: Simd>(s: S, a: S::V, b: S::V, c: S::V) -> S::V
     s.sub(s.sub(c, product.hi), product.lo)
 }
 
-/// `a` as a sum of two numbers with half the digits.
+/// `a` as a sum of two numbers with half the digits, the sign of the second being one of them: rounded as the integer that its representation is.
 #[inline(always)]
 fn halves<S: Simd>(s: S, a: S::V) -> (S::V, S::V) {
-    // Of a number so much smaller the product does not overflow.
-    let small = s.mul(a, s.splat(S::T::BELOW_SPLITTER));
-    let scaled = s.mul(small, s.splat(S::T::SPLITTER));
-    let upper = s.sub(scaled, s.sub(scaled, small));
-    let upper = s.mul(upper, s.splat(S::T::ABOVE_SPLITTER));
+    let rounded = s.bit_add(a, s.splat(S::T::HALF_OF_LOWER));
+    let upper = s.bit_and(rounded, s.splat(S::T::UPPER_HALF));
     (upper, s.sub(a, upper))
 }
