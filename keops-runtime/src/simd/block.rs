@@ -190,6 +190,7 @@ macro_rules! several {
                 fms(a, b, c);
                 fnma(a, b, c);
                 product_error(a, b);
+                residual(a, b, c);
                 floor(a);
                 min(a, b);
                 max(a, b);

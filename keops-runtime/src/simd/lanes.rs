@@ -128,10 +128,17 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn select_eq(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
         self.select(self.eq(a, b), x, y)
     }
-    /// `a * b` less the product that [`Simd::mul`] makes of it, exactly if neither overflows nor underflows.
+    /// `a * b` less the product that [`Simd::mul`] makes of it, exactly if nothing is near the largest number and the
+    /// product does not underflow.
     #[inline(always)]
     fn product_error(self, a: Self::V, b: Self::V) -> Self::V {
         math::double::product_error(self, a, b)
+    }
+    /// `c - a * b` of the product before its rounding, as far as [`Simd::product_error`] is exact: exactly, too, where `c` is the product but for a few
+    /// roundings.
+    #[inline(always)]
+    fn residual(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        math::double::subtract_product(self, a, b, c)
     }
     /// The nearest integer, halves away from zero (C `round`); `a` itself for zeros, infinities and NaN.
     #[inline(always)]

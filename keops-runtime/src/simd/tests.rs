@@ -120,10 +120,23 @@ impl<T: Expected> WithSimd<T> for Check<T> {
                     s.lanes_from(d),
                 ],
             );
+            // Promised only where nothing overflows or underflows on its way.
+            let moderate = |x: T| (1e-10..1e10).contains(&x.to_f64().abs());
+            let [va, vb] = [s.lanes_from(a), s.lanes_from(b)];
+            let residual = s.residual(va, vb, s.mul(va, vb));
+            let error = s.product_error(va, vb);
+            for l in (0..S::LANES).filter(|&l| moderate(a(l)) && moderate(b(l))) {
+                assert_eq!(
+                    s.lane(residual, l).to_f64(),
+                    -s.lane(error, l).to_f64(),
+                    "residual({:?}, {:?}) on {}",
+                    a(l),
+                    b(l),
+                    self.isa
+                );
+            }
             for (name, result) in NAMES.iter().zip(results) {
                 for l in 0..S::LANES {
-                    // Promised only where nothing overflows or underflows on its way.
-                    let moderate = |x: T| (1e-10..1e10).contains(&x.to_f64().abs());
                     if *name == "product_error" && !(moderate(a(l)) && moderate(b(l))) {
                         continue;
                     }

@@ -21,6 +21,8 @@ pub enum Instruction {
     Fnma,
     /// What the rounding of a * b lost: a * b less the product.
     ProductError,
+    /// c - a * b of the product before its rounding: exactly, where c is the product but for a few roundings.
+    Residual,
     /// -a
     Neg,
     /// |a|
@@ -136,6 +138,12 @@ static TABLE: &[(Instruction, Info)] = {
             ProductError,
             info("product_error", "fma($a, $b, -($a * $b))", 2, 2, |a| {
                 a[0].mul_add(a[1], -(a[0] * a[1]))
+            }),
+        ),
+        (
+            Residual,
+            info("residual", "fma(-$a, $b, $c)", 3, 1, |a| {
+                (-a[0]).mul_add(a[1], a[2])
             }),
         ),
         (Neg, info("neg", "-$a", 1, 1, |a| -a[0])),
