@@ -54,8 +54,8 @@ struct Machine<'a> {
     inputs: &'a Inputs,
     features: [&'a [f64]; 3],
     vars: HashMap<LoopVar, usize>,
-    /// Values without loop variables.
-    known: HashMap<Value, f64>,
+    /// Values, each with the positions in the loops that it stands in: what is shared is computed once for each.
+    known: HashMap<Value, (Vec<usize>, f64)>,
     /// Arrays, where the loops that they depend on stand at these positions.
     arrays: HashMap<(ArrayId, Vec<usize>), Vec<f64>>,
 }
@@ -89,10 +89,14 @@ impl Machine<'_> {
     }
 
     fn value(&mut self, value: Value) -> f64 {
-        let closed = self.graph.free(value).is_empty();
-        if let (true, Some(&known)) = (closed, self.known.get(&value)) {
-            return known;
+        let free = self.graph.free(value);
+        let here = free.iter().map(|var| self.vars[var]);
+        if let Some((at, known)) = self.known.get(&value)
+            && at.iter().copied().eq(here.clone())
+        {
+            return *known;
         }
+        let here: Vec<usize> = here.collect();
         let result = match self.graph.expr(value) {
             Expr::Constant(bits) => f64::from_bits(*bits),
             Expr::Position(index) => self.index(index) as f64,
@@ -116,9 +120,7 @@ impl Machine<'_> {
             }
             Expr::Fold { kind, var, body } => self.fold(*kind, *var, *body),
         };
-        if closed {
-            self.known.insert(value, result);
-        }
+        self.known.insert(value, (here, result));
         result
     }
 
