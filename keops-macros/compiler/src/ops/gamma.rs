@@ -4,9 +4,11 @@
 
 use super::arithmetic::integer_power;
 use super::helpers::{horner, int};
+use super::two_words::TwoWords;
 use super::{Derivative, Meaning, Op, Param};
 use crate::lower::Component;
 use crate::scalar::{Instruction, Value};
+use crate::special::twofold::Twofold;
 
 pub(super) const OPS: &[&Op] = &[&LGAMMA, &POLYGAMMA];
 
@@ -33,11 +35,13 @@ pub(crate) static POLYGAMMA: Op = Op {
         n => Err(format!("the order must be from 0 to 32, not {n}")),
     },
     meaning: Meaning::Component(|c| {
-        let value = match c.param(0).size() {
-            0 => digamma(c),
-            n => polygamma(c, n),
-        };
         let (x, zero, nan) = (c.arg(0), c.constant(0.0), c.constant(f64::NAN));
+        // Minus zero is zero.
+        let x = c.apply(Instruction::SelectEq, &[x, zero, zero, x]);
+        let value = match c.param(0).size() {
+            0 => digamma(c, x),
+            n => polygamma(c, x, n),
+        };
         c.apply(Instruction::SelectLt, &[x, zero, nan, value])
     }),
     derivative: Derivative::Partials(|dag, args, params, _| {
@@ -45,7 +49,7 @@ pub(crate) static POLYGAMMA: Op = Op {
         vec![Some(dag.apply_with(&POLYGAMMA, args, &[next]))]
     }),
     ulp: Some([4.0, 4.0]),
-    doc: "The derivative of order n + 1 of log Gamma(f) for f >= 0, NaN below: the digamma function for n = 0, the trigamma function for n = 1; 11 units in the last place for n up to 9",
+    doc: "The derivative of order n + 1 of log Gamma(f) for f >= 0, NaN below: the digamma function for n = 0, the trigamma function for n = 1",
     ..Op::BASE
 };
 
@@ -53,7 +57,7 @@ pub(crate) static POLYGAMMA: Op = Op {
 const STIRLING: f64 = 8.0;
 
 /// The Bernoulli numbers B_2, B_4, ...
-const BERNOULLI: [f64; 15] = [
+const BERNOULLI: [f64; 20] = [
     1.0 / 6.0,
     -1.0 / 30.0,
     1.0 / 42.0,
@@ -69,6 +73,11 @@ const BERNOULLI: [f64; 15] = [
     8553103.0 / 6.0,
     -23749461029.0 / 870.0,
     8615841276005.0 / 14322.0,
+    -7709321041217.0 / 510.0,
+    2577687858367.0 / 6.0,
+    -26315271553053477373.0 / 1919190.0,
+    2929993913841559.0 / 6.0,
+    -261082718496449122051.0 / 13530.0,
 ];
 
 /// The number of terms of Stirling's series for log Gamma and its derivative.
@@ -125,9 +134,8 @@ fn log_gamma(c: &mut Component<'_, '_>) -> Value {
     c.apply(SelectLt, &[x, large, near, far])
 }
 
-fn digamma(c: &mut Component<'_, '_>) -> Value {
+fn digamma(c: &mut Component<'_, '_>, x: Value) -> Value {
     use Instruction::*;
-    let x = c.arg(0);
     let [zero, one, two, large] = [0.0, 1.0, 2.0, STIRLING].map(|x| c.constant(x));
     let inverse = c.apply(Div, &[one, x]);
     // digamma(x) = digamma(w) + shift, with 1 <= w <= 2.
@@ -170,24 +178,29 @@ fn digamma(c: &mut Component<'_, '_>) -> Value {
 }
 
 /// (-1)^(n+1) n! (sum of (x + k)^-(n+1) over k below some K, and from there by Stirling's series), for n >= 1: sums of terms
-/// of one sign.
-fn polygamma(c: &mut Component<'_, '_>, n: usize) -> Value {
-    use Instruction::*;
-    let x = c.arg(0);
-    let steps = 10 + n;
-    let one = c.constant(1.0);
-    let mut sum = c.constant(0.0);
-    // The smallest terms first.
-    for k in (0..steps).rev() {
-        let k = c.constant(k as f64);
-        let shifted = c.apply(Add, &[x, k]);
-        let inverse = c.apply(Div, &[one, shifted]);
-        let power = integer_power(c, inverse, n as i64 + 1);
-        sum = c.apply(Add, &[sum, power]);
+/// of one sign (DLMF 5.15.1, 5.15.8).
+fn polygamma(c: &mut Component<'_, '_>, x: Value, n: usize) -> Value {
+    let magnitude = match n {
+        // A power multiplies the error of its base by n + 1, and the sum has as many roundings as terms.
+        1 | 2 => polygamma_in_one_word(c, x, n),
+        _ => polygamma_in_two_words(c, x, n),
+    };
+    match n % 2 {
+        0 => c.apply(Instruction::Neg, &[magnitude]),
+        _ => magnitude,
     }
-    // (n-1)! / y^n (1 + n/2y + sum of B_2k (2k+n-1)! / ((2k)! (n-1)! y^2k))
-    let border = steps as f64;
-    let mut coefficients = vec![1.0];
+}
+
+/// The number of terms before Stirling's series: from there on it has all digits.
+fn steps(n: usize) -> usize {
+    8 + n / 2
+}
+
+/// n/2y + sum of B_2k (2k+n-1)! / ((2k)! (n-1)! y^2k), by which the rest of the sum for y = x + K is more than (n-1)! / y^n.
+fn stirling(c: &mut Component<'_, '_>, inverse: Value, n: usize) -> Value {
+    use Instruction::*;
+    let border = steps(n) as f64;
+    let mut coefficients = Vec::new();
     let mut ratio = 1.0;
     for (k, bernoulli) in BERNOULLI.iter().enumerate() {
         let (even, last) = (2.0 * k as f64 + 2.0, 2.0 * k as f64 + n as f64);
@@ -197,22 +210,80 @@ fn polygamma(c: &mut Component<'_, '_>, n: usize) -> Value {
             break;
         }
     }
-    let shift = c.constant(border);
-    let y = c.apply(Add, &[x, shift]);
-    let inverse = c.apply(Div, &[one, y]);
     let square = c.apply(Mul, &[inverse, inverse]);
     let series = horner(c, square, &coefficients);
+    let series = c.apply(Mul, &[square, series]);
     let half = c.constant(n as f64 / 2.0);
     let linear = c.apply(Mul, &[half, inverse]);
-    let series = c.apply(Add, &[series, linear]);
+    c.apply(Add, &[series, linear])
+}
+
+fn polygamma_in_one_word(c: &mut Component<'_, '_>, x: Value, n: usize) -> Value {
+    use Instruction::*;
+    let one = c.constant(1.0);
+    let inverse = |c: &mut Component<'_, '_>, k: usize| {
+        let k = c.constant(k as f64);
+        let shifted = c.apply(Add, &[x, k]);
+        c.apply(Div, &[one, shifted])
+    };
+    // The smallest terms first.
+    let mut sum = c.constant(0.0);
+    for k in (0..steps(n)).rev() {
+        let inverse = inverse(c, k);
+        let power = integer_power(c, inverse, n as i64 + 1);
+        sum = c.apply(Add, &[sum, power]);
+    }
+    let inverse = inverse(c, steps(n));
+    let series = stirling(c, inverse, n);
+    let series = c.apply(Add, &[series, one]);
     let power = integer_power(c, inverse, n as i64);
     let scale = c.constant(1.0 / n as f64);
     let power = c.apply(Mul, &[scale, power]);
     let tail = c.apply(Mul, &[power, series]);
     let sum = c.apply(Add, &[tail, sum]);
-    let sign = if n.is_multiple_of(2) { -1.0 } else { 1.0 };
-    let factorial = c.constant((1..=n).fold(sign, |product, k| product * k as f64));
+    let factorial = c.constant((1..=n).product::<usize>() as f64);
     c.apply(Mul, &[factorial, sum])
+}
+
+/// The terms are powers of r/(x + k) with r^(n+1) = n!: those of 1/(x + k) alone underflow before the value does.
+fn polygamma_in_two_words(c: &mut Component<'_, '_>, x: Value, n: usize) -> Value {
+    use Instruction::*;
+    let root = root_of_factorial(n);
+    let upper = TwoWords::nearest(c, root);
+    let inverse_root = c.constant(1.0 / root.rounded());
+    let quotient = |c: &mut Component<'_, '_>, k: usize| {
+        let k = c.constant(k as f64);
+        let divisor = TwoWords::sum(c, x, k);
+        upper.over(c, divisor, inverse_root)
+    };
+    let scaled = quotient(c, steps(n));
+    let inverse = c.apply(Mul, &[inverse_root, scaled.words()[0]]);
+    let series = stirling(c, inverse, n);
+    // Of (n-1)! = r^(n+1) / n, the power has n factors.
+    let factor = TwoWords::nearest(c, root / (n as f64).into());
+    let product = c.apply(Mul, &[factor.words()[0], series]);
+    let product = TwoWords::of(c, product);
+    let series = factor.loosely_plus(c, product);
+    let mut sum = scaled.power(c, n).loosely_times(c, series);
+    let mut largest = c.constant(0.0);
+    for k in (0..steps(n)).rev() {
+        let term = quotient(c, k).power(c, n + 1);
+        sum = sum.loosely_plus(c, term);
+        [largest, _] = term.words();
+    }
+    let value = sum.rounded(c);
+    // Infinity, and what comes of it, has no lower word.
+    c.apply(SelectEq, &[value, value, value, largest])
+}
+
+/// The root of degree n + 1 of n!, by one step of Newton's method from that of a double.
+fn root_of_factorial(n: usize) -> Twofold {
+    let factorial = (1..=n).fold(Twofold::ONE, |product, k| product * (k as f64).into());
+    let degree = (n + 1) as f64;
+    let root = Twofold::from(factorial.rounded().powf(1.0 / degree));
+    let power = (0..=n).fold(Twofold::ONE, |product, _| product * root);
+    let relative = (factorial - power) / power;
+    root + root * relative / degree.into()
 }
 
 /// log Gamma(1 + d) / d for |d| <= 1/2, a polynomial in d.

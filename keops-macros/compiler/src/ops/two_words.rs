@@ -28,6 +28,32 @@ impl TwoWords {
         }
     }
 
+    /// A constant whose upper word is the nearest number of either type, so that it is all that products need of it at first.
+    pub(super) fn nearest(c: &mut Component<'_, '_>, x: Twofold) -> TwoWords {
+        use Instruction::*;
+        let all = x.rounded();
+        let held = f64::from(all as f32);
+        let [hi, held, rest, beyond] =
+            [all, held, all - held, (x - all.into()).rounded()].map(|part| c.constant(part));
+        // What the smaller type cannot hold of the double is 0 in the larger one: as the compiler of the kernel finds, not this one.
+        let gained = c.apply_as_written(Sub, &[hi, held]);
+        let lo = c.apply_as_written(Sub, &[rest, gained]);
+        let lo = c.apply(Add, &[lo, beyond]);
+        TwoWords { hi, lo }
+    }
+
+    /// The sum of two words of any size, exactly (Knuth).
+    pub(super) fn sum(c: &mut Component<'_, '_>, a: Value, b: Value) -> TwoWords {
+        use Instruction::*;
+        let hi = c.apply(Add, &[a, b]);
+        let part = c.apply(Sub, &[hi, a]);
+        let rest = c.apply(Sub, &[hi, part]);
+        let first = c.apply(Sub, &[a, rest]);
+        let second = c.apply(Sub, &[b, part]);
+        let lo = c.apply(Add, &[first, second]);
+        TwoWords { hi, lo }
+    }
+
     /// 1 / x
     pub(super) fn inverse(self, c: &mut Component<'_, '_>) -> TwoWords {
         use Instruction::*;
@@ -41,26 +67,47 @@ impl TwoWords {
         TwoWords { hi, lo }
     }
 
+    /// self / other, given the inverse of `self` to a few digits.
+    pub(super) fn over(
+        self,
+        c: &mut Component<'_, '_>,
+        other: TwoWords,
+        inverse: Value,
+    ) -> TwoWords {
+        use Instruction::*;
+        let hi = c.apply(Div, &[self.hi, other.hi]);
+        let rest = c.apply(Residual, &[other.hi, hi, self.hi]);
+        let rest = c.apply(Add, &[rest, self.lo]);
+        let product = c.apply(Mul, &[other.lo, hi]);
+        let rest = c.apply(Sub, &[rest, product]);
+        let relative = c.apply(Mul, &[inverse, rest]);
+        let lo = c.apply(Mul, &[hi, relative]);
+        TwoWords { hi, lo }
+    }
+
     /// The words.
     pub(super) fn words(self) -> [Value; 2] {
         [self.hi, self.lo]
     }
 
     pub(super) fn plus(self, c: &mut Component<'_, '_>, other: TwoWords) -> TwoWords {
-        use Instruction::*;
-        // Knuth's sum, exact for operands of any size.
-        let hi = c.apply(Add, &[self.hi, other.hi]);
-        let part = c.apply(Sub, &[hi, self.hi]);
-        let rest = c.apply(Sub, &[hi, part]);
-        let first = c.apply(Sub, &[self.hi, rest]);
-        let second = c.apply(Sub, &[other.hi, part]);
-        let lost = c.apply(Add, &[first, second]);
-        let lows = c.apply(Add, &[self.lo, other.lo]);
-        let lo = c.apply(Add, &[lost, lows]);
-        TwoWords { hi, lo }.normalized(c)
+        self.loosely_plus(c, other).normalized(c)
+    }
+
+    /// The sum, in words that may overlap in a few digits.
+    pub(super) fn loosely_plus(self, c: &mut Component<'_, '_>, other: TwoWords) -> TwoWords {
+        let TwoWords { hi, lo: lost } = TwoWords::sum(c, self.hi, other.hi);
+        let lows = c.apply(Instruction::Add, &[self.lo, other.lo]);
+        let lo = c.apply(Instruction::Add, &[lost, lows]);
+        TwoWords { hi, lo }
     }
 
     pub(super) fn times(self, c: &mut Component<'_, '_>, other: TwoWords) -> TwoWords {
+        self.loosely_times(c, other).normalized(c)
+    }
+
+    /// The product, in words that may overlap in a few digits.
+    pub(super) fn loosely_times(self, c: &mut Component<'_, '_>, other: TwoWords) -> TwoWords {
         use Instruction::*;
         let hi = c.apply_as_written(Mul, &[self.hi, other.hi]);
         let lost = c.apply(ProductError, &[self.hi, other.hi]);
@@ -68,7 +115,20 @@ impl TwoWords {
         let lo = c.apply(Add, &[lost, cross]);
         let cross = c.apply(Mul, &[self.lo, other.hi]);
         let lo = c.apply(Add, &[lo, cross]);
-        TwoWords { hi, lo }.normalized(c)
+        TwoWords { hi, lo }
+    }
+
+    /// The power n > 0, in words that may overlap in as many digits as n has.
+    pub(super) fn power(self, c: &mut Component<'_, '_>, n: usize) -> TwoWords {
+        let half = match n {
+            0 | 1 => return self,
+            _ => self.power(c, n / 2),
+        };
+        let square = half.loosely_times(c, half);
+        match n % 2 {
+            0 => square,
+            _ => square.loosely_times(c, self),
+        }
     }
 
     /// The nearest number of one word.
