@@ -5,11 +5,11 @@
 
 use super::helpers::{horner, number};
 use super::two_words::TwoWords;
-use super::{ADD, DIVIDE, Derivative, MINUS, MULT, Meaning, Op, Param};
+use super::{ADD, DIVIDE, Derivative, MINUS, MULT, Meaning, Op, Param, ParamKind};
 use crate::lower::Component;
 use crate::scalar::{Instruction, Value};
 use crate::special::bessel_k::{self, DIRECT, Extra, border};
-use crate::special::twofold::{PI, Twofold};
+use crate::special::twofold::{LOG2_E, PI, Twofold};
 
 pub(super) const OPS: &[&Op] = &[&MATERN, &MATERN_FAMILY, &BESSEL_K];
 
@@ -19,8 +19,13 @@ const LARGEST: f64 = 32.0;
 /// Here e^-s is 0 in any type, so that what is larger may as well be this, and infinity never meets 0.
 const LARGEST_S: f64 = 1000.0;
 
-/// As much of s as stands in the exponential before a recurrence.
-const EARLY: f64 = 40.0;
+/// As much of s as stands in the exponential before a recurrence, and in the first one after it: from what is before e^-s is 0 in the smaller type, there is no
+/// rest.
+const EARLY: f64 = 60.0;
+const LATE: f64 = 80.0;
+
+/// Larger arguments than any that has another value than the largest, whatever the factor.
+const LARGEST_F: f64 = 1e30;
 
 /// The largest half-integer whose closed form is accurate.
 const CLOSED: f64 = 2.5;
@@ -50,7 +55,7 @@ pub(crate) static BESSEL_K: Op = Op {
             power: 0.0,
             factor: Twofold::ONE,
         };
-        let value = scaled.emit(c, s, square);
+        let value = scaled.emit(c, s, square, None);
         c.apply(SelectLt, &[s, zero, nan, value])
     }),
     derivative: Derivative::Partials(|dag, args, params, value| {
@@ -81,12 +86,13 @@ pub(crate) static MATERN: Op = Op {
         )),
     },
     meaning: Meaning::Expand(|dag, args, params| {
-        let scale = dag.constant(2.0 * params[0].number());
-        let scaled = dag.apply(&MULT, &[scale, args[0]]);
-        dag.apply_with(&MATERN_FAMILY, &[scaled], params)
+        let nu = params[0].number();
+        let params = [nu, 2.0 * nu].map(Param::of_number);
+        dag.apply_with(&MATERN_FAMILY, args, &params)
     }),
     doc: "The Matern kernel of order nu (0.5, 1.5, or any other number up to 32) at the squared distance f in units of the length scale: \
-          2^(1-nu) / Gamma(nu) s^nu K_nu(s) with s = sqrt(2 nu f), which is 1 at 0; derivatives that do not exist at 0 are taken as 0; the roundings of 2 nu f and of its root count for s/2 units each",
+          2^(1-nu) / Gamma(nu) s^nu K_nu(s) with s = sqrt(2 nu f), which is 1 at 0; derivatives that do not exist at 0 are taken as 0",
+    ulp: Some([4.0, 4.0]),
     ..Op::BASE
 };
 
@@ -94,40 +100,147 @@ pub(crate) static MATERN: Op = Op {
 ///
 /// With h_nu(s) = s^nu K_nu(s), h_nu' = -s h_(nu-1) (DLMF 10.29.4), so d/df h_nu(sqrt f) = -1/2 h_(nu-1)(sqrt f): no
 /// root and no quotient appears in a derivative, and those that exist at 0 are right there.
+///
+/// The factor of the argument is a parameter because e^-s has an error of s/2 units for each rounding of c f and of its root: both are computed in two words, of
+/// which the lower one is the small change of an argument.
 pub(crate) static MATERN_FAMILY: Op = Op {
     name: "MaternFamily",
     args: &["f"],
-    params: &[number("nu")],
-    dim: |dims, params| order_within(params, -LARGEST).map(|()| dims[0]),
+    params: &[
+        number("nu"),
+        ParamKind {
+            optional: true,
+            ..number("c")
+        },
+    ],
+    dim: |dims, params| {
+        order_within(params, -LARGEST)?;
+        match scale(params) {
+            c if c > 0.0 && c < f64::INFINITY => Ok(dims[0]),
+            c => Err(format!("the factor must be above 0, not {c}")),
+        }
+    },
     meaning: Meaning::Component(|c| {
-        let (square, nu) = (c.arg(0), c.param(0).number());
-        let s = c.apply(Instruction::Sqrt, &[square]);
+        let (f, nu, scale) = (c.arg(0), c.param(0).number(), scale(c.params()));
+        let bound = (LARGEST_S * LARGEST_S / scale).min(LARGEST_F);
+        let f = bounded(c, f, bound);
+        if nu > 0.0 && nu.fract() == 0.5 && nu <= CLOSED {
+            return closed_form(c, f, nu, scale);
+        }
+        let square = Square::new(c, scale.into(), f);
+        let s = c.apply(Instruction::Sqrt, &[square.upper]);
+        let excess = square.excess(c, s);
         let scaled = Scaled {
             order: nu.abs(),
             power: nu,
             factor: Twofold::ONE / at_zero(nu),
         };
-        let value = scaled.emit(c, s, square);
+        let value = scaled.emit(c, s, square.upper, Some(excess));
         if nu > 0.0 {
             return value;
         }
         let zero = c.constant(0.0);
-        c.apply(Instruction::SelectEq, &[square, zero, zero, value])
+        c.apply(Instruction::SelectEq, &[square.upper, zero, zero, value])
     }),
     derivative: Derivative::Partials(|dag, args, params, _| {
-        let nu = params[0].number();
-        let lower = dag.apply_with(&MATERN_FAMILY, args, &[Param::of_number(nu - 1.0)]);
+        let (nu, scale) = (params[0].number(), scale(params));
+        let lower = [nu - 1.0, scale].map(Param::of_number);
+        let lower = dag.apply_with(&MATERN_FAMILY, args, &lower);
         let factor = match nu {
             nu if nu > 1.0 => 0.25 / (nu - 1.0),
             nu => 0.5 / at_zero(nu).rounded(),
         };
-        let factor = dag.constant(-factor);
+        let factor = dag.constant(-factor * scale);
         vec![Some(dag.apply(&MULT, &[factor, lower]))]
     }),
     ulp: Some([4.0, 4.0]),
-    doc: "f^(nu/2) K_nu(sqrt f), which Matern kernels and their derivatives are made of: scaled to 1 at 0 where nu > 0, and taken as 0 at 0 where nu <= 0; where sqrt(f) is no number of the type, its rounding counts for sqrt(f)/2 units",
+    doc: "s^nu K_nu(s) with s = sqrt(c f), and c = 1 if left out, which Matern kernels and their derivatives are made of: scaled to 1 at 0 where nu > 0, and taken as 0 at 0 where nu <= 0; in `f64` up to 0.7 units more for some nu between -1/2 and 0 where there are no fused multiply-adds",
     ..Op::BASE
 };
+
+/// The factor of the argument, which may be left out.
+fn scale(params: &[Param]) -> f64 {
+    params.get(1).map_or(1.0, Param::number)
+}
+
+/// The product of a number and a factor of two words.
+struct Square {
+    upper: Value,
+    /// What `upper` lacks.
+    lower: Option<Value>,
+}
+
+impl Square {
+    fn new(c: &mut Component<'_, '_>, factor: Twofold, f: Value) -> Square {
+        use Instruction::*;
+        if factor == Twofold::ONE {
+            return Square {
+                upper: f,
+                lower: None,
+            };
+        }
+        let [factor, rest] = TwoWords::nearest(c, factor).words();
+        let upper = c.apply_as_written(Mul, &[f, factor]);
+        let lost = c.apply(ProductError, &[f, factor]);
+        let rest = c.apply(Mul, &[f, rest]);
+        Square {
+            upper,
+            lower: Some(c.apply(Add, &[rest, lost])),
+        }
+    }
+
+    /// What it is more than the square of `root`, a number near its root.
+    fn excess(&self, c: &mut Component<'_, '_>, root: Value) -> Value {
+        let excess = c.apply(Instruction::Residual, &[root, root, self.upper]);
+        match self.lower {
+            Some(lower) => c.apply(Instruction::Add, &[excess, lower]),
+            None => excess,
+        }
+    }
+}
+
+/// The kernel of a half-integer order 1/2, 3/2 or 5/2 for s^2 = `scale` f: e^-s times 1, 1 + s or 1 + s + s^2/3.
+///
+/// These are the usual ones, and nothing in them is to take time. With s = w log 2 the exponential is 2^-w, so that no product with log2 e is rounded, and w is
+/// the root of an argument with another factor. What the square of w is not, r, changes the kernel h_nu by -r / (4 (nu-1)) h_(nu-1), which has the same
+/// exponential.
+fn closed_form(c: &mut Component<'_, '_>, f: Value, nu: f64, scale: f64) -> Value {
+    use Instruction::*;
+    use std::f64::consts::LN_2;
+    const POLYNOMIAL: [f64; 3] = [1.0, LN_2, LN_2 * LN_2 / 3.0];
+    let square = Square::new(c, LOG2_E * LOG2_E * scale.into(), f);
+    let root = c.apply(Sqrt, &[square.upper]);
+    let excess = square.excess(c, root);
+    let minus = c.apply(Neg, &[root]);
+    let decay = c.apply_as_written(Exp2, &[minus]);
+    let degree = (nu - 0.5) as usize;
+    if degree == 0 {
+        // h_(-1/2) is e^-s / s, and where s is 0 there is no excess.
+        let (factor, least) = (c.constant(-0.5 * LN_2), c.constant(1e-30));
+        let change = c.apply(Mul, &[factor, excess]);
+        let root = c.apply(Max, &[root, least]);
+        let change = c.apply(Div, &[change, root]);
+        let change = c.apply(Mul, &[change, decay]);
+        return c.apply(Add, &[change, decay]);
+    }
+    let sum = horner(c, root, &POLYNOMIAL[..=degree]);
+    let slope = -0.25 * LN_2 * LN_2 / (nu - 1.0);
+    let below = POLYNOMIAL[..degree].iter().map(|c| slope * c);
+    let below = horner(c, root, &below.collect::<Vec<f64>>());
+    let change = c.apply(Mul, &[excess, below]);
+    let sum = c.apply(Add, &[change, sum]);
+    c.apply(Mul, &[decay, sum])
+}
+
+/// The coefficients of `scale` sum_k (m+k)!/(k! (m-k)!) (2s)^-k in 1/s.
+fn reversed_bessel(m: usize, scale: f64) -> Vec<f64> {
+    let mut coefficients = vec![scale];
+    for k in 0..m {
+        let ratio = ((m + k + 1) * (m - k)) as f64 / (2.0 * (k + 1) as f64);
+        coefficients.push(coefficients[k] * ratio);
+    }
+    coefficients
+}
 
 /// The value of s^nu K_nu(s) at 0 where it is finite, and 1 elsewhere.
 fn at_zero(nu: f64) -> Twofold {
@@ -160,58 +273,103 @@ struct Scaled {
 }
 
 impl Scaled {
-    /// The value for `s` >= 0, whose square is `square`.
-    fn emit(&self, c: &mut Component<'_, '_>, s: Value, square: Value) -> Value {
+    /// The value for `s` >= 0, whose square is `square`; or that for the root of s^2 + `excess`, a number near s, to the first order of the excess.
+    fn emit(
+        &self,
+        c: &mut Component<'_, '_>,
+        s: Value,
+        square: Value,
+        excess: Option<Value>,
+    ) -> Value {
         let half_integer = self.order.fract() == 0.5;
-        if half_integer && self.order <= CLOSED {
-            return self.closed_form(c, s);
-        }
-        let far = if self.order <= DIRECT {
-            self.direct(c, s)
+        // A high power of s has more roundings than the recurrence.
+        let closed = if self.power < 0.0 {
+            CLOSED - 1.0
         } else {
-            self.recurrence(c, s, square)
+            CLOSED
+        };
+        if half_integer && self.order <= closed {
+            return self.closed_form(c, s, excess);
+        }
+        let change = excess.map(|excess| self.relative_change(c, s, square, excess));
+        let far = if self.order <= DIRECT {
+            self.direct(c, s, change)
+        } else {
+            self.recurrence(c, s, change)
         };
         if half_integer {
             return far;
         }
-        let near = self.near(c, s, square);
+        // A kernel that is 1 at 0 changes little there.
+        let near = self.near(c, s, square, change.filter(|_| self.power <= 0.0));
         let border = c.constant(border(self.order));
         // NaN takes the second value.
         c.apply(Instruction::SelectLt, &[s, border, near, far])
     }
 
+    /// What the value changes by, relatively, where the square is larger by `excess`.
+    ///
+    /// h_nu(s) = s^nu K_nu(s) has the logarithmic derivative -K_(nu-1)/(2s K_nu) with respect to s^2. A few digits of it count, the more the larger s is: of
+    /// 1/(a + sqrt(a^2 + s^2)) with a = nu - 1/2, a bound of K_(nu-1)/(s K_nu) (Segura, J. Math. Anal. Appl. 374, 2011), two orders of 1/s are right; of
+    /// (sqrt(nu^2 + s + s^2) - nu)/s^2 three orders, and the value at 0 for negative nu, where the function is steep.
+    fn relative_change(
+        &self,
+        c: &mut Component<'_, '_>,
+        s: Value,
+        square: Value,
+        excess: Value,
+    ) -> Value {
+        use Instruction::*;
+        let steep = self.power < 0.5;
+        let a = if steep { -self.power } else { self.power - 0.5 };
+        let [a, square_of_a, minus_half] = [a, a * a, -0.5].map(|x| c.constant(x));
+        let mut sum = c.apply(Add, &[square, square_of_a]);
+        if steep {
+            sum = c.apply(Add, &[sum, s]);
+        }
+        let root = c.apply(Sqrt, &[sum]);
+        let sum = c.apply(Add, &[root, a]);
+        let half = c.apply(Mul, &[minus_half, excess]);
+        if !steep {
+            return c.apply(Div, &[half, sum]);
+        }
+        let relative = c.apply(Div, &[half, square]);
+        c.apply(Mul, &[relative, sum])
+    }
+
     /// For a half-integer: sqrt(pi / 2s) e^-s sum_k (m+k)!/(k! (m-k)!) (2s)^-k with m = order - 1/2 (DLMF 10.49.12).
-    fn closed_form(&self, c: &mut Component<'_, '_>, s: Value) -> Value {
+    fn closed_form(&self, c: &mut Component<'_, '_>, s: Value, excess: Option<Value>) -> Value {
+        use Instruction::*;
         let m = (self.order - 0.5) as usize;
-        let mut coefficients = vec![(self.factor * root_of_half_pi()).rounded()];
-        for k in 0..m {
-            let ratio = ((m + k + 1) * (m - k)) as f64 / (2.0 * (k + 1) as f64);
-            coefficients.push(coefficients[k] * ratio);
-        }
-        if self.power == self.order {
-            // s^(m + 1/2) makes a polynomial in s of it, and 1 of its constant term.
-            let last = coefficients[m];
-            coefficients.iter_mut().for_each(|c| *c /= last);
-            coefficients.reverse();
-            let s = bounded(c, s, LARGEST_S);
-            let minus = c.apply(Instruction::Neg, &[s]);
-            let decay = c.apply(Instruction::Exp, &[minus]);
-            let sum = horner(c, s, &coefficients);
-            return c.apply(Instruction::Mul, &[decay, sum]);
-        }
+        let scale = (self.factor * root_of_half_pi()).rounded();
         let (zero, one) = (c.constant(0.0), c.constant(1.0));
-        let inverse = c.apply(Instruction::Div, &[one, s]);
-        let sum = horner(c, inverse, &coefficients);
-        let minus = c.apply(Instruction::Neg, &[s]);
-        let decay = c.apply(Instruction::Exp, &[minus]);
-        let value = c.apply(Instruction::Mul, &[decay, sum]);
+        let inverse = c.apply(Div, &[one, s]);
+        let mut sum = horner(c, inverse, &reversed_bessel(m, scale));
+        if let Some(excess) = excess {
+            // The derivative with respect to s^2 is -1/2 of the value of the order above.
+            let above = horner(c, inverse, &reversed_bessel(m + 1, -0.5 * scale));
+            let change = c.apply(Mul, &[excess, inverse]);
+            let change = c.apply(Mul, &[change, above]);
+            sum = c.apply(Add, &[change, sum]);
+        }
+        let minus = c.apply(Neg, &[s]);
+        let decay = c.apply_as_written(Exp, &[minus]);
+        let value = c.apply(Mul, &[decay, sum]);
         let value = times_power(c, &[value], s, self.power - 0.5);
+        // Where powers of 1/s are infinite, the change is none.
         let infinity = c.constant(f64::INFINITY);
-        c.apply(Instruction::SelectEq, &[s, zero, infinity, value])
+        let large = c.apply(SelectLe, &[zero, s, infinity, value]);
+        c.apply(SelectEq, &[value, value, value, large])
     }
 
     /// Below the [`border`]: the power series.
-    fn near(&self, c: &mut Component<'_, '_>, s: Value, square: Value) -> Value {
+    fn near(
+        &self,
+        c: &mut Component<'_, '_>,
+        s: Value,
+        square: Value,
+        change: Option<Value>,
+    ) -> Value {
         let series = bessel_k::series(self.order);
         let half = c.constant(0.5);
         let halved = c.apply(Instruction::Mul, &[half, s]);
@@ -223,6 +381,7 @@ impl Scaled {
             && self.order < 0.5
         {
             let words = difference_of_powers(c, halved, square, exponent, &regular, &singular);
+            let words = changed(c, words, change);
             return self.times_power_of_half(c, words, halved);
         }
         let extra = match series.extra {
@@ -257,7 +416,8 @@ impl Scaled {
         let singular = c.apply(Instruction::Add, &[singular, factor]);
         let product = c.apply(Instruction::Mul, &[singular, extra]);
         let rest = c.apply(Instruction::Add, &[product, regular]);
-        self.times_power_of_half(c, [first, rest], halved)
+        let words = changed(c, [first, rest], change);
+        self.times_power_of_half(c, words, halved)
     }
 
     /// The sum of two words, times (s/2)^(power - order).
@@ -279,30 +439,33 @@ impl Scaled {
     }
 
     /// From the [`border`] on, for an order up to [`DIRECT`]: the polynomial.
-    fn direct(&self, c: &mut Component<'_, '_>, s: Value) -> Value {
+    fn direct(&self, c: &mut Component<'_, '_>, s: Value, change: Option<Value>) -> Value {
         let s = bounded(c, s, LARGEST_S);
         let scale = self.factor * root_of_half_pi();
         let minus = c.apply(Instruction::Neg, &[s]);
         let sum = smooth_part(c, s, self.order, scale);
-        let decay = c.apply(Instruction::Exp, &[minus]);
+        let sum = changed(c, sum, change);
+        let decay = c.apply_as_written(Instruction::Exp, &[minus]);
         let decay = times_power(c, &[decay], s, self.power - 0.5);
         scaled(c, decay, &sum)
     }
 
     /// From the [`border`] on, and everywhere for a half-integer, for an order above [`DIRECT`]: from the orders around 1/2
     /// upwards by K_(n+1) = K_(n-1) + 2n/s K_n (DLMF 10.29.1), in two words. All terms are positive.
-    fn recurrence(&self, c: &mut Component<'_, '_>, s: Value, square: Value) -> Value {
+    fn recurrence(&self, c: &mut Component<'_, '_>, s: Value, change: Option<Value>) -> Value {
         use Instruction::*;
         let steps = (self.order - 0.5).floor();
         let lowest = self.order - steps;
         let s = bounded(c, s, LARGEST_S);
-        // e^-s in factors: the sum is neither to underflow before its time nor to overflow.
+        // e^-s in factors: the sum is neither to underflow before its time nor to overflow. All but one of them are constants or 1.
         let early = bounded(c, s, EARLY);
-        let rest = c.apply(Sub, &[early, s]);
-        let half = c.constant(0.5);
-        let rest = c.apply(Mul, &[half, rest]);
-        let early = c.apply(Neg, &[early]);
-        let [early, late] = [early, rest].map(|exponent| c.apply(Exp, &[exponent]));
+        let rest = c.apply(Sub, &[s, early]);
+        let late = bounded(c, rest, LATE);
+        let rest = c.apply(Sub, &[rest, late]);
+        let [early, late, rest] = [early, late, rest].map(|part| {
+            let minus = c.apply(Neg, &[part]);
+            c.apply_as_written(Exp, &[minus])
+        });
         let scaled_to_one = self.power == self.order;
         let scale = match scaled_to_one {
             true => Twofold::ONE / at_zero(lowest),
@@ -318,8 +481,8 @@ impl Scaled {
         if scaled_to_one {
             // In terms of h_n = s^n K_n(s) / (2^(n-1) Gamma(n)), which is 1 at 0 for each n:
             // h_(n+1) = h_n + s^2 / (4n(n-1)) h_(n-1), once there are two n above 0.
-            let [distance, square] =
-                [s, bounded(c, square, LARGEST_S * LARGEST_S)].map(|value| TwoWords::of(c, value));
+            let distance = TwoWords::of(c, s);
+            let square = distance.times(c, distance);
             let half = Twofold::from(0.5) / n;
             let factor = TwoWords::constant(c, half).times(c, distance);
             (below, here) = (here, factor.times(c, below).plus(c, here));
@@ -337,9 +500,10 @@ impl Scaled {
                 n = n + Twofold::ONE;
             }
         }
-        let value = here.rounded(c);
+        let words = changed(c, here.words(), change);
+        let value = sum(c, &words);
         let value = c.apply(Mul, &[value, late]);
-        let value = c.apply(Mul, &[value, late]);
+        let value = c.apply(Mul, &[value, rest]);
         if scaled_to_one {
             return times_power(c, &[value], s, lowest - 0.5);
         }
@@ -420,16 +584,15 @@ fn times_power(c: &mut Component<'_, '_>, words: &[Value], s: Value, exponent: f
         }
         return scaled(c, power, words);
     }
-    // What the smaller type cannot hold of the exponent is a factor of its own.
-    let [held, rest] = parts(exponent);
-    let held = c.constant(held);
+    let [held, rest] = TwoWords::nearest(c, exponent.into()).words();
     let mut power = c.apply(Pow, &[s, held]);
-    if rest != 0.0 {
+    if f64::from(exponent as f32) != exponent {
+        // What the smaller type cannot hold of the exponent is a factor of its own, near 1 for all but zero and infinity.
         let (zero, infinity) = (c.constant(0.0), c.constant(f64::INFINITY));
-        let less_one = power_less_one(c, s, rest);
-        let product = c.apply(Mul, &[power, less_one]);
+        let log = c.apply(Log, &[s]);
+        let change = c.apply(Mul, &[rest, log]);
+        let product = c.apply(Mul, &[power, change]);
         let whole = c.apply(Add, &[power, product]);
-        // Zero and infinity have no factor.
         let whole = c.apply(SelectEq, &[power, infinity, power, whole]);
         power = c.apply(SelectEq, &[s, zero, power, whole]);
     }
@@ -450,6 +613,20 @@ fn times_power(c: &mut Component<'_, '_>, words: &[Value], s: Value, exponent: f
     };
     let small = c.constant((-0.25 / exponent.abs()).exp());
     c.apply(SelectLt, &[s, small, powered, near])
+}
+
+/// The sum of two words and its relative change.
+fn changed(
+    c: &mut Component<'_, '_>,
+    [first, second]: [Value; 2],
+    change: Option<Value>,
+) -> [Value; 2] {
+    let Some(change) = change else {
+        return [first, second];
+    };
+    let both = c.apply(Instruction::Add, &[first, second]);
+    let change = c.apply(Instruction::Mul, &[change, both]);
+    [first, c.apply(Instruction::Add, &[change, second])]
 }
 
 /// The sum of one or two words.

@@ -12,6 +12,9 @@ pub(crate) struct Twofold {
 
 /// log 2
 const LN_2: Twofold = Twofold::new(std::f64::consts::LN_2, 2.319_046_813_846_299_6e-17);
+/// log2 e
+pub(crate) const LOG2_E: Twofold =
+    Twofold::new(std::f64::consts::LOG2_E, 2.035_527_374_093_103_3e-17);
 /// pi
 pub(crate) const PI: Twofold = Twofold::new(std::f64::consts::PI, 1.224_646_799_147_353_2e-16);
 
@@ -160,6 +163,7 @@ mod tests {
         assert!(close((-Twofold::ONE).exp() * e, Twofold::ONE));
         let fourth = (PI / 4.0.into()).cos();
         assert!(close(fourth * fourth, 0.5.into()));
+        assert!(close(LOG2_E * LN_2, Twofold::ONE));
         assert!((PI * 2.5.into()).cos().abs().rounded() < 1e-28);
     }
 }
