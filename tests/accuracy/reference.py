@@ -7,7 +7,6 @@ hexadecimal bits, the correctly rounded value, a double as hexadecimal bits, and
 last place of the value.
 """
 
-import math
 import random
 import struct
 import sys
@@ -53,11 +52,8 @@ def matern(square, nu):
     return s**nu * besselk(abs(nu), s) / at_zero
 
 
-def exact_square():
-    """The square of a number of twelve digits, so that no error of a square root counts."""
-    s = either(uniform(0, 3), uniform(0.6, 0.9), spread(-8, 4), uniform(0, 20), uniform(0, 60))()
-    scale = 2.0 ** (11 - math.floor(math.log2(s)))
-    return (round(s * scale) / scale) ** 2
+def square_of_distance():
+    return either(uniform(0, 3), uniform(0.6, 0.9), spread(-8, 4), uniform(0, 20), uniform(0, 90))() ** 2
 
 
 small = spread(-20, 0)
@@ -94,19 +90,24 @@ TABLE = [
     ("LGamma(x)", loggamma, either(spread(-20, 20), uniform(0, 12), uniform(0.9, 1.1), uniform(1.9, 2.1))),
     ("Polygamma(x,0)", digamma, either(spread(-20, 20), uniform(0, 12), uniform(1.4, 1.5))),
 ]
-for order in (1, 2):
-    TABLE.append((f"Polygamma(x,{order})", lambda x, n=order: psi(n, x), either(spread(-15, 15), uniform(0, 20))))
+# Operations with few points for each of many orders, after what has many points: these are of any size.
+SWEEP = []
+for order in range(1, 33):
+    SWEEP.append((f"Polygamma(x,{order})", lambda x, n=order: psi(n, x), either(spread(-15, 15), uniform(0, 20), uniform(0, 60))))
 # Orders are doubles, whatever is written.
 for order in ("0", "0.1", "0.25", "0.75", "1", "1.5", "2.375", "2.7", "3.5", "6", "8.2", "15.7", "20.5", "31.5", "32"):
     sampler = either(uniform(0, 3), uniform(0.6, 0.9), spread(-20, 6), uniform(0, 50))
     TABLE.append((f"BesselK(x,{order})", lambda x, nu=mpf(float(order)): besselk(nu, x), sampler))
 for order in ("-7.3", "-2", "0.25", "0.3", "0.5", "0.75", "1", "1.5", "2.25", "2.5", "3.5", "5", "8.2", "19.7", "31.5", "32"):
-    TABLE.append((f"MaternFamily(x,{order})", lambda x, nu=mpf(float(order)): matern(x, nu), exact_square))
+    TABLE.append((f"MaternFamily(x,{order})", lambda x, nu=mpf(float(order)): matern(x, nu), square_of_distance))
+# All half-integers and as many orders between them.
+for order in sorted([k + 0.5 for k in range(32)] + [round(0.1 * 320 ** (k / 32), 2) for k in range(33)]):
+    SWEEP.append((f"Matern(x,{order})", lambda x, nu=mpf(order): matern(2 * nu * x, nu), lambda nu=order: square_of_distance() / (2 * nu)))
 
-for formula, function, *samplers in TABLE:
+for count, (formula, function, *samplers) in [(COUNT, entry) for entry in TABLE] + [(COUNT // 4, entry) for entry in SWEEP]:
     print("=", formula)
     written = 0
-    while written < COUNT:
+    while written < count:
         arguments = [single(sampler()) for sampler in samplers]
         value = function(*map(mpf, arguments))
         rounded = float(value)

@@ -135,6 +135,41 @@ macro_rules! worst_in_single_precision {
     }};
 }
 
+/// Functions of a pair are simplified in other ways than those of a point: products with factors of points are taken apart, and exponentials get other bases.
+#[test]
+fn functions_of_pairs_are_as_accurate_as_those_of_points() {
+    let tables = tables();
+    let many = Array2::from_shape_fn((100_000, 1), |(i, _)| (3e-4 * (i as f32 + 40.0)).powi(2));
+    macro_rules! check {
+        ($($of_point:literal, $of_pair:literal;)*) => {$(
+            let table = tables.iter().find(|table| table.formula == $of_point).expect("a table");
+            let name = $of_point.split('(').next().expect("a name");
+            let [single_units, double_units] = ops::find(name).and_then(|op| op.ulp).expect("errors");
+            let x = Array2::from_shape_fn((table.x.len(), 1), |(i, _)| f64::from(table.x[i]));
+            for isa in InstructionSet::available() {
+                let all = genred!($of_pair, x = Vi(1), y = Vj(1), axis = 1);
+                let out = all.bind(&x, &[0.0][..]).instruction_set(isa).run().expect("values");
+                for (n, (&out, &value)) in out.iter().zip(&table.value).enumerate() {
+                    let error = ((out - value) / spacing_f64(value) - table.lost[n]).abs();
+                    assert!(error <= double_units, "{} on {isa}: {error} units in the last place at {:e}", $of_pair, x[[n, 0]]);
+                }
+                let (error, at) = worst_in_single_precision!($of_pair, many, isa);
+                println!("{} {isa}: {error:.2} at {at:e}", $of_pair);
+                assert!(error <= single_units, "{} on {isa}: {error} units in the last place at {at:e}", $of_pair);
+            }
+        )*};
+    }
+    check! {
+        "Matern(x,0.5)", "Matern(x+y,0.5)";
+        "Matern(x,1.5)", "Matern(x+y,1.5)";
+        "Matern(x,2.5)", "Matern(x+y,2.5)";
+        "Matern(x,0.73)", "Matern(x+y,0.73)";
+        "Matern(x,3.5)", "Matern(x+y,3.5)";
+        "Polygamma(x,1)", "Polygamma(x+y,1)";
+        "Polygamma(x,5)", "Polygamma(x+y,5)";
+    }
+}
+
 /// The few points of the reference do not meet the worst of them.
 #[test]
 fn bessel_functions_in_single_precision_follow_those_in_double_precision() {

@@ -381,6 +381,36 @@ fn bessel_functions_at_the_ends_of_their_range() {
     close(found[[0, 1]], 1.582_924_773e-297, 1e-3);
 }
 
+/// Two words do not get in the way of infinity and zero, and n! does not come too late for powers that underflow.
+#[test]
+fn polygamma_functions_at_the_ends_of_their_range() {
+    let psi = genred!(
+        "Concat(Polygamma(x,2),Concat(Polygamma(x,3),Polygamma(x,32)))",
+        x = Vi(1),
+        axis = 1
+    );
+    let x = array![0.0, -0.0, 1e-30, f64::INFINITY, -1.0, f64::NAN, 1000.0];
+    let x = x.insert_axis(keops_solve::ndarray::Axis(1));
+    let double = psi.bind(&x).run().expect("values");
+    let single = psi.bind(&x.mapv(|x| x as f32)).run().expect("values");
+    for out in [double, single.mapv(f64::from)] {
+        for (c, sign) in [(0, -1.0), (1, 1.0), (2, -1.0)] {
+            assert_eq!(out[[0, c]], sign * f64::INFINITY, "{out}");
+            assert_eq!(out[[1, c]], sign * f64::INFINITY, "{out}");
+            assert_eq!(out[[3, c]], 0.0, "{out}");
+            assert!(out[[4, c]].is_nan() && out[[5, c]].is_nan(), "{out}");
+        }
+        assert_eq!(out[[2, 2]], f64::NEG_INFINITY, "{out}");
+    }
+    // From mpmath: 14 to the power -33 is no normal number of single precision.
+    let single = psi.bind(&array![[14.5_f32]]).run().expect("values");
+    let value = f64::from(single[[0, 2]]);
+    assert!(
+        (value / -0.0014028936248790267 - 1.0).abs() < 2e-7,
+        "{value:e}"
+    );
+}
+
 #[test]
 fn second_derivatives_of_lengths_at_zero() {
     let x = Array2::<f64>::zeros((1, 2));
