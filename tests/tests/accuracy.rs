@@ -168,6 +168,12 @@ fn functions_of_pairs_are_as_accurate_as_those_of_points() {
         "Polygamma(x,1)", "Polygamma(x+y,1)";
         "Polygamma(x,5)", "Polygamma(x+y,5)";
     }
+    let sizes = Array2::from_shape_fn((100_000, 1), |(i, _)| 8e-4 * i as f32);
+    let [units, _] = ops::find("Exp").and_then(|op| op.ulp).expect("errors");
+    for isa in InstructionSet::available() {
+        let (error, at) = worst_in_single_precision!("Exp(-Abs(x+y))", sizes, isa);
+        assert!(error <= units, "e^-x on {isa}: {error} units at {at:e}");
+    }
 }
 
 /// The few points of the reference do not meet the worst of them.

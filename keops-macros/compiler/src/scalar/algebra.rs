@@ -239,15 +239,10 @@ impl Graph {
     }
 
     /// e^a, as 2^(a log2 e) where a slower factor of `a` takes the constant: one multiplication less in the
-    /// range reduction, and the same number of roundings.
+    /// range reduction, and the same number of roundings. What has no such factor would be rounded once more.
     fn exp(&mut self, a: Value) -> Value {
         if self.stage(a) == Stage::Pair {
             let log2e = self.constant(std::f64::consts::LOG2_E);
-            if let Some([b]) = self.operands_of(a, Neg) {
-                let minus = self.neg(log2e);
-                let scaled = self.mul(minus, b);
-                return self.apply_exactly(Exp2, vec![scaled]);
-            }
             if let Some([b, c]) = self.operands_of(a, Mul)
                 && (self.stage(b) < Stage::Pair || self.stage(c) < Stage::Pair)
             {
