@@ -220,3 +220,21 @@ fn sums_of_thousands_of_terms_compile() {
         .unwrap();
     assert_eq!(error.span().start, wrong.find(" + Concat").unwrap() + 1);
 }
+
+#[test]
+fn what_loops_share_is_computed_once() {
+    // The recurrence for K uses each value twice: evaluated as a tree, it would take 2^30 steps.
+    let aliases = [alias("x", Category::I, 20)];
+    let formula = compile("BesselK(x, 31.3)", &aliases);
+    let inputs = Inputs {
+        i: vec![9.0; 20],
+        ..Inputs::default()
+    };
+    let values = interpret(&formula.graph(), &inputs);
+    assert!(
+        values
+            .iter()
+            .all(|value| (value / 9.16e16 - 1.0).abs() < 1.0),
+        "{values:?}"
+    );
+}
