@@ -1,0 +1,37 @@
+//! Zeros have no sign: a formula has the same value at 0 and at -0.
+
+use keops_compiler::Formula;
+use keops_compiler::alias::{Alias, Category};
+use keops_compiler::ops::{self, ParamValues};
+use keops_compiler::parse::parse;
+use keops_compiler::scalar::{Inputs, interpret};
+
+/// The value of a formula of `x` and `y`, which are scalars of i.
+fn value(text: &str, x: f64, y: f64) -> f64 {
+    let alias = |name: &str| Alias {
+        name: name.to_owned(),
+        category: Category::I,
+        dim: 1,
+    };
+    let formula = parse(text)
+        .and_then(|tree| Formula::new(&tree, &[alias("x"), alias("y")], &[]))
+        .unwrap_or_else(|error| panic!("{}", error.render(text)));
+    let inputs = Inputs {
+        i: vec![x, y],
+        ..Inputs::default()
+    };
+    interpret(&formula.graph(), &inputs)[0]
+}
+
+#[test]
+fn polygamma_at_minus_zero_is_that_at_zero() {
+    for n in 0..4 {
+        let text = format!("Polygamma(x, {n})");
+        assert_eq!(value(&text, -0.0, 0.0), value(&text, 0.0, 0.0), "{text}");
+        assert_eq!(
+            value(&text, 0.0, 0.0).is_sign_negative(),
+            n % 2 == 0,
+            "{text}"
+        );
+    }
+}
