@@ -2,7 +2,6 @@
 
 use keops_compiler::Formula;
 use keops_compiler::alias::{Alias, Category};
-use keops_compiler::ops::{self, ParamValues};
 use keops_compiler::parse::parse;
 use keops_compiler::scalar::{Inputs, interpret};
 
@@ -34,4 +33,16 @@ fn polygamma_at_minus_zero_is_that_at_zero() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn angles_are_those_of_zeros_without_a_sign() {
+    let pi = std::f64::consts::PI;
+    for [zero, other] in [[0.0, 0.0], [0.0, -0.0], [-0.0, 0.0], [-0.0, -0.0]] {
+        assert_eq!(value("Atan2(x, y)", zero, other), 0.0);
+        assert_eq!(value("Atan2(x, y)", zero, -1.0), pi);
+        assert_eq!(value("ComplexAngle(Concat(x, y))", -1.0, zero), pi);
+    }
+    // y - x is simplified to -(x - y), which is -0 where they are equal.
+    assert_eq!(value("Atan2(y - x, -1) - Atan2(x - y, -1)", 2.0, 2.0), 0.0);
 }

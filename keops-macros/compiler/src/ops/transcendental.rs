@@ -230,7 +230,13 @@ pub(crate) static ATAN: Op = Op {
 pub(crate) static ATAN2: Op = Op {
     name: "Atan2",
     args: &["f", "g"],
-    meaning: Meaning::Component(|c| elementwise(c, Instruction::Atan2)),
+    meaning: Meaning::Component(|c| {
+        // Minus zero is zero: which one a difference is depends on how it was simplified, and the angle would be another one.
+        let zero = c.constant(0.0);
+        let args =
+            [c.arg(0), c.arg(1)].map(|f| c.apply(Instruction::SelectEq, &[f, zero, zero, f]));
+        c.apply(Instruction::Atan2, &args)
+    }),
     derivative: Derivative::Partials(|dag, args, _, _| {
         let squares = [
             dag.apply(&SQUARE, &args[..1]),
@@ -248,6 +254,6 @@ pub(crate) static ATAN2: Op = Op {
         slopes.map(Some).to_vec()
     }),
     ulp: Some([1.6, 1.5]),
-    doc: "Angle of the point (g, f), and 0 at the origin, as its derivatives are there",
+    doc: "Angle of the point (g, f), from above -pi to pi, and 0 at the origin, as its derivatives are there",
     ..Op::BASE
 };
