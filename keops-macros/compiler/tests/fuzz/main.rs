@@ -1,0 +1,72 @@
+//! Random formulas: what the compiler makes of them against their values by definition.
+//!
+//! [`reference`] evaluates a formula without the compiler: operations as they are defined in mathematics, derivatives by
+//! arithmetic on numbers that carry them. It is compared with the compiled formula, as a whole and split into stages, at random
+//! points: wide ones, zeros and ties among them. `KEOPS_FUZZ_CASES=1000000` runs longer than the default, `KEOPS_FUZZ_SEED`
+//! chooses other formulas.
+
+mod compare;
+mod generate;
+mod number;
+mod operations;
+mod random;
+mod reference;
+mod special;
+
+use compare::{Tally, Trial};
+use generate::Generator;
+use keops_compiler::{differential, ops};
+use random::Random;
+
+#[test]
+fn the_reference_knows_every_operation() {
+    for op in ops::all() {
+        assert!(
+            operations::find(op.name).is_some(),
+            "{} has no reference",
+            op.name
+        );
+    }
+    for construct in differential::all() {
+        assert!(
+            reference::knows(construct.name),
+            "{} has no reference",
+            construct.name
+        );
+    }
+}
+
+#[test]
+fn random_formulas() {
+    let number = |name: &str, default: u64| {
+        let text = std::env::var(name).ok();
+        text.and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let cases = number("KEOPS_FUZZ_CASES", 4000);
+    let mut random = Random(number("KEOPS_FUZZ_SEED", 1));
+    let mut tally = Tally::default();
+    let mut disagreements = Vec::new();
+    while tally.formulas < cases {
+        let (height, order) = (2 + random.below(4), random.below(number::ORDER + 1));
+        let formula = Generator::new(&mut random).formula(height, order);
+        let Some(trial) = Trial::new(formula) else {
+            tally.rejected += 1;
+            continue;
+        };
+        tally.formulas += 1;
+        for _ in 0..3 {
+            if let Err(disagreement) = trial.run(&mut random, &mut tally) {
+                disagreements.push(disagreement);
+                break;
+            }
+        }
+    }
+    println!("{tally}");
+    assert!(
+        disagreements.is_empty(),
+        "{} disagree:\n{}",
+        disagreements.len(),
+        disagreements[..disagreements.len().min(20)].join("\n")
+    );
+    tally.assert_worth();
+}
