@@ -1,7 +1,7 @@
 //! Comparisons and piecewise functions.
 
 use super::helpers::{elementwise, int};
-use super::{Derivative, INV, Linearity, MINUS, MULT, Meaning, Op, Param, ParamKind, SUBTRACT};
+use super::{DIVIDE, Derivative, Linearity, MINUS, MULT, Meaning, Op, Param, ParamKind, SUBTRACT};
 use crate::dag::{Dag, Node};
 use crate::lower::Component;
 use crate::scalar::{Instruction, Value};
@@ -197,8 +197,8 @@ pub(crate) static MOD: Op = Op {
     }),
     derivative: Derivative::Partials(|dag, args, _, _| {
         let shifted = dag.apply(&SUBTRACT, &[args[0], args[2]]);
-        let inverse = dag.apply(&INV, &[args[1]]);
-        let turns = dag.apply(&MULT, &[shifted, inverse]);
+        // The same quotient as in the value: another one could be rounded to the other side of an integer.
+        let turns = dag.apply(&DIVIDE, &[shifted, args[1]]);
         let turns = dag.apply(&FLOOR, &[turns]);
         vec![
             Some(dag.constant(1.0)),
