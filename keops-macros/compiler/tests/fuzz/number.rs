@@ -191,6 +191,14 @@ impl Number {
         Some((low, high))
     }
 
+    /// As a result of `others`: it has their infinitesimals, even where their slopes are 0.
+    pub(crate) fn depending_on(mut self, others: &[Number]) -> Number {
+        for other in others {
+            self.order = self.order.max(other.order);
+        }
+        self
+    }
+
     fn is_zero(self) -> bool {
         self.parts.iter().all(|&part| part == 0.0)
     }
@@ -363,7 +371,11 @@ impl Number {
 
     /// The n-th power.
     pub(crate) fn powi(self, n: i64) -> Number {
-        self.through(&|x| x.powf(n as f64), &|x| match n {
+        let value = |x: f64| match x {
+            0.0 if n < 0 => quotient(1.0, 0.0),
+            _ => x.powf(n as f64),
+        };
+        self.through(&value, &|x| match n {
             0 => Number::ZERO,
             _ => Number::from(n as f64) * x.powi(n - 1),
         })

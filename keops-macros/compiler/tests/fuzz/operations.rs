@@ -60,7 +60,7 @@ fn each(args: &[Vector], function: impl Fn(&[Number]) -> Number) -> Vector {
             .iter()
             .map(|arg| arg[if arg.len() == 1 { 0 } else { k }])
             .collect();
-        function(&operands)
+        function(&operands).depending_on(&operands)
     };
     (0..dim).map(component).collect()
 }
