@@ -73,8 +73,8 @@ impl Generator<'_> {
             return self.leaf(dim);
         }
         match self.random.below(8) {
-            0 | 1 if order > 0 => self.construct(height, order, dim),
-            2 | 3 => self.operator(height, order, dim),
+            0..4 if order > 0 => self.construct(height, order, dim),
+            4 | 5 => self.operator(height, order, dim),
             _ => self.operation(height, order, dim),
         }
     }

@@ -13,10 +13,13 @@ mod random;
 mod reference;
 mod special;
 
-use compare::{Tally, Trial};
+use compare::{Coverage, Tally, Trial};
 use generate::Generator;
 use keops_compiler::{differential, ops};
 use random::Random;
+
+/// The number of points at which each formula is tried.
+const POINTS: usize = 3;
 
 #[test]
 fn the_reference_knows_every_operation() {
@@ -42,26 +45,34 @@ fn random_formulas() {
         let text = std::env::var(name).ok();
         text.and_then(|text| text.parse().ok()).unwrap_or(default)
     };
-    let cases = number("KEOPS_FUZZ_CASES", 4000);
+    let cases = number("KEOPS_FUZZ_CASES", 10_000);
     let mut random = Random(number("KEOPS_FUZZ_SEED", 1));
-    let mut tally = Tally::default();
+    let (mut tally, mut coverage) = (Tally::default(), Coverage::default());
     let mut disagreements = Vec::new();
     while tally.formulas < cases {
-        let (height, order) = (2 + random.below(4), random.below(number::ORDER + 1));
+        let height = 2 + random.below(5);
+        let order = *random.pick(&[0, 1, 2, 3, 3]);
         let formula = Generator::new(&mut random).formula(height, order);
         let Some(trial) = Trial::new(formula) else {
             tally.rejected += 1;
             continue;
         };
         tally.formulas += 1;
-        for _ in 0..3 {
-            if let Err(disagreement) = trial.run(&mut random, &mut tally) {
-                disagreements.push(disagreement);
-                break;
+        let mut compared = false;
+        for _ in 0..POINTS {
+            match trial.run(&mut random, &mut tally) {
+                Ok(numbers) => compared |= numbers,
+                Err(disagreement) => {
+                    disagreements.push(disagreement);
+                    break;
+                }
             }
         }
+        if compared {
+            coverage.add(&trial.formula);
+        }
     }
-    println!("{tally}");
+    println!("{tally}\n{coverage}");
     assert!(
         disagreements.is_empty(),
         "{} disagree:\n{}",
@@ -69,4 +80,5 @@ fn random_formulas() {
         disagreements[..disagreements.len().min(20)].join("\n")
     );
     tally.assert_worth();
+    coverage.assert_at_least(cases / 500);
 }

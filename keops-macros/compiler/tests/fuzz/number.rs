@@ -30,6 +30,8 @@ pub(crate) struct Met {
     pub(crate) absorbed: bool,
     /// A quotient by 0, whose sign is that of a zero, which has no meaning in formulas.
     pub(crate) divided_by_zero: bool,
+    /// A result that is too large, which it may not be where operations come in another order.
+    pub(crate) overflowed: bool,
     /// A case that the documentation leaves open.
     pub(crate) unspecified: bool,
 }
@@ -40,6 +42,7 @@ impl Met {
             not_finite: self.not_finite || other.not_finite,
             absorbed: self.absorbed || other.absorbed,
             divided_by_zero: self.divided_by_zero || other.divided_by_zero,
+            overflowed: self.overflowed || other.overflowed,
             unspecified: self.unspecified || other.unspecified,
         }
     }
@@ -49,6 +52,8 @@ impl Met {
 struct Arithmetic {
     noise: Option<Random>,
     met: Met,
+    /// Whether differences of what may have been rounded before are taken.
+    linear: bool,
 }
 
 thread_local! {
@@ -57,8 +62,10 @@ thread_local! {
 
 /// The result of an evaluation, with noise if there are random numbers for it, and what it met.
 pub(crate) fn observe<T>(noise: Option<Random>, evaluate: impl FnOnce() -> T) -> (T, Met) {
-    let met = Met::default();
-    ARITHMETIC.set(Arithmetic { noise, met });
+    ARITHMETIC.set(Arithmetic {
+        noise,
+        ..Arithmetic::default()
+    });
     let result = evaluate();
     (result, ARITHMETIC.take().met)
 }
@@ -97,22 +104,43 @@ pub(crate) fn rounded(x: f64, exact: bool) -> f64 {
     )
 }
 
+/// An evaluation of a linear formula at a basis vector, as whose multiples others may have terms that cancel here.
+pub(crate) fn linear<T>(evaluate: impl FnOnce() -> T) -> T {
+    let set = |linear| {
+        ARITHMETIC.with_borrow_mut(|arithmetic| std::mem::replace(&mut arithmetic.linear, linear))
+    };
+    let before = set(true);
+    let result = evaluate();
+    set(before);
+    result
+}
+
 /// A sum of terms of derivatives. Elsewhere what cancels may have been rounded before.
 fn slope_sum(a: f64, b: f64) -> f64 {
-    let total = sum(a, b);
-    let largest = a.abs().max(b.abs());
-    let cancels = total.abs() < 0.5 * largest;
-    blurred(total, if cancels { NOISE * largest } else { 0.0 })
+    linear(|| sum(a, b))
+}
+
+/// Notes if a result is infinite though its operands are not.
+fn checked(x: f64, a: f64, b: f64) -> f64 {
+    if x.is_infinite() && a.is_finite() && b.is_finite() {
+        note(|met| met.overflowed = true);
+    }
+    x
 }
 
 fn sum(a: f64, b: f64) -> f64 {
-    let sum = a + b;
+    let sum = checked(a + b, a, b);
     if !a.is_finite() && !b.is_finite() {
         note(|met| met.absorbed = true);
     }
     // The rounding error of a sum (Knuth).
     let virtual_b = sum - a;
     let error = (a - (sum - virtual_b)) + (b - virtual_b);
+    let largest = a.abs().max(b.abs());
+    let cancels = sum.abs() < 0.5 * largest;
+    if cancels && ARITHMETIC.with_borrow(|arithmetic| arithmetic.linear) {
+        return blurred(sum, NOISE * largest);
+    }
     rounded(sum, error == 0.0)
 }
 
@@ -120,7 +148,7 @@ fn product(a: f64, b: f64) -> f64 {
     if (a == 0.0 && !b.is_finite()) || (b == 0.0 && !a.is_finite()) {
         note(|met| met.absorbed = true);
     }
-    let product = a * b;
+    let product = checked(a * b, a, b);
     let underflow = product == 0.0 && a != 0.0 && b != 0.0;
     rounded(product, a.mul_add(b, -product) == 0.0 && !underflow)
 }
@@ -129,10 +157,11 @@ fn quotient(a: f64, b: f64) -> f64 {
     if b == 0.0 {
         note(|met| met.divided_by_zero = true);
     }
-    if a == 0.0 && (b == 0.0 || b.is_nan()) {
+    // The divisor of 0 may be a rounding error, and 0 elsewhere; the inverse of an infinite constant is 0, and 0 times anything.
+    if a == 0.0 && !(b.abs() > 1e-14) || b.is_infinite() && !a.is_finite() {
         note(|met| met.absorbed = true);
     }
-    let quotient = a / b;
+    let quotient = checked(a / b, a, b);
     rounded(quotient, quotient.mul_add(b, -a) == 0.0)
 }
 
@@ -177,7 +206,8 @@ impl Number {
 
     /// What stands at infinitesimal number `order`, which is the last one.
     pub(crate) fn slope(self, order: usize) -> Number {
-        self.at(order).map_or(Number::ZERO, |(_, slope)| slope)
+        self.at(order)
+            .map_or(Number::ZERO, |(_, slope)| slope.inexact())
     }
 
     fn at(self, order: usize) -> Option<(Number, Number)> {
@@ -199,6 +229,12 @@ impl Number {
         self
     }
 
+    /// With noise in every part: derivatives that are exact here may not be elsewhere.
+    fn inexact(mut self) -> Number {
+        self.parts = self.parts.map(|part| blurred(part, NOISE * part.abs()));
+        self
+    }
+
     fn is_zero(self) -> bool {
         self.parts.iter().all(|&part| part == 0.0)
     }
@@ -210,7 +246,8 @@ impl Number {
         slope: &dyn Fn(Number) -> Number,
     ) -> Number {
         let Some((low, high)) = self.order.checked_sub(1).and_then(|last| self.at(last)) else {
-            let (x, y) = (self.real(), value(self.real()));
+            let x = self.real();
+            let y = checked(value(x), x, x);
             // e^0 and log 1 are exact, and so is what libraries make of them.
             let exact = [0.0, 1.0].contains(&x) && y.fract() == 0.0;
             return rounded(y, exact).into();
@@ -229,7 +266,7 @@ impl Number {
         let order = self.order.max(other.order);
         let Some(last) = order.checked_sub(1) else {
             let [x, y] = [self.real(), other.real()];
-            let z = value(x, y);
+            let z = checked(value(x, y), x, y);
             let exact = [x, y].iter().all(|x| [0.0, 1.0].contains(x)) && z.fract() == 0.0;
             return rounded(z, exact).into();
         };
@@ -248,7 +285,7 @@ fn weighted(change: Number, slope: &dyn Fn() -> Number) -> Number {
     if change.is_zero() {
         return Number::ZERO;
     }
-    slope * change
+    (slope * change).inexact()
 }
 
 impl Add for Number {

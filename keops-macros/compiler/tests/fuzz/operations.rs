@@ -101,7 +101,7 @@ fn weighted_square(s: &[Number], f: &[Number]) -> Vector {
     let diagonal = s.len() == 1 || s.len() == n;
     let pairs = (0..n).flat_map(|k| (0..n).map(move |l| (k, l)));
     let terms = pairs.filter(|(k, l)| !diagonal || k == l);
-    vec![terms.map(|(k, l)| weight(k, l) * f[k] * f[l]).sum()]
+    vec![terms.map(|(k, l)| weight(k, l) * (f[k] * f[l])).sum()]
 }
 
 /// The position of the first component that none is `before`.
@@ -149,6 +149,15 @@ fn modulo(x: &[Number]) -> Number {
     let (f, n) = (x[0], x[1]);
     let d = x.get(2).copied().unwrap_or(Number::ZERO);
     f - n * flat((f - d) / n, f64::floor)
+}
+
+/// Whether they are equal. A difference of the size of rounding errors may be none elsewhere.
+fn equal(f: Number, g: Number) -> bool {
+    let (f, g) = (f.real(), g.real());
+    if f != g && (f - g).abs() < 1e-13 * f.abs().max(g.abs()).max(1.0) {
+        unspecified();
+    }
+    f == g
 }
 
 /// The higher one of two integers that are equally near.
@@ -201,7 +210,14 @@ fn hypot(f: Number, g: Number) -> Number {
         root if root.real() == 0.0 => Number::ZERO,
         root => f / root,
     };
-    f.through2(g, &f64::hypot, [&slope, &|f, g| slope(g, f)])
+    let value = |f: f64, g: f64| {
+        if f.is_nan() || g.is_nan() {
+            f + g
+        } else {
+            f.hypot(g)
+        }
+    };
+    f.through2(g, &value, [&slope, &|f, g| slope(g, f)])
 }
 
 fn atan2(f: Number, g: Number) -> Number {
@@ -233,9 +249,9 @@ fn cosh(f: Number) -> Number {
 }
 
 fn tanh(f: Number) -> Number {
-    f.through(&f64::tanh, &|x| match cosh(x) {
-        cosh if cosh.real().abs() > 1e100 => Number::ZERO,
-        cosh => number(1.0) / (cosh * cosh),
+    f.through(&f64::tanh, &|x| {
+        let inverse = number(1.0) / cosh(x);
+        inverse * inverse
     })
 }
 
@@ -512,8 +528,8 @@ pub(crate) fn find(name: &str) -> Option<Operation> {
                 flat(x[0], |x| round(x, p.first().map_or(0, Parameter::integer)))
             })
         },
-        "Equal" => |a, _| each(a, |x| truth(x[0].real() == x[1].real())),
-        "NotEqual" => |a, _| each(a, |x| truth(x[0].real() != x[1].real())),
+        "Equal" => |a, _| each(a, |x| truth(equal(x[0], x[1]))),
+        "NotEqual" => |a, _| each(a, |x| truth(!equal(x[0], x[1]))),
         "LessThan" => |a, _| each(a, |x| truth(x[0].real() < x[1].real())),
         "LessOrEqual" => |a, _| each(a, |x| truth(x[0].real() <= x[1].real())),
 

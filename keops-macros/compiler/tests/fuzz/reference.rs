@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use keops_compiler::ast::{BinaryOp, Expr, ExprKind};
 use keops_compiler::ops::{self, ParamValues};
 
-use crate::number::{Number, rounded};
+use crate::number::{Number, linear};
 use crate::operations::{self, Parameter};
 
 /// The values of variables.
@@ -220,13 +220,12 @@ impl Reference {
         image
     }
 
-    /// The columns of a linear formula. Where they cancel, others may have rounded terms before.
+    /// The columns of a linear formula.
     fn images_of_units(&mut self, formula: &Expr, of: &Expr) -> Vec<Vector> {
         let units = units(self.variables[variable(of)].len());
-        let images = units.into_iter().map(|unit| {
-            let unit = unit.into_iter().map(|x| rounded(x.real(), false).into());
-            self.image(formula, of, unit.collect())
-        });
+        let images = units
+            .into_iter()
+            .map(|unit| linear(|| self.image(formula, of, unit)));
         images.collect()
     }
 }
