@@ -91,9 +91,10 @@ indices. `Var(pos, dim, cat)` is the variable at position `pos`, with `cat` 0 fo
 
 Operations on one or several vectors act on components; where several dimensions meet, each must be 1 or the largest. Matrices and tensors are stored row
 by row. Where a derivative does not exist, it is given by the convention in the table, and zero at jumps; one that grows without bound is infinite (that of
-`XLogX` at 0).
+`XLogX` at 0). What a piecewise function does not choose has the factor 0 in its derivative: where its own is infinite or NaN, the result is NaN.
 
-Infinities and NaN follow IEEE 754, with these exceptions: `0*f` and `f - f` are simplified to 0 whatever f is; exponentials and powers below the smallest normal
+Infinities and NaN follow IEEE 754, with these exceptions: `0*f`, `0/f` and `f - f` are simplified to 0 whatever f is; a product of exponentials may be computed
+as the exponential of a sum, which overflows later; zeros have no sign, so that an infinite quotient by 0 may have either; exponentials and powers below the smallest normal
 number are 0; `Min`, `Max`, `ArgMin` and `ArgMax` of a vector that has NaN among its components are not specified. Reductions skip NaN in minima and maxima, and where nothing is left
 the index is 0. Norms, `Normalize`, and the modulus and quotient of complex numbers square components, which overflow beyond 1e19 in `f32` and 1e154 in `f64`; `Hypot` does not.
 
