@@ -45,6 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/case.rs");
     println!("cargo::rerun-if-changed=data/cases.json");
+    println!("cargo::rerun-if-changed=data/random.json");
     println!("cargo::rerun-if-changed=accuracy/reference.txt");
     let out = std::env::var("OUT_DIR")?;
     let cases = case::parse(&std::fs::read_to_string("data/cases.json")?)?;
@@ -63,9 +64,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         let tests = wanting.and_then(|(name, _)| binaries.get_mut(name));
         tests
             .ok_or("a case that no binary wants")?
-            .push_str(&test(case)?);
+            .push_str(&test(case, &["f64", "f32"])?);
         written += 1;
     }
+    let random = case::parse(&std::fs::read_to_string("data/random.json")?)?;
+    // Their values are as accurate as those of f64.
+    let tests: Result<String, _> = random.iter().map(|case| test(case, &["f64"])).collect();
+    std::fs::write(Path::new(&out).join("random.rs"), tests?)?;
     for (name, tests) in &binaries {
         std::fs::write(Path::new(&out).join(format!("{name}.rs")), tests)?;
     }
@@ -138,8 +143,8 @@ fn accepted(case: &Case) -> Result<(), String> {
     Ok(())
 }
 
-/// The test of a case.
-fn test(case: &Case) -> Result<String, std::fmt::Error> {
+/// The test of a case in some element types.
+fn test(case: &Case, elements: &[&str]) -> Result<String, std::fmt::Error> {
     let Case {
         name,
         formula,
@@ -165,14 +170,19 @@ fn test(case: &Case) -> Result<String, std::fmt::Error> {
         .map(|n| format!("&a[{n}]"))
         .collect();
     let arrays = arrays.join(", ");
-    Ok(format!(
+    let mut text = format!(
         "#[test]
 fn r#{name}() {{
     let case = case({name:?});
     let formula = genred!({formula:?}{options}, axis = {axis});
-    conforms::<f64, _>(case, |a, isa| formula.bind({arrays}).instruction_set(isa).run());
-    conforms::<f32, _>(case, |a, isa| formula.bind({arrays}).instruction_set(isa).run());
-}}
 "
-    ))
+    );
+    for element in elements {
+        writeln!(
+            text,
+            "    conforms::<{element}, _>(case, |a, isa| formula.bind({arrays}).instruction_set(isa).run());"
+        )?;
+    }
+    text.push_str("}\n");
+    Ok(text)
 }

@@ -117,6 +117,14 @@ pub fn cases() -> &'static [Case] {
     &CASES
 }
 
+/// Random formulas that the fuzzer of the compiler wrote, with their values by definition.
+pub fn random_cases() -> &'static [Case] {
+    static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
+        parse(include_str!("../data/random.json")).expect("the random cases are well-formed")
+    });
+    &CASES
+}
+
 /// The case of this name.
 ///
 /// # Panics
@@ -124,6 +132,7 @@ pub fn cases() -> &'static [Case] {
 pub fn case(name: &str) -> &'static Case {
     cases()
         .iter()
+        .chain(random_cases())
         .find(|case| case.name == name)
         .unwrap_or_else(|| panic!("no reference case is called {name}"))
 }

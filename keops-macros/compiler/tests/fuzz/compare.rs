@@ -1,19 +1,17 @@
 //! A formula's values from the compiler and from the reference, and what may be between them.
 
-use std::collections::HashMap;
-use std::fmt;
-
 use keops_compiler::Formula;
 use keops_compiler::alias::Category;
 use keops_compiler::ast::{Expr, ExprKind};
 use keops_compiler::scalar::{Graph, Inputs, interpret};
 use keops_compiler::stages::Program;
-use keops_compiler::{differential, ops};
 
 use crate::generate::{VARIABLES, aliases};
-use crate::number::{Met, ORDER, observe};
+use crate::noise::{Met, observe};
 use crate::random::Random;
-use crate::reference::{self, Values, evaluate};
+use crate::reference::{Values, evaluate};
+use crate::tally::Tally;
+use crate::tree::{is_construct, parts};
 
 /// The largest dimension and the largest number of instructions of a formula that is tried.
 const LARGEST: (usize, usize) = (64, 20_000);
@@ -27,120 +25,8 @@ const SAMPLES_OF_DOUBT: usize = 60;
 /// How often further than from one noisy evaluation to another the compiled formula may be from the reference.
 const FACTOR: f64 = 64.0;
 
-/// What was compared.
-#[derive(Default)]
-pub(crate) struct Tally {
-    pub(crate) formulas: u64,
-    pub(crate) rejected: u64,
-    /// Components that were compared, as numbers.
-    pub(crate) compared: u64,
-    /// Components that are infinite or NaN, and are in the reference.
-    pub(crate) not_finite: u64,
-    /// Components that depend on roundings too much.
-    pub(crate) ill_conditioned: u64,
-    /// Components that differ where documentation lets them.
-    pub(crate) conventions: u64,
-}
-
-/// How many formulas with each operation or construct were compared, and with each order of derivatives.
-#[derive(Default)]
-pub(crate) struct Coverage {
-    names: HashMap<String, u64>,
-    orders: [u64; ORDER + 1],
-}
-
-impl Coverage {
-    pub(crate) fn add(&mut self, formula: &Expr) {
-        let mut names: Vec<&String> = parts(formula).into_iter().filter_map(called).collect();
-        names.sort_unstable();
-        names.dedup();
-        for name in names {
-            *self.names.entry(name.clone()).or_default() += 1;
-        }
-        self.orders[order(formula)] += 1;
-    }
-
-    /// Asserts that everything was compared at least so often.
-    pub(crate) fn assert_at_least(&self, count: u64) {
-        let operations = ops::all().map(|op| op.name);
-        let constructs = differential::all().iter().map(|construct| construct.name);
-        for name in operations.chain(constructs) {
-            let found = self.names.get(name).copied().unwrap_or(0);
-            assert!(found >= count, "{name} was compared {found} times");
-        }
-        assert!(self.orders.iter().all(|&found| found >= count), "{self}");
-    }
-}
-
-impl fmt::Display for Coverage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let least = self.names.iter().min_by_key(|(_, count)| **count);
-        write!(
-            f,
-            "formulas of derivatives of order 0, 1, 2, ..: {:?}; rarest: {least:?}",
-            self.orders
-        )
-    }
-}
-
-/// The order of the derivatives that a formula takes.
-fn order(formula: &Expr) -> usize {
-    match &formula.kind {
-        ExprKind::Call { name, args, .. } => {
-            let own = reference::order(name);
-            let orders = args
-                .iter()
-                .enumerate()
-                .map(|(n, arg)| order(arg) + if n == 0 { own } else { 0 });
-            orders.max().unwrap_or(0)
-        }
-        ExprKind::List(items) => items.iter().map(order).max().unwrap_or(0),
-        ExprKind::Neg(inner) => order(inner),
-        ExprKind::Binary { left, right, .. } => order(left).max(order(right)),
-        _ => 0,
-    }
-}
-
-fn called(formula: &Expr) -> Option<&String> {
-    match &formula.kind {
-        ExprKind::Call { name, .. } => Some(name),
-        _ => None,
-    }
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} formulas, {} rejected; components: {} compared, {} compared as infinite or NaN, {} ill-conditioned, {} left open",
-            self.formulas,
-            self.rejected,
-            self.compared,
-            self.not_finite,
-            self.ill_conditioned,
-            self.conventions
-        )
-    }
-}
-
-impl Tally {
-    fn add(&mut self, other: Tally) {
-        self.formulas += other.formulas;
-        self.rejected += other.rejected;
-        self.compared += other.compared;
-        self.not_finite += other.not_finite;
-        self.ill_conditioned += other.ill_conditioned;
-        self.conventions += other.conventions;
-    }
-
-    /// Asserts that most of what was generated was compared.
-    pub(crate) fn assert_worth(&self) {
-        let all = self.compared + self.not_finite + self.ill_conditioned + self.conventions;
-        assert!(self.compared * 10 >= all * 7, "{self}");
-        assert!(self.conventions * 25 <= all, "{self}");
-        assert!(self.rejected * 10 <= self.formulas, "{self}");
-    }
-}
+/// The least difference that matters, relative to a value: some units in the last place of long formulas.
+const ROUNDINGS: f64 = 1e-12;
 
 /// A formula and what the compiler makes of it.
 pub(crate) struct Trial {
@@ -173,6 +59,11 @@ impl Trial {
             graph,
             program,
         })
+    }
+
+    /// The cost of the formula in instructions.
+    pub(crate) fn cost(&self) -> usize {
+        self.graph.cost()
     }
 
     /// Compares at a random point; the error says what disagrees.
@@ -217,8 +108,7 @@ impl Trial {
             ("as a whole", interpret(&self.graph, &inputs)),
             ("in stages", self.program.interpret(&inputs)),
         ];
-        let mut expectation = Expectation::new(&self.formula, values);
-        expectation.sample(&self.formula, values, random, SAMPLES);
+        let mut expectation = Expectation::new(&self.formula, values, random);
         let first = expectation.judge(&ours);
         if first.1.is_none() {
             return first;
@@ -230,7 +120,7 @@ impl Trial {
 }
 
 /// What the reference makes of a formula at a point.
-struct Expectation {
+pub(crate) struct Expectation {
     components: Vec<f64>,
     /// The same with noise, several times.
     samples: Vec<Vec<f64>>,
@@ -240,14 +130,25 @@ struct Expectation {
 }
 
 impl Expectation {
-    fn new(formula: &Expr, values: &Values) -> Expectation {
+    pub(crate) fn new(formula: &Expr, values: &Values, random: &mut Random) -> Expectation {
         let (components, met) = observe(None, || evaluate(formula, values));
-        Expectation {
+        let mut expectation = Expectation {
             components,
             samples: Vec::new(),
             met,
             differential: parts(formula).into_iter().any(is_construct),
-        }
+        };
+        expectation.sample(formula, values, random, SAMPLES);
+        expectation
+    }
+
+    /// Each component and by how much others may differ from it; `None` if it is ill-conditioned, infinite, NaN or left open.
+    pub(crate) fn bounded(&self) -> impl Iterator<Item = Option<[f64; 2]>> {
+        let components = self.components.iter().enumerate();
+        components.map(|(k, &expected)| {
+            let bound = self.bound(k).filter(|_| !self.is_open())?;
+            expected.is_finite().then_some([expected, bound])
+        })
     }
 
     fn sample(&mut self, formula: &Expr, values: &Values, random: &mut Random, count: usize) {
@@ -283,37 +184,54 @@ impl Expectation {
         (tally, wrong)
     }
 
-    fn verdict(&self, k: usize, ours: f64) -> Verdict {
-        let (expected, met) = (self.components[k], self.met);
+    /// Whether documentation lets others be anything else.
+    fn is_open(&self) -> bool {
+        let met = self.met;
+        met.absorbed
+            || met.unspecified
+            || met.divided_by_zero
+            || met.overflowed
+            || self.differential && met.not_finite
+    }
+
+    /// By how much others may differ in a component; `None` if it depends on roundings too much.
+    fn bound(&self, k: usize) -> Option<f64> {
+        let expected = self.components[k];
         let samples = self.samples.iter().map(|sample| sample[k]);
-        let same_kind =
-            |x: f64, y: f64| x.is_finite() && y.is_finite() || x == y || x.is_nan() && y.is_nan();
         if !samples.clone().all(|sample| same_kind(sample, expected)) {
-            return Verdict::IllConditioned;
+            return None;
         }
-        let open = met.absorbed || met.unspecified || met.divided_by_zero || met.overflowed;
-        let otherwise = match open || self.differential && met.not_finite {
-            true => Verdict::Convention,
-            false => Verdict::Wrong,
-        };
         if !expected.is_finite() {
-            let same = same_kind(ours, expected);
-            return if same { Verdict::NotFinite } else { otherwise };
+            return Some(0.0);
         }
-        let spread = samples
-            .map(|sample| (sample - expected).abs())
-            .fold(0.0, f64::max);
-        if FACTOR * spread > 1e-4 * expected.abs().max(1e-3) {
-            return Verdict::IllConditioned;
-        }
+        let distances = samples.map(|sample| (sample - expected).abs());
+        let spread = FACTOR * distances.fold(0.0, f64::max);
         // Derivatives may be rounding errors whose noise cancels.
         let floor = if self.differential { 1e-14 } else { 1e-290 };
-        if (ours - expected).abs() <= FACTOR * spread + 1e-10 * expected.abs() + floor {
+        let bound = spread + ROUNDINGS * expected.abs() + floor;
+        (spread <= 1e-4 * expected.abs().max(1e-3)).then_some(bound)
+    }
+
+    fn verdict(&self, k: usize, ours: f64) -> Verdict {
+        let expected = self.components[k];
+        let Some(bound) = self.bound(k) else {
+            return Verdict::IllConditioned;
+        };
+        if !expected.is_finite() && same_kind(ours, expected) {
+            Verdict::NotFinite
+        } else if (ours - expected).abs() <= bound {
             Verdict::Compared
+        } else if self.is_open() {
+            Verdict::Convention
         } else {
-            otherwise
+            Verdict::Wrong
         }
     }
+}
+
+/// Whether both are finite, NaN, or the same infinity.
+fn same_kind(x: f64, y: f64) -> bool {
+    x.is_finite() && y.is_finite() || x == y || x.is_nan() && y.is_nan()
 }
 
 /// A random point: of moderate numbers, of multiples of a quarter, which have ties and zeros, or of any size.
@@ -358,25 +276,4 @@ fn inputs(values: &Values) -> Inputs {
         to.extend(&values[name]);
     }
     inputs
-}
-
-fn is_construct(formula: &Expr) -> bool {
-    called(formula).is_some_and(|name| differential::find(name).is_some())
-}
-
-/// A formula and all formulas in it.
-fn parts(formula: &Expr) -> Vec<&Expr> {
-    let mut parts = vec![formula];
-    match &formula.kind {
-        ExprKind::Neg(inner) => parts.extend(self::parts(inner)),
-        ExprKind::Binary { left, right, .. } => {
-            parts.extend(self::parts(left));
-            parts.extend(self::parts(right));
-        }
-        ExprKind::Call { args, .. } | ExprKind::List(args) => {
-            parts.extend(args.iter().flat_map(self::parts));
-        }
-        _ => {}
-    }
-    parts
 }

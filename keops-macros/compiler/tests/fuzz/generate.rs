@@ -5,7 +5,6 @@ use keops_compiler::ast::{BinaryOp, Expr, ExprKind, Span};
 use keops_compiler::ops::{self, Op, Param, ParamKind, ParamValues};
 
 use crate::random::Random;
-use crate::reference;
 
 /// Loops are unrolled up to dimension 8.
 pub(crate) const VARIABLES: &[(&str, Category, usize)] = &[
@@ -24,10 +23,7 @@ pub(crate) const VARIABLES: &[(&str, Category, usize)] = &[
 ];
 
 /// The dimensions that formulas inside others have.
-const DIMS: [usize; 12] = [1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 6, 10];
-
-/// Variables that formulas are differentiated by, and no others: the reference takes a differentiation for each component.
-const LARGEST_OF_DERIVATIVES: usize = 4;
+const DIMS: [usize; 13] = [1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 6, 9, 10];
 
 pub(crate) fn aliases() -> Vec<Alias> {
     let alias = |&(name, category, dim): &(&str, Category, usize)| Alias {
@@ -38,15 +34,15 @@ pub(crate) fn aliases() -> Vec<Alias> {
     VARIABLES.iter().map(alias).collect()
 }
 
-type Variable = (&'static str, usize);
+pub(crate) type Variable = (&'static str, usize);
 
 /// Makes formulas from random numbers.
 pub(crate) struct Generator<'a> {
     pub(crate) random: &'a mut Random,
     /// The variable that others are differentiated by, which is to occur.
-    favourite: Option<Variable>,
+    pub(crate) favourite: Option<Variable>,
     /// The variable that is not to occur, so that a formula is linear in it.
-    avoided: Option<Variable>,
+    pub(crate) avoided: Option<Variable>,
 }
 
 impl Generator<'_> {
@@ -64,11 +60,11 @@ impl Generator<'_> {
         self.expr(height, order, dim)
     }
 
-    fn dim(&mut self) -> usize {
+    pub(crate) fn dim(&mut self) -> usize {
         *self.random.pick(&DIMS)
     }
 
-    fn expr(&mut self, height: usize, order: usize, dim: usize) -> Expr {
+    pub(crate) fn expr(&mut self, height: usize, order: usize, dim: usize) -> Expr {
         if height == 0 || self.random.one_in(8) {
             return self.leaf(dim);
         }
@@ -79,7 +75,7 @@ impl Generator<'_> {
         }
     }
 
-    fn leaf(&mut self, dim: usize) -> Expr {
+    pub(crate) fn leaf(&mut self, dim: usize) -> Expr {
         if let Some(favourite) = self.favourite
             && Some(favourite) != self.avoided
             && !self.random.one_in(3)
@@ -110,7 +106,7 @@ impl Generator<'_> {
     }
 
     /// A variable as a vector of dimension `dim`, linear in it.
-    fn resized(&mut self, variable: Variable, dim: usize) -> Expr {
+    pub(crate) fn resized(&mut self, variable: Variable, dim: usize) -> Expr {
         let own = variable.1;
         let v = name(variable);
         match (own, dim) {
@@ -164,7 +160,7 @@ impl Generator<'_> {
     }
 
     /// An operation of the table whose result has dimension `dim`.
-    fn operation(&mut self, height: usize, order: usize, dim: usize) -> Expr {
+    pub(crate) fn operation(&mut self, height: usize, order: usize, dim: usize) -> Expr {
         let all: Vec<&Op> = ops::all().collect();
         for _ in 0..40 {
             let op = *self.random.pick(&all);
@@ -199,14 +195,11 @@ impl Generator<'_> {
     fn form(&mut self, op: &Op, dim: usize) -> (Vec<usize>, Vec<Param>) {
         let mut dims: Vec<usize> = Vec::new();
         for _ in op.args {
-            let candidates = [
-                1,
-                dim,
-                dim,
-                self.dim(),
-                dims.first().copied().unwrap_or(dim),
-            ];
-            dims.push(*self.random.pick(&candidates));
+            let divisor = self.divisor(dim);
+            let first = dims.first().copied().unwrap_or(divisor);
+            // Of equal vectors, scalars, factors of a product, and a matrix with its vector.
+            let candidates = [1, dim, divisor, self.dim(), first, dim / first, dim * first];
+            dims.push((*self.random.pick(&candidates)).max(1));
         }
         let mut params = Vec::new();
         for kind in op.params {
@@ -248,10 +241,14 @@ impl Generator<'_> {
         }
     }
 
+    fn divisor(&mut self, dim: usize) -> usize {
+        let divisors: Vec<usize> = (1..=dim).filter(|n| dim.is_multiple_of(*n)).collect();
+        *self.random.pick(&divisors)
+    }
+
     /// A shape of so many components.
     fn shape(&mut self, dim: usize) -> Vec<i64> {
-        let divisors: Vec<usize> = (1..=dim).filter(|n| dim.is_multiple_of(*n)).collect();
-        let first = *self.random.pick(&divisors);
+        let first = self.divisor(dim);
         match self.random.below(3) {
             0 => vec![dim as i64],
             1 => vec![first as i64, (dim / first) as i64],
@@ -280,213 +277,17 @@ impl Generator<'_> {
         let stretched = call("Mult", vec![call("Exp", vec![scale.clone()]), knots]);
         call("Add", vec![scale, stretched])
     }
-
-    /// A differential construct whose value has dimension `dim`.
-    fn construct(&mut self, height: usize, order: usize, dim: usize) -> Expr {
-        let Some(by) = self.variable(None) else {
-            return self.leaf(dim);
-        };
-        let names = [
-            "Grad",
-            "Grad",
-            "Grad",
-            "Diff",
-            "Diff",
-            "GradMatrix",
-            "Divergence",
-            "Laplacian",
-            "TraceOperator",
-            "AdjointOperator",
-            "SumLinOperator",
-            "Factorize",
-            "AutoFactorize",
-        ];
-        let construct = *self.random.pick(&names);
-        let Some(inner) = order.checked_sub(reference::order(construct)) else {
-            return self.operation(height, order, dim);
-        };
-        let small = 1 + self.random.below(3);
-        match construct {
-            "Grad" => {
-                let Some(by) = self.variable(Some(dim)) else {
-                    return self.operation(height, order, dim);
-                };
-                let f = self.depending(by, height, inner, small);
-                let mut args = vec![f, name(by)];
-                if small > 1 || self.random.one_in(2) {
-                    args.push(self.expr(height - 1, order, small));
-                }
-                call("Grad", args)
-            }
-            "Diff" => {
-                let f = self.depending(by, height, inner, dim);
-                let direction = self.expr(height - 1, order, by.1);
-                let other = self.variable(None).filter(|_| self.random.one_in(3));
-                let (variables, directions) = match other {
-                    None => (name(by), direction),
-                    Some(other) => {
-                        let second = self.expr(height - 1, order, other.1);
-                        let lists = [vec![name(by), name(other)], vec![direction, second]];
-                        let [variables, directions] = lists.map(|list| expr(ExprKind::List(list)));
-                        (variables, directions)
-                    }
-                };
-                call("Diff", vec![f, variables, directions])
-            }
-            "GradMatrix" if dim.is_multiple_of(by.1) && dim / by.1 <= LARGEST_OF_DERIVATIVES => {
-                let f = self.depending(by, height, inner, dim / by.1);
-                call("GradMatrix", vec![f, name(by)])
-            }
-            "Divergence" if dim == 1 => {
-                let f = self.depending(by, height, inner, by.1);
-                call("Divergence", vec![f, name(by)])
-            }
-            "Laplacian" if dim == 1 => {
-                let f = self.depending(by, height, inner, 1);
-                call("Laplacian", vec![f, name(by)])
-            }
-            "TraceOperator" if dim == 1 => {
-                let l = self.linear(by, height, order, by.1);
-                call("TraceOperator", vec![l, name(by)])
-            }
-            "AdjointOperator" => {
-                let Some(by) = self.variable(Some(dim)) else {
-                    return self.operation(height, order, dim);
-                };
-                let l = self.linear(by, height, order, small);
-                let direction = self.expr(height - 1, order, small);
-                call("AdjointOperator", vec![l, name(by), direction])
-            }
-            "SumLinOperator" if dim == 1 => {
-                let l = self.linear(by, height, order, small);
-                let mut args = vec![l, name(by)];
-                for weights in [small, by.1].into_iter().take(self.random.below(3)) {
-                    args.push(self.expr(height - 1, order, weights));
-                }
-                call("SumLinOperator", args)
-            }
-            "Factorize" => {
-                let f = self.expr(height - 1, order, dim);
-                let part = self.expr(height - 1, order, small);
-                call("Factorize", vec![f, part])
-            }
-            "AutoFactorize" => {
-                let f = self.expr(height - 1, order, dim);
-                call("AutoFactorize", vec![f])
-            }
-            _ => self.operation(height, order, dim),
-        }
-    }
-
-    /// A variable to differentiate by, of this dimension.
-    fn variable(&mut self, dim: Option<usize>) -> Option<Variable> {
-        let fitting: Vec<Variable> = VARIABLES
-            .iter()
-            .map(|&(name, _, own)| (name, own))
-            .filter(|&(_, own)| own <= LARGEST_OF_DERIVATIVES && dim.is_none_or(|dim| dim == own))
-            .collect();
-        (!fitting.is_empty()).then(|| *self.random.pick(&fitting))
-    }
-
-    /// A formula that probably depends on a variable.
-    fn depending(&mut self, on: Variable, height: usize, order: usize, dim: usize) -> Expr {
-        let before = self.favourite.replace(on);
-        let formula = self.expr(height - 1, order, dim);
-        self.favourite = before;
-        formula
-    }
-
-    /// A formula that is linear in a variable.
-    fn linear(&mut self, variable: Variable, height: usize, order: usize, dim: usize) -> Expr {
-        if height <= 1 || self.random.one_in(5) {
-            return self.resized(variable, dim);
-        }
-        let height = height - 1;
-        let choice = self.random.below(13);
-        let inner_dim = match choice {
-            // Operations that change the dimension.
-            9 => dim * *self.random.pick(&[1, 2]),
-            10 => dim + 1,
-            _ => dim,
-        };
-        let inner = self.linear(variable, height, order, inner_dim);
-        let before = self.avoided.replace(variable);
-        let factor = |generator: &mut Self, dim: usize| generator.expr(height - 1, order, dim);
-        let whole = dim as i64;
-        let formula = match choice {
-            0 => call("Mult", vec![factor(self, 1), inner]),
-            1 => call("Mult", vec![inner, factor(self, dim)]),
-            2 => call("Divide", vec![inner, factor(self, dim)]),
-            3 => expr(ExprKind::Neg(Box::new(inner))),
-            4 => call(
-                "Add",
-                vec![inner, self.linear(variable, height, order, dim)],
-            ),
-            5 => call(
-                "Subtract",
-                vec![self.linear(variable, height, order, dim), inner],
-            ),
-            6 => {
-                let condition = factor(self, dim);
-                call(
-                    "IfElse",
-                    vec![condition, inner, self.linear(variable, height, order, dim)],
-                )
-            }
-            7 if dim > 1 => {
-                let first = self.linear(variable, height, order, 1);
-                let rest = call("Extract", vec![inner, integer(1), integer(whole - 1)]);
-                call("Concat", vec![rest, first])
-            }
-            8 if dim == 1 => {
-                let dim = self.dim();
-                call(
-                    "Scalprod",
-                    vec![factor(self, dim), self.linear(variable, height, order, dim)],
-                )
-            }
-            9 if inner_dim <= 6 => {
-                let matrix = factor(self, dim * inner_dim);
-                let product = [("MatVecMult", [0, 1]), ("VecMatMult", [1, 0])];
-                let (name, order) = *self.random.pick(&product);
-                let args = [matrix, inner];
-                call(name, order.iter().map(|&n| args[n].clone()).collect())
-            }
-            10 => call("Extract", vec![inner, integer(1), integer(whole)]),
-            11 if dim.is_multiple_of(2) => call("ComplexMult", vec![factor(self, 2), inner]),
-            12 if order > 0 && dim <= LARGEST_OF_DERIVATIVES => {
-                // A gradient is linear in its direction, and a differential too.
-                let by = self.variable(Some(dim)).filter(|&by| by != variable);
-                match by {
-                    None => inner,
-                    Some(by) => {
-                        let f = self.depending(by, height, order - 1, dim);
-                        let construct = if self.random.one_in(2) {
-                            "Grad"
-                        } else {
-                            "Diff"
-                        };
-                        call(construct, vec![f, name(by), inner])
-                    }
-                }
-            }
-            _ if inner_dim == dim => inner,
-            _ => call("Extract", vec![inner, integer(0), integer(whole)]),
-        };
-        self.avoided = before;
-        formula
-    }
 }
 
-fn expr(kind: ExprKind) -> Expr {
+pub(crate) fn expr(kind: ExprKind) -> Expr {
     Expr::new(kind, Span::new(0, 0))
 }
 
-fn name((name, _): Variable) -> Expr {
+pub(crate) fn name((name, _): Variable) -> Expr {
     expr(ExprKind::Name(name.to_owned()))
 }
 
-fn call(name: &str, args: Vec<Expr>) -> Expr {
+pub(crate) fn call(name: &str, args: Vec<Expr>) -> Expr {
     let (name, name_span) = (name.to_owned(), Span::new(0, 0));
     expr(ExprKind::Call {
         name,
@@ -495,11 +296,11 @@ fn call(name: &str, args: Vec<Expr>) -> Expr {
     })
 }
 
-fn literal(value: f64, integer: Option<i64>) -> Expr {
+pub(crate) fn literal(value: f64, integer: Option<i64>) -> Expr {
     expr(ExprKind::Number { value, integer })
 }
 
-fn integer(n: i64) -> Expr {
+pub(crate) fn integer(n: i64) -> Expr {
     let number = literal(n.abs() as f64, Some(n.abs()));
     if n < 0 {
         expr(ExprKind::Neg(Box::new(number)))

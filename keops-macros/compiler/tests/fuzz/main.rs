@@ -6,17 +6,25 @@
 //! chooses other formulas.
 
 mod compare;
+mod constructs;
+mod functions;
 mod generate;
+mod kernels;
+mod noise;
 mod number;
 mod operations;
 mod random;
 mod reference;
 mod special;
+mod tally;
+mod tensors;
+mod tree;
 
-use compare::{Coverage, Tally, Trial};
+use compare::Trial;
 use generate::Generator;
 use keops_compiler::{differential, ops};
 use random::Random;
+use tally::{Coverage, Tally};
 
 /// The number of points at which each formula is tried.
 const POINTS: usize = 3;

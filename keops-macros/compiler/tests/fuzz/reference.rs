@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use keops_compiler::ast::{BinaryOp, Expr, ExprKind};
 use keops_compiler::ops::{self, ParamValues};
 
-use crate::number::{Number, linear};
+use crate::noise::linear;
+use crate::number::Number;
 use crate::operations::{self, Parameter};
 
 /// The values of variables.

@@ -1,7 +1,8 @@
 //! Special functions by definitions that share nothing with the compiler's: integrals, recurrences and series of positive
 //! terms. References are to the Digital Library of Mathematical Functions.
 
-use crate::number::{Number, blurred};
+use crate::noise::blurred;
+use crate::number::Number;
 
 /// The error function (7.6.2, 7.9.1).
 pub(crate) fn erf(f: Number) -> Number {
