@@ -258,6 +258,11 @@ fn linear(checker: &mut Checker<'_>, args: &[Expr]) -> Result<(Node, Node), Erro
                 op.name
             ),
         )),
+        // The zero vector is a linear function of anything, another constant of nothing.
+        Dependence::Constant if !checker.dag.is_zero(l) => Err(Error::new(
+            args[0].span,
+            "the formula is not linear in the variable, which it does not depend on",
+        )),
         _ => Ok((l, v)),
     }
 }

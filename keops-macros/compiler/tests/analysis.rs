@@ -413,3 +413,33 @@ fn symmetry_is_proven_for_the_kernels_in_use() {
     }
     assert!(!proven("Exp(-SqDist(x,y))*(1+Step(Elem(x-y,0)-1e9))"));
 }
+
+#[test]
+fn operators_are_linear_formulas() {
+    let made = |text: &str| {
+        let tree = parse(text).unwrap_or_else(|error| panic!("{}", error.render(text)));
+        Formula::new(&tree, &aliases(POINTS), &[]).map(|_| ())
+    };
+    // The zero vector is linear in anything, and its trace is 0; a constant is not, and has no trace.
+    for text in [
+        "TraceOperator(g*x, x)",
+        "TraceOperator(Zero(2), x)",
+        "TraceOperator(y - y, x)",
+    ] {
+        assert!(made(text).is_ok(), "{text}");
+    }
+    for text in [
+        "TraceOperator(y, x)",
+        "AdjointOperator(y, x, b)",
+        "SumLinOperator(y, x)",
+        "TraceOperator(x + y, x)",
+        "TraceOperator(x*x, x)",
+    ] {
+        let error = made(text).expect_err(text);
+        assert!(
+            error.message().contains("not linear"),
+            "{text}: {}",
+            error.message()
+        );
+    }
+}
