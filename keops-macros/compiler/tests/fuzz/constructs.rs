@@ -126,6 +126,10 @@ impl Generator<'_> {
 
     /// A formula that is linear in a variable.
     fn linear(&mut self, variable: Variable, height: usize, order: usize, dim: usize) -> Expr {
+        if self.random.one_in(16) {
+            // It is to be rejected, unless it happens to be linear.
+            return self.depending(variable, height, order, dim);
+        }
         if height <= 1 || self.random.one_in(5) {
             return self.resized(variable, dim);
         }

@@ -273,6 +273,10 @@ impl Generator<'_> {
             });
         }
         let knots = knots.unwrap_or_else(|| self.leaf(dim));
+        if self.random.one_in(2) {
+            // A point may be one of them.
+            return knots;
+        }
         let scale = self.leaf(1);
         let stretched = call("Mult", vec![call("Exp", vec![scale.clone()]), knots]);
         call("Add", vec![scale, stretched])

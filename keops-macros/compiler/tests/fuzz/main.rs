@@ -53,7 +53,7 @@ fn random_formulas() {
         let text = std::env::var(name).ok();
         text.and_then(|text| text.parse().ok()).unwrap_or(default)
     };
-    let cases = number("KEOPS_FUZZ_CASES", 10_000);
+    let cases = number("KEOPS_FUZZ_CASES", 6000);
     let mut random = Random(number("KEOPS_FUZZ_SEED", 1));
     let (mut tally, mut coverage) = (Tally::default(), Coverage::default());
     let mut disagreements = Vec::new();

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use crate::random::Random;
 
 /// The size of the noise, relative to a result: four units in the last place.
-pub(crate) const NOISE: f64 = 1.0 / (1u64 << 50) as f64;
+const NOISE: f64 = 1.0 / (1u64 << 50) as f64;
 
 /// Numbers below this have roundings of this size.
 const TINY: f64 = 1e-290;
@@ -44,8 +44,6 @@ impl Met {
 struct Arithmetic {
     noise: Option<Random>,
     met: Met,
-    /// Whether differences of what may have been rounded before are taken.
-    linear: bool,
 }
 
 thread_local! {
@@ -54,10 +52,8 @@ thread_local! {
 
 /// The result of an evaluation, with noise if there are random numbers for it, and what it met.
 pub(crate) fn observe<T>(noise: Option<Random>, evaluate: impl FnOnce() -> T) -> (T, Met) {
-    ARITHMETIC.set(Arithmetic {
-        noise,
-        ..Arithmetic::default()
-    });
+    let met = Met::default();
+    ARITHMETIC.set(Arithmetic { noise, met });
     let result = evaluate();
     (result, ARITHMETIC.take().met)
 }
@@ -82,77 +78,106 @@ pub(crate) fn blurred(x: f64, size: f64) -> f64 {
     })
 }
 
-/// A result with a relative error of a few units in the last place, unless it is exact.
-pub(crate) fn rounded(x: f64, exact: bool) -> f64 {
-    // Numbers may underflow earlier elsewhere.
-    let underflow = if x.abs() < TINY { TINY } else { 0.0 };
-    blurred(
-        x,
-        if exact {
-            0.0
-        } else {
-            NOISE * x.abs() + underflow
-        },
-    )
-}
-
-/// An evaluation of a linear formula at a basis vector, as whose multiples others may have terms that cancel here.
-pub(crate) fn linear<T>(evaluate: impl FnOnce() -> T) -> T {
-    let set = |linear| {
-        ARITHMETIC.with_borrow_mut(|arithmetic| std::mem::replace(&mut arithmetic.linear, linear))
-    };
-    let before = set(true);
-    let result = evaluate();
-    set(before);
-    result
-}
-
-/// A sum of terms of derivatives. Elsewhere what cancels may have been rounded before.
-pub(crate) fn slope_sum(a: f64, b: f64) -> f64 {
-    linear(|| sum(a, b))
-}
-
 /// Notes if a result is infinite though its operands are not.
-pub(crate) fn checked(x: f64, a: f64, b: f64) -> f64 {
-    if x.is_infinite() && a.is_finite() && b.is_finite() {
+fn checked(x: f64, operands: [f64; 2]) -> f64 {
+    if x.is_infinite() && operands.iter().all(|x| x.is_finite()) {
         note(|met| met.overflowed = true);
     }
     x
 }
 
-pub(crate) fn sum(a: f64, b: f64) -> f64 {
-    let sum = checked(a + b, a, b);
-    if !a.is_finite() && !b.is_finite() {
-        note(|met| met.absorbed = true);
-    }
-    // The rounding error of a sum (Knuth).
-    let virtual_b = sum - a;
-    let error = (a - (sum - virtual_b)) + (b - virtual_b);
-    let largest = a.abs().max(b.abs());
-    let cancels = sum.abs() < 0.5 * largest;
-    if cancels && ARITHMETIC.with_borrow(|arithmetic| arithmetic.linear) {
-        return blurred(sum, NOISE * largest);
-    }
-    rounded(sum, error == 0.0)
+/// A real number, and whether it is known to be the very one that others compute.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Real {
+    pub(crate) value: f64,
+    exact: bool,
 }
 
-pub(crate) fn product(a: f64, b: f64) -> f64 {
-    if (a == 0.0 && !b.is_finite()) || (b == 0.0 && !a.is_finite()) {
-        note(|met| met.absorbed = true);
-    }
-    let product = checked(a * b, a, b);
-    let underflow = product == 0.0 && a != 0.0 && b != 0.0;
-    rounded(product, a.mul_add(b, -product) == 0.0 && !underflow)
-}
+impl Real {
+    pub(crate) const ZERO: Real = Real::exact(0.0);
 
-pub(crate) fn quotient(a: f64, b: f64) -> f64 {
-    if b == 0.0 {
-        note(|met| met.divided_by_zero = true);
+    pub(crate) const fn exact(value: f64) -> Real {
+        Real { value, exact: true }
     }
-    // The divisor of 0 may be a rounding error, and 0 elsewhere; the inverse of an infinite constant is 0, and 0 times anything.
-    if a == 0.0 && !(b.abs() > 1e-14) || b.is_infinite() && !a.is_finite() {
-        note(|met| met.absorbed = true);
+
+    /// A result that has the roundings of numbers of this size, unless it is exact.
+    fn new(value: f64, exact: bool, size: f64) -> Real {
+        // Numbers may underflow earlier elsewhere.
+        let underflow = if value.abs() < TINY { TINY } else { 0.0 };
+        let size = if exact { 0.0 } else { NOISE * size + underflow };
+        let value = blurred(value, size);
+        Real { value, exact }
     }
-    let quotient = checked(a / b, a, b);
-    rounded(quotient, quotient.mul_add(b, -a) == 0.0)
+
+    /// The value of a function of these arguments.
+    pub(crate) fn of_function(value: f64, arguments: [Real; 2]) -> Real {
+        // e^0 and log 1 are exact, and so is what libraries make of them.
+        let simple = |x: &Real| x.exact && [0.0, 1.0].contains(&x.value);
+        let exact = arguments.iter().all(simple) && value.fract() == 0.0;
+        let value = checked(value, arguments.map(|x| x.value));
+        Real::new(value, exact, value.abs())
+    }
+
+    /// The same number, as others may have rounded it.
+    pub(crate) fn inexact(self) -> Real {
+        Real::new(self.value, self.is_zero(), self.value.abs())
+    }
+
+    /// Whether it is 0 whatever is rounded.
+    pub(crate) fn is_zero(self) -> bool {
+        self.exact && self.value == 0.0
+    }
+
+    pub(crate) fn negated(self) -> Real {
+        let value = -self.value;
+        Real { value, ..self }
+    }
+
+    pub(crate) fn plus(self, other: Real) -> Real {
+        let (a, b) = (self.value, other.value);
+        let sum = checked(a + b, [a, b]);
+        if !a.is_finite() && !b.is_finite() {
+            note(|met| met.absorbed = true);
+        }
+        // The rounding error of a sum (Knuth).
+        let virtual_b = sum - a;
+        let error = (a - (sum - virtual_b)) + (b - virtual_b);
+        let terms_are_exact = self.exact && other.exact;
+        let exact = terms_are_exact && error == 0.0;
+        // Where terms cancel that others have rounded in another way, their roundings are left.
+        let largest = a.abs().max(b.abs());
+        Real::new(
+            sum,
+            exact,
+            if terms_are_exact { sum.abs() } else { largest },
+        )
+    }
+
+    pub(crate) fn times(self, other: Real) -> Real {
+        let (a, b) = (self.value, other.value);
+        if a == 0.0 && !b.is_finite() || b == 0.0 && !a.is_finite() {
+            note(|met| met.absorbed = true);
+        }
+        let product = checked(a * b, [a, b]);
+        let underflow = product == 0.0 && a != 0.0 && b != 0.0;
+        let error = a.mul_add(b, -product);
+        let exact = self.exact && other.exact && error == 0.0 && !underflow;
+        let zero = self.is_zero() || other.is_zero();
+        Real::new(product, exact || zero, product.abs())
+    }
+
+    pub(crate) fn over(self, other: Real) -> Real {
+        let (a, b) = (self.value, other.value);
+        if b == 0.0 {
+            note(|met| met.divided_by_zero = true);
+        }
+        // The divisor of 0 may be a rounding error, and 0 elsewhere; the inverse of an infinite constant is 0, and 0 times
+        // anything.
+        if a == 0.0 && !(b.abs() > 1e-14) || b.is_infinite() && !a.is_finite() {
+            note(|met| met.absorbed = true);
+        }
+        let quotient = checked(a / b, [a, b]);
+        let exact = self.exact && other.exact && quotient.mul_add(b, -a) == 0.0;
+        Real::new(quotient, exact || self.is_zero(), quotient.abs())
+    }
 }

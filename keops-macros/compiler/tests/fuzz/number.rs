@@ -6,7 +6,7 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use crate::noise::{NOISE, blurred, checked, product, quotient, rounded, slope_sum, sum};
+use crate::noise::Real;
 
 /// The largest order of derivatives.
 pub(crate) const ORDER: usize = 3;
@@ -17,33 +17,36 @@ pub(crate) struct Number {
     /// How many infinitesimals there are.
     order: usize,
     /// What stands at each product of infinitesimals: bit n of the position is set where infinitesimal n is a factor.
-    parts: [f64; 1 << ORDER],
+    parts: [Real; 1 << ORDER],
 }
 
 impl From<f64> for Number {
     fn from(x: f64) -> Number {
-        let mut parts = [0.0; 1 << ORDER];
-        parts[0] = x;
-        Number { order: 0, parts }
+        Number::ZERO.with_real(Real::exact(x))
     }
 }
 
 impl Number {
     pub(crate) const ZERO: Number = Number {
         order: 0,
-        parts: [0.0; 1 << ORDER],
+        parts: [Real::ZERO; 1 << ORDER],
     };
 
     /// The number itself, without its derivatives.
     pub(crate) fn real(self) -> f64 {
-        self.parts[0]
+        self.parts[0].value
+    }
+
+    fn with_real(mut self, real: Real) -> Number {
+        self.parts[0] = real;
+        self
     }
 
     /// `self` + infinitesimal number `order` times `slope`; both have infinitesimals of lower numbers alone.
     pub(crate) fn with_slope(self, order: usize, slope: Number) -> Number {
         assert!(self.order <= order && slope.order <= order && order < ORDER);
         let mut parts = self.parts;
-        parts[1 << order..2 << order].copy_from_slice(&slope.parts[..1 << order]);
+        parts[1 << order..2 << order].copy_from_slice(&slope.inexact().parts[..1 << order]);
         Number {
             order: order + 1,
             parts,
@@ -52,8 +55,7 @@ impl Number {
 
     /// What stands at infinitesimal number `order`, which is the last one.
     pub(crate) fn slope(self, order: usize) -> Number {
-        self.at(order)
-            .map_or(Number::ZERO, |(_, slope)| slope.inexact())
+        self.at(order).map_or(Number::ZERO, |(_, slope)| slope)
     }
 
     fn at(self, order: usize) -> Option<(Number, Number)> {
@@ -75,14 +77,14 @@ impl Number {
         self
     }
 
-    /// With noise in every part: derivatives that are exact here may not be elsewhere.
-    fn inexact(mut self) -> Number {
-        self.parts = self.parts.map(|part| blurred(part, NOISE * part.abs()));
+    /// As others may have rounded it: derivatives that are exact here may not be elsewhere.
+    pub(crate) fn inexact(mut self) -> Number {
+        self.parts = self.parts.map(Real::inexact);
         self
     }
 
     fn is_zero(self) -> bool {
-        self.parts.iter().all(|&part| part == 0.0)
+        self.parts.iter().all(|part| part.value == 0.0)
     }
 
     /// The function of these values and slopes; slopes are asked for where they matter.
@@ -92,11 +94,9 @@ impl Number {
         slope: &dyn Fn(Number) -> Number,
     ) -> Number {
         let Some((low, high)) = self.order.checked_sub(1).and_then(|last| self.at(last)) else {
-            let x = self.real();
-            let y = checked(value(x), x, x);
-            // e^0 and log 1 are exact, and so is what libraries make of them.
-            let exact = [0.0, 1.0].contains(&x) && y.fract() == 0.0;
-            return rounded(y, exact).into();
+            let x = self.parts[0];
+            let y = Real::of_function(value(x.value), [x, x]);
+            return Number::ZERO.with_real(y);
         };
         let rest = low.through(value, slope);
         rest.with_slope(self.order - 1, weighted(high, &|| slope(low)))
@@ -111,10 +111,9 @@ impl Number {
     ) -> Number {
         let order = self.order.max(other.order);
         let Some(last) = order.checked_sub(1) else {
-            let [x, y] = [self.real(), other.real()];
-            let z = checked(value(x, y), x, y);
-            let exact = [x, y].iter().all(|x| [0.0, 1.0].contains(x)) && z.fract() == 0.0;
-            return rounded(z, exact).into();
+            let [x, y] = [self.parts[0], other.parts[0]];
+            let z = Real::of_function(value(x.value, y.value), [x, y]);
+            return Number::ZERO.with_real(z);
         };
         let [(x, dx), (y, dy)] =
             [self, other].map(|number| number.at(last).unwrap_or((number, Number::ZERO)));
@@ -131,17 +130,16 @@ fn weighted(change: Number, slope: &dyn Fn() -> Number) -> Number {
     if change.is_zero() {
         return Number::ZERO;
     }
-    (slope * change).inexact()
+    slope * change
 }
 
 impl Add for Number {
     type Output = Number;
     fn add(self, other: Number) -> Number {
         let order = self.order.max(other.order);
-        let mut parts = [0.0; 1 << ORDER];
-        parts[0] = sum(self.parts[0], other.parts[0]);
-        for s in 1..1 << order {
-            parts[s] = slope_sum(self.parts[s], other.parts[s]);
+        let mut parts = [Real::ZERO; 1 << ORDER];
+        for s in 0..1 << order {
+            parts[s] = self.parts[s].plus(other.parts[s]);
         }
         Number { order, parts }
     }
@@ -152,7 +150,7 @@ impl Neg for Number {
     fn neg(self) -> Number {
         Number {
             order: self.order,
-            parts: self.parts.map(|part| -part),
+            parts: self.parts.map(Real::negated),
         }
     }
 }
@@ -168,7 +166,7 @@ impl Mul for Number {
     type Output = Number;
     fn mul(self, other: Number) -> Number {
         let order = self.order.max(other.order);
-        let mut parts = [0.0; 1 << ORDER];
+        let mut parts = [Real::ZERO; 1 << ORDER];
         for s in 0..1 << order {
             parts[s] = products(s, s, &self.parts, &other.parts);
         }
@@ -180,35 +178,30 @@ impl Div for Number {
     type Output = Number;
     fn div(self, other: Number) -> Number {
         let order = self.order.max(other.order);
-        let mut parts = [0.0; 1 << ORDER];
-        parts[0] = quotient(self.parts[0], other.parts[0]);
+        let mut parts = [Real::ZERO; 1 << ORDER];
+        parts[0] = self.parts[0].over(other.parts[0]);
         for s in 1..1 << order {
             // The part at s of quotient times divisor is that of the dividend.
-            let rest = products(s, s - 1, &parts, &other.parts);
-            let rest = if rest == 0.0 {
-                self.parts[s]
-            } else {
-                slope_sum(self.parts[s], -rest)
-            };
-            parts[s] = match rest {
-                0.0 => 0.0,
-                rest => quotient(rest, other.parts[0]),
-            };
+            let rest = products(s, s - 1, &parts, &other.parts).negated();
+            let rest = self.parts[s].plus(rest);
+            if rest.value != 0.0 {
+                parts[s] = rest.over(other.parts[0]);
+            }
         }
         Number { order, parts }
     }
 }
 
 /// The part at `s` of a product, from the parts of the first factor up to `last`. Derivatives that are 0 stay out of it.
-fn products(s: usize, last: usize, a: &[f64], b: &[f64]) -> f64 {
+fn products(s: usize, last: usize, a: &[Real], b: &[Real]) -> Real {
     if s == 0 {
-        return product(a[0], b[0]);
+        return a[0].times(b[0]);
     }
-    let mut total = 0.0;
+    let mut total = Real::ZERO;
     for t in (0..=last).filter(|t| t & !s == 0) {
         let (x, y) = (a[t], b[s ^ t]);
-        if x != 0.0 && y != 0.0 {
-            total = slope_sum(total, product(x, y));
+        if x.value != 0.0 && y.value != 0.0 {
+            total = total.plus(x.times(y));
         }
     }
     total
@@ -255,7 +248,7 @@ impl Number {
     /// The n-th power.
     pub(crate) fn powi(self, n: i64) -> Number {
         let value = |x: f64| match x {
-            0.0 if n < 0 => quotient(1.0, 0.0),
+            0.0 if n < 0 => Real::exact(1.0).over(Real::ZERO).value,
             _ => x.powf(n as f64),
         };
         self.through(&value, &|x| match n {

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use keops_compiler::ast::{BinaryOp, Expr, ExprKind};
 use keops_compiler::ops::{self, ParamValues};
 
-use crate::noise::linear;
 use crate::number::Number;
 use crate::operations::{self, Parameter};
 
@@ -224,9 +223,11 @@ impl Reference {
     /// The columns of a linear formula.
     fn images_of_units(&mut self, formula: &Expr, of: &Expr) -> Vec<Vector> {
         let units = units(self.variables[variable(of)].len());
-        let images = units
-            .into_iter()
-            .map(|unit| linear(|| self.image(formula, of, unit)));
+        let images = units.into_iter().map(|unit| {
+            // Where columns cancel, others may have rounded their multiples before.
+            let unit = unit.into_iter().map(Number::inexact).collect();
+            self.image(formula, of, unit)
+        });
         images.collect()
     }
 }
