@@ -66,9 +66,7 @@ impl Trial {
         self.graph.cost()
     }
 
-    /// Compares at a random point; the error says what disagrees.
-    ///
-    /// Whether numbers were compared.
+    /// Compares at a random point, and says whether numbers were compared; the error says what disagrees.
     pub(crate) fn run(&self, random: &mut Random, tally: &mut Tally) -> Result<bool, String> {
         let values = point(random);
         let (counts, wrong) = self.compare(&values, random);

@@ -173,7 +173,8 @@ impl Real {
         }
         // The divisor of 0 may be a rounding error, and 0 elsewhere; the inverse of an infinite constant is 0, and 0 times
         // anything.
-        if a == 0.0 && !(b.abs() > 1e-14) || b.is_infinite() && !a.is_finite() {
+        let zero = a == 0.0 && (b.is_nan() || b.abs() <= 1e-14);
+        if zero || b.is_infinite() && !a.is_finite() {
             note(|met| met.absorbed = true);
         }
         let quotient = checked(a / b, [a, b]);

@@ -11,13 +11,16 @@ use crate::noise::Real;
 /// The largest order of derivatives.
 pub(crate) const ORDER: usize = 3;
 
+/// The number of products of infinitesimals, the empty one among them.
+const PARTS: usize = 1 << ORDER;
+
 /// A number with its derivatives.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Number {
     /// How many infinitesimals there are.
     order: usize,
     /// What stands at each product of infinitesimals: bit n of the position is set where infinitesimal n is a factor.
-    parts: [Real; 1 << ORDER],
+    parts: [Real; PARTS],
 }
 
 impl From<f64> for Number {
@@ -29,7 +32,7 @@ impl From<f64> for Number {
 impl Number {
     pub(crate) const ZERO: Number = Number {
         order: 0,
-        parts: [Real::ZERO; 1 << ORDER],
+        parts: [Real::ZERO; PARTS],
     };
 
     /// The number itself, without its derivatives.
@@ -137,8 +140,8 @@ impl Add for Number {
     type Output = Number;
     fn add(self, other: Number) -> Number {
         let order = self.order.max(other.order);
-        let mut parts = [Real::ZERO; 1 << ORDER];
-        for s in 0..1 << order {
+        let mut parts = [Real::ZERO; PARTS];
+        for s in parts_of(order) {
             parts[s] = self.parts[s].plus(other.parts[s]);
         }
         Number { order, parts }
@@ -166,8 +169,8 @@ impl Mul for Number {
     type Output = Number;
     fn mul(self, other: Number) -> Number {
         let order = self.order.max(other.order);
-        let mut parts = [Real::ZERO; 1 << ORDER];
-        for s in 0..1 << order {
+        let mut parts = [Real::ZERO; PARTS];
+        for s in parts_of(order) {
             parts[s] = products(s, s, &self.parts, &other.parts);
         }
         Number { order, parts }
@@ -178,9 +181,9 @@ impl Div for Number {
     type Output = Number;
     fn div(self, other: Number) -> Number {
         let order = self.order.max(other.order);
-        let mut parts = [Real::ZERO; 1 << ORDER];
+        let mut parts = [Real::ZERO; PARTS];
         parts[0] = self.parts[0].over(other.parts[0]);
-        for s in 1..1 << order {
+        for s in parts_of(order).skip(1) {
             // The part at s of quotient times divisor is that of the dividend.
             let rest = products(s, s - 1, &parts, &other.parts).negated();
             let rest = self.parts[s].plus(rest);
@@ -190,6 +193,11 @@ impl Div for Number {
         }
         Number { order, parts }
     }
+}
+
+/// The positions of the parts of a number with so many infinitesimals.
+fn parts_of(order: usize) -> std::ops::Range<usize> {
+    0..1 << order
 }
 
 /// The part at `s` of a product, from the parts of the first factor up to `last`. Derivatives that are 0 stay out of it.

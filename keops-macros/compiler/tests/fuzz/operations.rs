@@ -246,7 +246,7 @@ pub(crate) fn find(name: &str) -> Option<Operation> {
                 })
             })
         },
-        "Step" => |a, _| each(a, |x| truth(!(x[0].real() < 0.0))),
+        "Step" => |a, _| each(a, |x| truth(x[0].real() >= 0.0 || x[0].is_nan())),
         "ReLU" => |a, _| {
             each(a, |x| {
                 if x[0].real() < 0.0 {
@@ -325,10 +325,9 @@ pub(crate) fn find(name: &str) -> Option<Operation> {
 
         "BSpline" => |a, p| {
             let (knots, x, k) = (&a[0], a[1][0], p[0].size());
-            if knots
-                .windows(2)
-                .any(|pair| !(pair[0].real() <= pair[1].real()))
-            {
+            if knots.windows(2).any(|pair| {
+                pair.iter().any(|knot| knot.is_nan()) || pair[0].real() > pair[1].real()
+            }) {
                 unspecified();
             }
             (0..knots.len() - k - 1)
