@@ -168,13 +168,13 @@ impl Real {
 
     pub(crate) fn over(self, other: Real) -> Real {
         let (a, b) = (self.value, other.value);
-        if b == 0.0 {
+        // A divisor that is a rounding error is 0 elsewhere.
+        let by_zero = b == 0.0 || !other.exact && b.abs() <= 1e-14;
+        if by_zero {
             note(|met| met.divided_by_zero = true);
         }
-        // The divisor of 0 may be a rounding error, and 0 elsewhere; the inverse of an infinite constant is 0, and 0 times
-        // anything.
-        let zero = a == 0.0 && (b.is_nan() || b.abs() <= 1e-14);
-        if zero || b.is_infinite() && !a.is_finite() {
+        // The inverse of an infinite constant is 0, and 0 times anything.
+        if a == 0.0 && (by_zero || b.is_nan()) || b.is_infinite() && !a.is_finite() {
             note(|met| met.absorbed = true);
         }
         let quotient = checked(a / b, [a, b]);
