@@ -181,6 +181,10 @@ impl Generator<'_> {
                     .collect();
                 if op.name == "BSpline" {
                     args[0] = self.knots(dims[0]);
+                    if self.random.one_in(3) {
+                        let position = integer(self.random.below(dims[0]) as i64);
+                        args[1] = call("Elem", vec![args[0].clone(), position]);
+                    }
                 }
                 if left_out == 0 {
                     args.extend(params.iter().map(written));
@@ -274,7 +278,7 @@ impl Generator<'_> {
         }
         let knots = knots.unwrap_or_else(|| self.leaf(dim));
         if self.random.one_in(2) {
-            // A point may be one of them.
+            // These are exact, so that a point may be one of them.
             return knots;
         }
         let scale = self.leaf(1);
