@@ -6,7 +6,7 @@ use keops_compiler::ops::{self, Op, Param, ParamKind, ParamValues};
 
 use crate::random::Random;
 
-/// Loops are unrolled up to dimension 8.
+/// Loops are unrolled up to dimension 8; the last variable is a matrix of two of them.
 pub(crate) const VARIABLES: &[(&str, Category, usize)] = &[
     ("s", Category::I, 1),
     ("t", Category::J, 1),
@@ -20,6 +20,7 @@ pub(crate) const VARIABLES: &[(&str, Category, usize)] = &[
     ("m", Category::Param, 6),
     ("u", Category::I, 10),
     ("v", Category::J, 10),
+    ("h", Category::I, 90),
 ];
 
 /// The dimensions that formulas inside others have.

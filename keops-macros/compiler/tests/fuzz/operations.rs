@@ -133,7 +133,8 @@ fn more(x: f64, y: f64) -> bool {
 }
 
 fn padded(f: &[Number], start: usize, dim: usize) -> Vector {
-    let mut vector = vec![Number::ZERO; dim];
+    // Slopes are asked for at the zeros too.
+    let mut vector = vec![Number::ZERO.depending_on(f); dim];
     vector[start..start + f.len()].copy_from_slice(f);
     vector
 }
