@@ -326,5 +326,6 @@ fn written(param: &Param) -> Expr {
             expr(ExprKind::Neg(Box::new(literal(-param.number(), None))))
         }
         Param::Number(_) => literal(param.number(), None),
+        Param::Row(_) => unreachable!("no parameter of the language"),
     }
 }

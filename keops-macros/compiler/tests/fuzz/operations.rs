@@ -217,9 +217,10 @@ pub(crate) fn find(name: &str) -> Option<Operation> {
             })
         },
         "MaternFamily" => |a, p| {
+            let factor = number(p.get(1).map_or(1.0, Parameter::number));
             each(a, |x| match p[0].number() {
-                nu if nu > 0.0 => scaled_matern(x[0], nu),
-                nu => special::matern_family(x[0], nu),
+                nu if nu > 0.0 => scaled_matern(factor * x[0], nu),
+                nu => special::matern_family(factor * x[0], nu),
             })
         },
         "BesselK" => |a, p| each(a, |x| special::bessel_k(x[0], p[0].number())),
