@@ -439,7 +439,7 @@ impl Assignments<'_, '_> {
         self.lowering.dag.dim(self.lowering.dag.args(self.node)[n])
     }
 
-    /// Assigns what `elements` gives at each position of a tensor, in row-major order.
+    /// Assigns what `elements` gives at each position of a tensor, in row-major order; nothing where it has none.
     pub fn over(
         &mut self,
         shape: &[usize],
@@ -463,6 +463,9 @@ impl Assignments<'_, '_> {
         mut loop_var: impl FnMut(&mut Graph, usize) -> LoopVar,
         elements: impl FnOnce(&mut Component<'_, '_>) -> Vec<(Index, Value)>,
     ) {
+        if shape.contains(&0) {
+            return;
+        }
         let graph = &mut self.lowering.graph;
         let nest: Nest = shape
             .iter()

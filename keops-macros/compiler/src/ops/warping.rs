@@ -93,24 +93,28 @@ static ALIGNED: Op = Op {
     dim: |dims, _| Ok(2 * dims[0]),
     meaning: Meaning::Assigned(|array| {
         let grid = Grid::of(array);
-        // Alignments begin in the corner, and none comes from elsewhere in the border.
-        let never = |c: &mut Component<'_, '_>, step: usize| {
-            let infinity = c.constant(f64::INFINITY);
-            vec![(c.indices()[0].times(step).shifted(step), infinity)]
-        };
-        array.over(&[grid.columns], |c| never(c, 1));
-        array.over(&[grid.rows], |c| never(c, grid.width()));
-        array.over(&grid.shape(), |c| {
-            let k = grid.position(c);
+        array.over(&[], |c| {
+            let corner = c.at(0, &Index::default());
+            vec![(Index::constant(grid.start()), corner)]
+        });
+        // In the first row and the first column alignments come from one cell.
+        let [_, above, left] = grid.before();
+        array.over(&[grid.columns - 1], |c| {
+            let k = c.indices()[0].shifted(1);
+            let soft = c.earlier(k.shifted(left));
+            aligned(c, grid, k, soft)
+        });
+        array.over(&[grid.rows - 1], |c| {
+            let k = c.indices()[0].times(grid.width()).shifted(grid.width());
+            let soft = c.earlier(k.shifted(above));
+            aligned(c, grid, k, soft)
+        });
+        array.over(&[grid.rows - 1, grid.columns - 1], |c| {
+            let k = grid.inner_position(c);
             let before = grid.before().map(|offset| c.earlier(k.shifted(offset)));
             let temperature = c.at(1, &Index::default());
             let soft = soft_minimum(c, before, temperature);
-            let cost = c.at(0, &k);
-            let total = c.apply(Instruction::Add, &[cost, soft]);
-            vec![
-                (k.shifted(grid.start()), total),
-                (k.shifted(grid.size()), soft),
-            ]
+            aligned(c, grid, k, soft)
         });
     }),
     derivative: Derivative::Adjoint(|dag, args, params, e| {
@@ -134,8 +138,19 @@ static ALIGNED: Op = Op {
     ..Op::BASE
 };
 
-/// The logarithms (S - R before) / g of the weights of the three cells that an alignment may come from: three grids with the border behind,
-/// in which they are 0.
+/// What a cell is assigned, from the smooth minimum before it.
+fn aligned(c: &mut Component<'_, '_>, grid: Grid, k: Index, soft: Value) -> Vec<(Index, Value)> {
+    let cost = c.at(0, &k);
+    let total = c.apply(Instruction::Add, &[cost, soft]);
+    vec![
+        (k.shifted(grid.start()), total),
+        (k.shifted(grid.size()), soft),
+    ]
+}
+
+/// The logarithms (S - R before) / g of the weights of the three cells that an alignment may come from, where all three exist: three
+/// grids with the border behind, which are 0 elsewhere. (One of weight 1 is what it takes where an alignment comes from one cell, and
+/// where it comes from none, what the weight is multiplied with is 0.)
 static LOG_WEIGHTS: Op = Op {
     name: "SoftDTW_SqDist",
     args: &["aligned", "g"],
@@ -143,9 +158,9 @@ static LOG_WEIGHTS: Op = Op {
     dim: |dims, _| Ok(dims[0] / 2 * 3),
     meaning: Meaning::Assigned(|array| {
         let grid = Grid::new(array.dim(0) / 2, array.param(0));
-        array.over(&grid.shape(), |c| {
+        array.over(&[grid.rows - 1, grid.columns - 1], |c| {
             use Instruction::*;
-            let k = grid.position(c);
+            let k = grid.inner_position(c);
             let soft = c.at(0, &k.shifted(grid.size()));
             let (temperature, never) = (c.at(1, &Index::default()), c.constant(NEVER));
             let mut weights = Vec::new();
@@ -163,7 +178,7 @@ static LOG_WEIGHTS: Op = Op {
     derivative: Derivative::Adjoint(|dag, args, params, e| {
         let grid = Grid::new(dag.dim(args[0]) / 2, &params[0]);
         let logarithms = dag.apply_with(&LOG_WEIGHTS, args, params);
-        let [rows, columns] = grid.shape().map(|length| bordered_ones(dag, length));
+        let [rows, columns] = grid.shape().map(|length| inner_ones(dag, length));
         let cells = dag.apply(&TENSOR_PROD, &[rows, columns]);
         let cells = for_directions(dag, [cells; 3]);
         let inside = dag.apply(&MULT, &[e, cells]);
@@ -298,6 +313,11 @@ impl Grid {
         [0, 1, self.width()]
     }
 
+    /// The position of the cell that is visited, of those behind the first row and column.
+    fn inner_position(self, c: &Component<'_, '_>) -> Index {
+        self.position(c).shifted(self.start())
+    }
+
     /// The position of the cell that is visited.
     fn position(self, c: &Component<'_, '_>) -> Index {
         let [i, j] = cell(c);
@@ -336,6 +356,17 @@ fn bordered_ones(dag: &mut Dag, length: usize) -> Node {
         &[ones],
         &[Param::Int(0), Param::Int(length as i64 + 1)],
     )
+}
+
+/// A zero, so many ones less one, and a zero.
+fn inner_ones(dag: &mut Dag, length: usize) -> Node {
+    let dim = Param::Int(length as i64 + 1);
+    if length == 1 {
+        return dag.zero(length + 1);
+    }
+    let one = dag.constant(1.0);
+    let ones = dag.apply_with(&SUM_T, &[one], &[Param::Int(length as i64 - 1)]);
+    dag.apply_with(&EXTRACT_T, &[ones], &[Param::Int(1), dim])
 }
 
 /// The `length` components from `start`.
