@@ -170,6 +170,8 @@ impl Source {
         Ok(Some(Gradients {
             variables,
             formulas,
+            exchanged: Vec::new(),
+            pairs: Vec::new(),
         }))
     }
 
@@ -286,7 +288,10 @@ fn kernel_solve(input: &Input) -> syn::Result<TokenStream> {
         return Err(syn::Error::new(at, message));
     }
     let (sum, unknown) = (Reduction::Sum, Some(solve.unknown));
-    let gradients = source.gradients(input, &whole, sum, solve.over_j, unknown)?;
+    let mut gradients = source.gradients(input, &whole, sum, solve.over_j, unknown)?;
+    if let Some(gradients) = &mut gradients {
+        gradients.for_both_sides(&source.aliases, solve.unknown, &solve.symmetry);
+    }
     Ok(Definition {
         input,
         aliases: &source.aliases,

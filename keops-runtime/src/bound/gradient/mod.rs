@@ -43,6 +43,14 @@ pub trait GradientFormulas {
     /// Takes a formula whose components are the gradients by `variables`, one after the other. With `O` = `Axis<1>` it is to
     /// be summed over j.
     fn add<K: Kernel, O: Orientation>(&mut self, variables: &[usize]) -> Result<(), Error>;
+    /// Takes the same formula of a symmetric system with the variables of `pairs` in each other's place: the gradients by `variables` are then
+    /// those by `targets`, where there are any.
+    fn add_exchanged<K: Kernel, O: Orientation>(
+        &mut self,
+        variables: &[usize],
+        targets: &[Option<usize>],
+        pairs: &[[usize; 2]],
+    ) -> Result<(), Error>;
 }
 
 /// Gradients by variables, in double precision.
@@ -77,28 +85,39 @@ impl<'p, 'a> Gradients<'p, 'a> {
         filled(Ix2(rows, self.pass.signature().aliases[variable].dim), 0.0)
     }
 
-    /// Takes the gradients by `variables` that `compute` writes, side by side, for the problem that they are sums of.
+    /// Takes the gradients by `variables` that `compute` writes, side by side, for the problem that they are sums of, as those by
+    /// `targets`.
     fn add(
         &mut self,
         problem: &Problem<'_>,
         variables: &[usize],
+        targets: &[Option<usize>],
         compute: &mut dyn FnMut(ArrayViewMut2<'_, f64>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let width = self.width(variables);
         let mut out = filled(Ix2(problem.result_rows(), width), 0.0)?;
         compute(out.view_mut())?;
-        self.set(variables, out.view());
+        self.set(variables, targets, out.view());
         Ok(())
     }
 
-    /// Takes the gradients by `variables`, side by side, one row for each point. Those by parameters are summed over the rows.
-    fn set(&mut self, variables: &[usize], columns: ArrayView2<'_, f64>) {
+    /// Takes the gradients by `variables`, side by side, one row for each point, as those by `targets`. Those by parameters are summed over the
+    /// rows.
+    fn set(
+        &mut self,
+        variables: &[usize],
+        targets: &[Option<usize>],
+        columns: ArrayView2<'_, f64>,
+    ) {
         let mut first = 0;
-        for &variable in variables {
+        for (&variable, &target) in variables.iter().zip(targets) {
             let alias = &self.pass.signature().aliases[variable];
             let own = columns.slice(s![.., first..first + alias.dim]);
             first += alias.dim;
-            self.arrays[variable] = Some(match alias.category {
+            let Some(target) = target else {
+                continue;
+            };
+            self.arrays[target] = Some(match alias.category {
                 Category::Param => sums_of_rows(own, self.pass.elements()),
                 _ => own.to_owned(),
             });

@@ -121,6 +121,18 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// The same with the arrays of the variables of each pair in each other's place.
+    pub(super) fn exchanged(&self, pairs: &[[usize; 2]]) -> Self {
+        let mut exchanged = self.clone();
+        for &[i, j] in pairs {
+            match &mut exchanged.arrays {
+                Arrays::One(call) => call.arguments.swap(i, j),
+                Arrays::Batch(call, _) => call.arguments.swap(i, j),
+            }
+        }
+        exchanged
+    }
+
     /// The pairs that it took, for a reduction in orientation `O`.
     fn pattern<O: Orientation>(&self) -> Option<Arc<Pattern>> {
         let pattern = self.pattern.as_ref()?;

@@ -4,6 +4,7 @@ use super::{Differentiable, GradientFormulas, Gradients, Pass};
 use crate::Error;
 use crate::bound::Orientation;
 use crate::bound::operation::sum;
+use crate::cpu::Problem;
 use crate::input::{Element, Input};
 use crate::kernel::Kernel;
 use core::marker::PhantomData;
@@ -37,12 +38,42 @@ impl<'p, 'a, T: Element> Sums<'p, 'a, T> {
     }
 }
 
+impl<T: Element> Sums<'_, '_, T> {
+    /// Both ways to add a formula come here, so that its kernel is one.
+    #[inline(never)]
+    fn add_sums<K: Kernel, O: Orientation>(
+        &mut self,
+        problem: &Problem<'_>,
+        variables: &[usize],
+        targets: &[Option<usize>],
+    ) -> Result<(), Error> {
+        let pass = self.gradients.pass;
+        self.gradients.add(problem, variables, targets, &mut |out| {
+            sum::<O::Pairing<K>, T::Compute, f64>(pass.hardware, &pass.options, problem, out)
+        })
+    }
+}
+
 impl<T: Element> GradientFormulas for Sums<'_, '_, T> {
     fn add<K: Kernel, O: Orientation>(&mut self, variables: &[usize]) -> Result<(), Error> {
         let pass = self.gradients.pass;
         let problem = pass.problem::<O>(self.of_rows, self.unknown);
-        self.gradients.add(&problem, variables, &mut |out| {
-            sum::<O::Pairing<K>, T::Compute, f64>(pass.hardware, &pass.options, &problem, out)
-        })
+        let targets: Vec<_> = variables.iter().copied().map(Some).collect();
+        self.add_sums::<K, O>(&problem, variables, &targets)
+    }
+
+    fn add_exchanged<K: Kernel, O: Orientation>(
+        &mut self,
+        variables: &[usize],
+        targets: &[Option<usize>],
+        pairs: &[[usize; 2]],
+    ) -> Result<(), Error> {
+        let (Some(unknown), [Input::F64(of_rows)]) = (self.unknown, self.of_rows) else {
+            unreachable!("systems alone have such gradients");
+        };
+        let pass = self.gradients.pass.exchanged(pairs);
+        let of_columns = [Input::F64(unknown)];
+        let problem = pass.problem::<O>(&of_columns, Some(of_rows.reborrow()));
+        self.add_sums::<K, O>(&problem, variables, targets)
     }
 }
