@@ -49,16 +49,10 @@ impl<'a, T: Element> System<'a, T> {
             unknown: Some(unknown),
         };
         let kernels = move |options: &CallOptions, [lambda, a]: [ArrayView2<'_, f64>; 2]| {
-            let pass = pass_of(&call, options, O::AXIS)?;
-            let e = lambda.mapv(|lambda| -lambda);
+            let (pass, e) = product_of(&call, options, O::AXIS, lambda)?;
             let of_rows = [Input::F64(e.view())];
             let mut gradients = Sums::<T>::compute::<K, N>(&pass, &of_rows, Some(a))?;
-            // The right-hand side stands in no formula: its gradient is the adjoint solution.
-            for (variable, gradient) in K::VARIABLES.into_iter().zip(&mut gradients) {
-                if variable == unknown {
-                    *gradient = lambda.to_owned();
-                }
-            }
+            set(&mut gradients, &K::VARIABLES, unknown, lambda);
             Ok(gradients)
         };
         self.map_gradients(Adjoint {
@@ -148,18 +142,38 @@ impl<T: Element, const N: usize> Adjoint<'_, T, N> {
     }
 }
 
-/// The product of a solve, as what is differentiated.
-fn pass_of<'a>(call: &Call<'a>, options: &CallOptions, axis: usize) -> Result<Pass<'a>, Error> {
+/// The product of a solve, as what is differentiated, and its adjoint, `-lambda`.
+fn product_of<'a>(
+    call: &Call<'a>,
+    options: &CallOptions,
+    axis: usize,
+    lambda: ArrayView2<'_, f64>,
+) -> Result<(Pass<'a>, Array2<f64>), Error> {
     call.check_on_host("gradients are computed from arrays")?;
     let sizes = call.sizes()?;
-    Ok(Pass {
+    let pass = Pass {
         sizes,
         pattern: options.pattern(axis, sizes)?,
         arrays: Arrays::One(call.clone()),
         axis,
         hardware: options.resolve()?,
         options: in_solve(options),
-    })
+    };
+    Ok((pass, lambda.mapv(|lambda| -lambda)))
+}
+
+/// Sets the gradient by the unknown, if it is wanted. The right-hand side stands in no formula: its gradient is the adjoint solution.
+fn set(
+    gradients: &mut [Array2<f64>],
+    variables: &[usize],
+    unknown: usize,
+    lambda: ArrayView2<'_, f64>,
+) {
+    for (&variable, gradient) in variables.iter().zip(gradients) {
+        if variable == unknown {
+            *gradient = lambda.to_owned();
+        }
+    }
 }
 
 /// The tolerance of an adjoint system: where `e` is smaller than the right-hand side, an absolute one is smaller by as much, so that gradients have the digits

@@ -67,6 +67,22 @@ fn prepared<'a, O: Orientation>(
     Ok((problem, call.resolve(options)?, in_solve(options)))
 }
 
+/// Refuses vectors that a matrix of `n` rows does not map to these.
+fn check_map(n: usize, v: (usize, usize), out: (usize, usize)) -> Result<(), OperatorError> {
+    if v.0 == n && out == v {
+        return Ok(());
+    }
+    Err(format!("a matrix of {n} rows cannot map {v:?} to {out:?}").into())
+}
+
+/// Refuses a diagonal of another length than that of a matrix of `n` rows.
+fn check_diagonal(n: usize, length: usize) -> Result<(), OperatorError> {
+    if length == n {
+        return Ok(());
+    }
+    Err(format!("a matrix of {n} rows has no diagonal of {length}").into())
+}
+
 /// Products with vectors that stay on a device, if one is used, from what is compiled for it in both precisions.
 fn on_device<'a>(
     problem: Problem<'a>,
@@ -120,6 +136,14 @@ impl<'a, T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'
 
     /// Its products with vectors that stay on the device that it uses, if it uses one.
     pub(super) fn into_device(self) -> Result<Option<OnDevice<'a>>, Error> {
+        Self::products_on_device(self.problem, self.hardware, &self.options)
+    }
+
+    fn products_on_device<'b>(
+        problem: Problem<'b>,
+        hardware: Hardware,
+        options: &CallOptions,
+    ) -> Result<Option<OnDevice<'b>>, Error> {
         // A kernel may have been written for processors only.
         if const { <O::Pairing<K> as Pairing>::CUDA.is_empty() } {
             return Ok(None);
@@ -129,15 +153,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'
             Self::evaluations::<T::Compute>(),
             Self::evaluations::<f64>(),
         ];
-        let (problem, hardware) = (self.problem, self.hardware);
-        on_device(
-            problem,
-            hardware,
-            &self.options,
-            K::COST,
-            types,
-            evaluations,
-        )
+        on_device(problem, hardware, options, K::COST, types, evaluations)
     }
 }
 
@@ -155,11 +171,7 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> LinearOperator
         out: ArrayViewMut2<'_, f64>,
     ) -> Result<(), OperatorError> {
         const { assert_scalar::<K>() }
-        let (n, columns) = (self.len(), v.ncols());
-        if v.nrows() != n || out.dim() != (n, columns) {
-            let (v, out) = (v.dim(), out.dim());
-            return Err(format!("a matrix of {n} rows cannot map {v:?} to {out:?}").into());
-        }
+        check_map(self.len(), v.dim(), out.dim())?;
         let Self {
             problem,
             hardware,
@@ -191,12 +203,7 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> LinearOperator
     }
 
     fn on_device(&self) -> Result<Option<OnDevice<'_>>, Error> {
-        let operator = KernelOperator {
-            problem: self.problem.reborrow(),
-            options: self.options.clone(),
-            ..*self
-        };
-        operator.into_device()
+        Self::products_on_device(self.problem.reborrow(), self.hardware, &self.options)
     }
 
     fn entries(&self) -> Option<&dyn Entries> {
@@ -222,10 +229,7 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> Entries
     for KernelOperator<'_, T, K, O, W>
 {
     fn compute_diagonal(&self, out: &mut [f64]) -> Result<(), OperatorError> {
-        let n = self.len();
-        if out.len() != n {
-            return Err(format!("a matrix of {n} rows has no diagonal of {}", out.len()).into());
-        }
+        check_diagonal(self.len(), out.len())?;
         if self.problem.is_resident() {
             let terms = Evaluation::of::<O::Pairing<K>, f64>();
             let (hardware, options) = (self.hardware, &self.options);
