@@ -8,13 +8,14 @@
 mod algebra;
 mod fuse;
 mod graph;
+mod index;
 mod instruction;
 mod interpret;
 
 pub use fuse::fuse;
 pub use graph::{
-    Array, ArrayId, Expr, FoldKind, Graph, Index, LoopVar, Nest, Output, Segment, Source, Stage,
-    Value, together,
+    Array, ArrayId, Expr, FoldKind, Graph, Nest, Output, Segment, Source, Stage, Value, together,
 };
+pub use index::{Index, LoopVar};
 pub use instruction::Instruction;
 pub use interpret::{Inputs, interpret, interpret_stage};
