@@ -135,6 +135,62 @@ macro_rules! worst_in_single_precision {
     }};
 }
 
+/// The reference has some hundred points for each function; here are 100 000, of which the worst are not far from the worst of all.
+#[test]
+fn functions_in_single_precision_follow_those_in_double_precision() {
+    macro_rules! check {
+        ($($formula:literal from $first:literal to $last:literal;)*) => {$({
+            let name = $formula.split('(').next().expect("a name");
+            let [units, _] = ops::find(name).and_then(|op| op.ulp).expect("errors");
+            let (first, last): (f64, f64) = ($first, $last);
+            let x = Array2::from_shape_fn((100_000, 1), |(i, _)| {
+                let share = i as f64 / 99_999.0;
+                // In equal steps, or in equal ratios.
+                (if first > 0.0 { first * (last / first).powf(share) } else { first + (last - first) * share }) as f32
+            });
+            for isa in InstructionSet::available() {
+                let (error, at) = worst_in_single_precision!($formula, x, isa);
+                println!("{} {isa}: {error:.2} at {at:e}", $formula);
+                assert!(error <= units, "{} on {isa}: {error} units in the last place at {at:e}", $formula);
+            }
+        })*};
+    }
+    check! {
+        "Inv(x)" from 1e-30 to 1e30;
+        "Sqrt(x)" from 1e-30 to 1e30;
+        "Rsqrt(x)" from 1e-30 to 1e30;
+        "Powf(x,2.5)" from 1e-12 to 1e12;
+        "Exp(x)" from -87.0 to 88.0;
+        "Exp2(x)" from -125.9 to 127.9;
+        "Expm1(x)" from -20.0 to 88.0;
+        "Expm1(x)" from 1e-8 to 10.0;
+        "Log(x)" from 1e-37 to 1e38;
+        "Log(x)" from 0.5 to 2.0;
+        "Log1p(x)" from 1e-8 to 1e8;
+        "Log1p(x)" from -0.99 to 0.0;
+        "XLogX(x)" from 1e-30 to 1e30;
+        "Sin(x)" from -100.0 to 100.0;
+        "Sin(x)" from 1e-5 to 1e30;
+        "Cos(x)" from -100.0 to 100.0;
+        "Cos(x)" from 1e-5 to 1e30;
+        "SinXDivX(x)" from 1e-4 to 1e4;
+        "Asin(x)" from -1.0 to 1.0;
+        "Acos(x)" from -1.0 to 1.0;
+        "Atan(x)" from 1e-5 to 1e5;
+        "Sinh(x)" from 1e-4 to 88.0;
+        "Cosh(x)" from -88.0 to 88.0;
+        "Tanh(x)" from 1e-5 to 20.0;
+        "Sigmoid(x)" from -80.0 to 20.0;
+        "Softplus(x)" from -80.0 to 80.0;
+        "Softplus(x)" from -5.0 to 5.0;
+        "Erf(x)" from 1e-5 to 5.0;
+        "LGamma(x)" from 1e-6 to 1e6;
+        "LGamma(x)" from 0.5 to 3.0;
+        "Polygamma(x,0)" from 1e-6 to 1e6;
+        "Polygamma(x,0)" from 1.5 to 3.0;
+    }
+}
+
 /// Functions of a pair are simplified in other ways than those of a point: products with factors of points are taken apart, and exponentials get other bases.
 #[test]
 fn functions_of_pairs_are_as_accurate_as_those_of_points() {

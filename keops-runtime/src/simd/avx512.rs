@@ -250,8 +250,8 @@ avx512! { f64, u64, 8, __m512d, __mmask8;
 
 impl TableSimd for Avx512<f32> {
     #[inline(always)]
-    fn exp2_table(self, index: __m512) -> __m512 {
-        let table = self.load(&f32::EXP2_TABLE);
+    fn entry(self, table: &[f32; 16], index: __m512) -> __m512 {
+        let table = self.load(table);
         // SAFETY: the token proves the instruction set.
         unsafe { _mm512_permutexvar_ps(_mm512_castps_si512(index), table) }
     }
@@ -279,8 +279,8 @@ impl TableSimd for Avx512<f32> {
 
 impl TableSimd for Avx512<f64> {
     #[inline(always)]
-    fn exp2_table(self, index: __m512d) -> __m512d {
-        let (low, high) = f64::EXP2_TABLE.split_at(8);
+    fn entry(self, table: &[f64; 16], index: __m512d) -> __m512d {
+        let (low, high) = table.split_at(8);
         let (low, high) = (self.load(low), self.load(high));
         // SAFETY: the token proves the instruction set.
         unsafe { _mm512_permutex2var_pd(low, _mm512_castpd_si512(index), high) }

@@ -20,7 +20,7 @@ pub(crate) static LGAMMA: Op = Op {
     derivative: Derivative::Partials(|dag, args, _, _| {
         vec![Some(dag.apply_with(&POLYGAMMA, args, &[Param::Int(0)]))]
     }),
-    ulp: Some([3.0, 3.0]),
+    ulp: Some([3.4, 3.4]),
     doc: "log Gamma(f) for f >= 0, NaN below",
     ..Op::BASE
 };

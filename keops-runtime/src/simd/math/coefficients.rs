@@ -84,8 +84,6 @@ pub trait Coefficients: Sized + Copy + 'static {
     const EXP2_MIN: Self;
     /// From it on, `2^x` overflows.
     const EXP2_MAX: Self;
-    /// Below it, `exp` rounds to zero.
-    const EXP_ZERO: Self;
     /// Not below `EXP_MAX`; `exp` overflows here.
     const EXP_INFINITY: Self;
     /// From it on, `2^x` overflows and `2^-x` rounds to zero, and half of it is still an
@@ -102,6 +100,8 @@ pub trait Coefficients: Sized + Copy + 'static {
     const ERF_ONE: Self;
     /// `2^(j/16)`.
     const EXP2_TABLE: [Self; 16];
+    /// By how much `2^(j/16)` is more than its entry in the table, relatively.
+    const EXP2_TABLE_REST: [Self; 16];
     /// Bits of the exponent field.
     const EXPONENT_MASK: Self;
     /// The topmost bit of the significand alone.
@@ -152,7 +152,6 @@ impl Coefficients for f32 {
     const EXP_MAX: Self = 88.722_83;
     const EXP2_MIN: Self = -126.0;
     const EXP2_MAX: Self = 128.0;
-    const EXP_ZERO: Self = -104.0;
     const EXP_INFINITY: Self = 89.0;
     const POW_LIMIT: Self = 200.0;
     const EXPM1_MIN: Self = -20.0;
@@ -162,6 +161,9 @@ impl Coefficients for f32 {
     const EXP2_TABLE: [Self; 16] = [1.0, 1.0442737, 1.0905077, 1.1387886, 1.1892071, 1.2418578,
         1.2968396, 1.3542556, 1.4142135, 1.4768262, 1.5422108, 1.6104903, 1.6817929, 1.7562522,
         1.8340081, 1.9152066];
+    const EXP2_TABLE_REST: [Self; 16] = [0.0, 4.628547e-8, -1.1992157e-8, 4.7297824e-8, 3.193418e-8,
+        3.6210573e-8, -3.099072e-8, -7.475213e-9, 1.7114271e-8, -3.0476834e-8, 5.233334e-9,
+        6.1075916e-9, -1.4719605e-8, -5.258795e-9, -6.12826e-9, 5.140609e-9];
     const EXPONENT_MASK: Self = f32::from_bits(0x7F80_0000);
     const HALF_EXPONENT: Self = f32::from_bits(0x0040_0000);
 }
@@ -237,7 +239,6 @@ impl Coefficients for f64 {
     const EXP_MAX: Self = 709.782_712_893_384;
     const EXP2_MIN: Self = -1022.0;
     const EXP2_MAX: Self = 1024.0;
-    const EXP_ZERO: Self = -746.0;
     const EXP_INFINITY: Self = 710.0;
     const POW_LIMIT: Self = 1200.0;
     const EXPM1_MIN: Self = -40.0;
@@ -248,6 +249,12 @@ impl Coefficients for f64 {
         1.189207115002721, 1.241857812073484, 1.2968395546510096, 1.3542555469368927,
         1.4142135623730951, 1.4768261459394993, 1.5422108254079407, 1.6104903319492543,
         1.681792830507429, 1.7562521603732995, 1.8340080864093424, 1.9152065613971474];
+    const EXP2_TABLE_REST: [Self; 16] = [0.0, 8.189317638195515e-17, -2.7939114859515733e-17,
+        7.826573258636076e-17, 3.3484623336251524e-17, 3.750854201303127e-17,
+        1.9572585293112036e-17, 5.68648095791174e-17, -6.835808657661922e-17,
+        -2.3591094770850053e-17, 5.1548301170786783e-17, 1.5341410053603723e-17,
+        4.875160526227062e-17, 1.685487290628973e-17, 1.790126907604513e-17,
+        -5.545065618639427e-17];
     const EXPONENT_MASK: Self = f64::from_bits(0x7FF0_0000_0000_0000);
     const HALF_EXPONENT: Self = f64::from_bits(0x0008_0000_0000_0000);
 }

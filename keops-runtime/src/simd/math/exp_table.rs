@@ -6,8 +6,8 @@ use super::{Coefficients, polynomial};
 
 /// What these functions need beyond [`Simd`].
 pub(in super::super) trait TableSimd: Simd {
-    /// `EXP2_TABLE[j]` with `j` the lowest four bits of `index`.
-    fn exp2_table(self, index: Self::V) -> Self::V;
+    /// `table[j]` with `j` the lowest four bits of `index`.
+    fn entry(self, table: &[Self::T; 16], index: Self::V) -> Self::V;
     /// `a + b`, rounded down.
     fn add_down(self, a: Self::V, b: Self::V) -> Self::V;
     /// `x - floor(16 x) / 16`, and 0 at infinity.
@@ -17,20 +17,19 @@ pub(in super::super) trait TableSimd: Simd {
     fn scale_floor(self, p: Self::V, x: Self::V) -> Self::V;
 }
 
-/// `exp(x)` by a table of `2^(j/16)`, which leaves `|r| <= ln(2)/32` to a short polynomial.
+/// `exp(x)` by a table of `2^(j/16)`, which leaves `|r| <= ln(2)/32` to a short polynomial. The roundings of the table would be the larger part of its error,
+/// and functions whose values are next to a power of two from above double it.
 #[inline(always)]
 pub(in super::super) fn exp_by_table<S: TableSimd>(s: S, x: S::V) -> S::V {
-    // Both operand orders keep NaN.
-    let x = s.max(
-        s.splat(S::T::EXP_ZERO),
-        s.min(s.splat(S::T::EXP_INFINITY), x),
-    );
+    // The order of the operands keeps NaN. What is far below has a power of two that is taken for 0, whatever it is multiplied with.
+    let x = s.min(s.splat(S::T::EXP_INFINITY), x);
     let shifter = s.splat(S::T::SHIFTER_16);
     let t = s.fma(x, s.splat(S::T::LOG2_E), shifter);
     let k = s.sub(t, shifter);
     let r = s.fnma(k, s.splat(S::T::LN_2_HI), x);
     let r = s.fnma(k, s.splat(S::T::LN_2_LO), r);
-    let root = s.exp2_table(t);
+    let root = s.entry(&S::T::EXP2_TABLE, t);
+    let r = s.add(r, s.entry(&S::T::EXP2_TABLE_REST, t));
     let p = s.fma(s.mul(root, r), polynomial(s, r, S::T::EXP_16), root);
     s.scale_floor(p, k)
 }
@@ -41,7 +40,7 @@ pub(in super::super) fn exp_by_table<S: TableSimd>(s: S, x: S::V) -> S::V {
 pub(in super::super) fn exp2_by_table<S: TableSimd>(s: S, x: S::V) -> S::V {
     let t = s.add_down(x, s.splat(S::T::SHIFTER_16));
     let r = s.rest_of_sixteenths(x);
-    let root = s.exp2_table(t);
+    let root = s.entry(&S::T::EXP2_TABLE, t);
     let p = s.fma(s.mul(root, r), polynomial(s, r, S::T::EXP2_16), root);
     s.scale_floor(p, x)
 }
