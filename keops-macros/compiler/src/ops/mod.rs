@@ -45,7 +45,7 @@ pub enum Param {
     List(Vec<i64>),
     /// A number, by its bits.
     Number(u64),
-    /// A [row](rows) of a Jacobian, of the compiler's own operations.
+    /// A row of a Jacobian, for operations that the compiler alone uses.
     Row(u32),
 }
 
