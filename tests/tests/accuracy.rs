@@ -160,6 +160,11 @@ fn functions_in_single_precision_follow_those_in_double_precision() {
         "Sqrt(x)" from 1e-30 to 1e30;
         "Rsqrt(x)" from 1e-30 to 1e30;
         "Powf(x,2.5)" from 1e-12 to 1e12;
+        "Powf(x,3.0)" from 1e-12 to 1e12;
+        "Powf(x,-3.0)" from 1e-12 to 1e12;
+        "Powf(x,7.0)" from 1e-5 to 1e5;
+        "Powf(x,33.0)" from 0.1 to 10.0;
+        "Powf(x,-60.0)" from 0.3 to 3.0;
         "Exp(x)" from -87.0 to 88.0;
         "Exp2(x)" from -125.9 to 127.9;
         "Expm1(x)" from -20.0 to 88.0;

@@ -96,7 +96,7 @@ by row. Where a derivative does not exist, it is given by the convention in the 
 Infinities and NaN follow IEEE 754, with these exceptions: `0*f`, `0/f` and `f - f` are simplified to 0 whatever f is; a product of exponentials may be computed
 as the exponential of a sum, which overflows later; zeros have no sign, so that an infinite quotient by 0 may have either; exponentials and powers below the smallest normal
 number are 0; `Min`, `Max`, `ArgMin` and `ArgMax` of a vector that has NaN among its components are not specified. Reductions skip NaN in minima and maxima, and where nothing is left
-the index is 0. Norms, `Normalize`, and the modulus and quotient of complex numbers square components, which overflow beyond 1e19 in `f32` and 1e154 in `f64`; `Hypot` does not.
+the index is 0. Norms, `Normalize`, and the modulus and quotient of complex numbers square components, which overflow beyond 1e19 in `f32` and 1e154 in `f64`, and are 0 below 1e-23 and 1e-162; `Hypot` does not.
 
 Errors are the largest ones that were measured against mpmath, on any instruction set, in units in the last place of the result: in `f32`, then
 in `f64` where that differs. A test holds the operations to them. They are those of an operation on exact arguments: an error of the argument counts as often as

@@ -14,8 +14,8 @@ const MOST_STATEMENTS: usize = 1 << 14;
 /// With more loops than these, one behind the other, LLVM's analysis of them may run out of stack (it did with twice as many; 900 compile in 20 s).
 const MOST_LOOPS: usize = 1 << 10;
 
-/// A pair may keep as many numbers for itself, a vector of each: 16 MiB in the widest instruction set.
-const MOST_STORED: usize = 1 << 18;
+/// A pair may keep as many numbers for itself, a vector of each: 32 MiB in the widest instruction set.
+const MOST_STORED: usize = 1 << 19;
 
 /// Checks that a program is short enough for the compilers that its text is for.
 ///

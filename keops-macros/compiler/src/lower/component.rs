@@ -1,6 +1,6 @@
 //! What the meanings of operations are written with.
 
-use super::{Lowering, SHORT};
+use super::{FEW_TERMS, Lowering, SHORT};
 use crate::dag::Node;
 use crate::ops::Param;
 use crate::scalar::{
@@ -213,7 +213,7 @@ impl<'l, 'a> Component<'l, 'a> {
         extent: usize,
         mut body: impl FnMut(&mut Self, &Index) -> Value,
     ) -> Value {
-        if extent > SHORT {
+        if extent > SHORT || extent * self.lowering.repeated > FEW_TERMS {
             let var = self.lowering.graph.loop_var(extent);
             let term = body(self, &Index::variable(var));
             // One term of a sum that is 0 but at a row of a Jacobian.
@@ -227,7 +227,9 @@ impl<'l, 'a> Component<'l, 'a> {
         let mut total = self.constant(kind.neutral());
         let mut best = total;
         for k in 0..extent {
+            self.lowering.repeated *= extent;
             let value = body(self, &Index::constant(k));
+            self.lowering.repeated /= extent;
             if k == 0 && !matches!(kind, FoldKind::ArgMin | FoldKind::ArgMax) {
                 total = value;
                 continue;

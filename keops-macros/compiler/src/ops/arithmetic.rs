@@ -1,6 +1,7 @@
 //! Arithmetic, constants, powers and roots.
 
 use super::helpers::{broadcast, elementwise, inner, int, matches, of_dim};
+use super::two_words::TwoWords;
 use super::{Derivative, Linearity, Meaning, Op, Param, rows};
 use crate::dag::{Dag, Node};
 use crate::lower::Component;
@@ -271,7 +272,22 @@ pub(crate) static POW: Op = Op {
     params: &[int("n")],
     meaning: Meaning::Component(|c| {
         let (f, n) = (c.arg(0), c.param(0).int());
-        integer_power(c, f, n)
+        match n {
+            -2..=3 => integer_power(c, f, n),
+            // The roundings of a product are multiplied with what is left of the exponent.
+            -64..=64 => {
+                let power = TwoWords::of(c, f).power(c, n.unsigned_abs() as usize);
+                let power = if n < 0 { power.inverse(c) } else { power };
+                let [upper, _] = power.words();
+                let value = power.rounded(c);
+                // Beside infinity there is no lower word.
+                c.apply(Instruction::SelectEq, &[value, value, value, upper])
+            }
+            _ => {
+                let n = c.constant(n as f64);
+                c.apply(Instruction::Pow, &[f, n])
+            }
+        }
     }),
     derivative: Derivative::Partials(|dag, args, params, _| {
         let n = params[0].int();
@@ -294,12 +310,8 @@ pub(crate) static POW: Op = Op {
     ..Op::BASE
 };
 
-/// Repeated squaring where that is short, and C's pow for the rest.
+/// Repeated squaring.
 pub(super) fn integer_power(c: &mut Component<'_, '_>, f: Value, n: i64) -> Value {
-    if n.unsigned_abs() > 64 {
-        let n = c.constant(n as f64);
-        return c.apply(Instruction::Pow, &[f, n]);
-    }
     let mut power = c.constant(1.0);
     let mut square = f;
     let mut rest = n.unsigned_abs();
@@ -363,7 +375,7 @@ pub(crate) static POWF: Op = Op {
         let integer = exponent.trunc() == exponent && exponent.abs() < 64.0;
         integer.then(|| dag.apply_with(&POW, &args[..1], &[Param::Int(exponent as i64)]))
     },
-    ulp: Some([1.2, 1.2]),
+    ulp: Some([1.6, 1.6]),
     doc: "f^g as C's pow, but Sqrt(f) and Rsqrt(f) for the numbers 0.5 and -0.5; where f is 0 its derivatives are 0 unless g >= 1",
     ..Op::BASE
 };

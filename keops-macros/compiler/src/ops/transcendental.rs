@@ -104,7 +104,7 @@ pub(crate) static SINXDIVX: Op = Op {
     meaning: Meaning::Expand(|dag, args, _| {
         dag.apply_with(&SPHERICAL_BESSEL, args, &[Param::Int(0)])
     }),
-    ulp: Some([2.1, 2.0]),
+    ulp: Some([2.4, 2.0]),
     doc: "sin f / f, and 1 at 0",
     ..Op::BASE
 };

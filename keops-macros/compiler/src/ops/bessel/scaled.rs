@@ -38,10 +38,10 @@ impl Scaled {
     ) -> Value {
         let half_integer = self.order.fract() == 0.5;
         // A high power of s has more roundings than the recurrence.
-        let closed = if self.power < 0.0 {
-            CLOSED - 1.0
-        } else {
-            CLOSED
+        let closed = match self.power {
+            // Without a power of s, terms are as steep as in a recurrence.
+            power if power <= 0.0 => CLOSED - 1.0,
+            _ => CLOSED,
         };
         if half_integer && self.order <= closed {
             return self.closed_form(c, s, excess);
