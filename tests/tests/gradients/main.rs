@@ -165,7 +165,9 @@ fn terms_of_no_weight_do_not_count() {
             let forward = PlainWeighted.bind(&x, &y, &b).forward().unwrap();
             assert!((forward.value[(0, 0)] - 3f32.ln()).abs() < 1e-6);
             let [dy, _] = forward.pullback(&array![[1.0]]).unwrap();
-            assert_eq!(dy, array![[0.0], [1.0]]);
+            // 3 e^(-log 3), of which each step is rounded.
+            assert_eq!(dy[(0, 0)], 0.0);
+            assert!((dy[(1, 0)] - 1.0f32).abs() <= f32::EPSILON, "{dy}");
         } else {
             let forward = PlainWeighted.bind(&x, &y, &b).forward().unwrap();
             assert!((forward.value[(0, 0)] - 3f64.ln()).abs() < 1e-15);
