@@ -171,7 +171,6 @@ impl Source {
             variables,
             formulas,
             exchanged: Vec::new(),
-            pairs: Vec::new(),
         }))
     }
 

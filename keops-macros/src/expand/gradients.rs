@@ -13,11 +13,8 @@ pub(super) struct Gradients {
     pub(super) variables: Vec<usize>,
     /// The formulas of their gradients.
     pub(super) formulas: Vec<GradientFormula>,
-    /// Pairs of variables whose gradients are the same formula, with the points of both sides exchanged: the first is among the variables
-    /// of the only formula.
+    /// Where the only formula gives the gradients of both sides of a system: the pairs of variables that trade places for those of the other side.
     pub(super) exchanged: Vec<(usize, usize)>,
-    /// All pairs of variables that trade places then.
-    pub(super) pairs: Vec<(usize, usize)>,
 }
 
 impl Gradients {
@@ -48,25 +45,19 @@ impl Gradients {
         if !exchange.proven || !all.all(|(position, _)| paired(position).is_some()) {
             return;
         }
-        let unknown_side = aliases[unknown].category;
-        let (own, other) = if first.over_j == (unknown_side == Category::J) {
+        let own_is_first = first.over_j == (aliases[unknown].category == Category::J);
+        let (own, other) = if own_is_first {
             (first, second)
         } else {
             (second, first)
         };
-        let exchanged: Option<Vec<_>> = other
-            .variables
-            .iter()
-            .map(|&variable| {
-                let own = paired(variable).filter(|pair| own.variables.contains(pair))?;
-                Some((own, variable))
-            })
-            .collect();
-        if let Some(exchanged) = exchanged {
+        let given = |variable: &usize| {
+            paired(*variable).is_some_and(|partner| own.variables.contains(&partner))
+        };
+        if other.variables.iter().all(given) {
             let over_j = own.over_j;
             self.formulas.retain(|formula| formula.over_j == over_j);
-            self.exchanged = exchanged;
-            self.pairs.clone_from(pairs);
+            self.exchanged.clone_from(pairs);
         }
     }
 
@@ -83,37 +74,18 @@ impl Gradients {
             let kernel = emit::kernel(&formula.program, &name, runtime, None);
             let axis = Literal::usize_unsuffixed(usize::from(formula.over_j));
             let variables = positions(&formula.variables);
-            let exchanged = (!self.exchanged.is_empty()).then(|| {
-                let targets = formula.variables.iter().map(|variable| {
-                    let target = self.exchanged.iter().find(|(own, _)| own == variable);
-                    match target {
-                        Some(&(_, other)) => {
-                            let other = Literal::usize_unsuffixed(other);
-                            quote!(::core::option::Option::Some(#other))
-                        }
-                        None => quote!(::core::option::Option::None),
-                    }
-                });
-                let pairs = self.pairs.iter().map(|&(i, j)| positions(&[i, j]));
-                quote! {
-                    visitor.add_exchanged::<#name, #runtime::Axis<#axis>>(
-                        &#variables,
-                        &[#(#targets),*],
-                        &[#(#pairs),*],
-                    )?;
-                }
-            });
             quote! {
                 #[derive(::core::clone::Clone, ::core::marker::Copy)]
                 struct #name;
                 #kernel
                 visitor.add::<#name, #runtime::Axis<#axis>>(&#variables)?;
-                #exchanged
             }
         });
+        let exchanged = self.exchanged.iter().map(|&(i, j)| positions(&[i, j]));
         quote! {
             impl #runtime::Differentiable<#count> for #name {
                 const VARIABLES: [usize; #count] = #variables;
+                const EXCHANGED: &'static [[usize; 2]] = &[#(#exchanged),*];
 
                 fn gradients(
                     visitor: &mut impl #runtime::GradientFormulas,

@@ -1,11 +1,11 @@
 //! A system that was solved and can be differentiated.
 
-use super::gradient::{Arrays, Differentiable, Pass, Sums, rounded};
+use super::gradient::{Arrays, Beside, Differentiable, Pass, Sums, rounded};
 use super::operator::in_solve;
 use super::system::Operator;
 use super::{Call, Orientation, System};
 use crate::Error;
-use crate::input::{Argument, Element, Input};
+use crate::input::{Argument, Element};
 use crate::options::CallOptions;
 use crate::signature::Signature;
 use crate::solve::{
@@ -50,8 +50,11 @@ impl<'a, T: Element> System<'a, T> {
         };
         let kernels = move |options: &CallOptions, [lambda, a]: [ArrayView2<'_, f64>; 2]| {
             let (pass, e) = product_of(&call, options, O::AXIS, lambda)?;
-            let of_rows = [Input::F64(e.view())];
-            let mut gradients = Sums::<T>::compute::<K, N>(&pass, &of_rows, Some(a))?;
+            let beside = Beside::System {
+                e: e.view(),
+                solution: a,
+            };
+            let mut gradients = Sums::<T>::compute::<K, N>(&pass, beside)?;
             set(&mut gradients, &K::VARIABLES, unknown, lambda);
             Ok(gradients)
         };

@@ -11,7 +11,7 @@ mod sums;
 pub(super) use pass::{Arrays, Pass};
 pub use saved::DifferentiableOperation;
 pub(super) use saved::Saved;
-pub(super) use sums::Sums;
+pub(super) use sums::{Beside, Sums};
 
 use super::Orientation;
 use crate::Error;
@@ -32,6 +32,10 @@ pub trait Differentiable<const N: usize> {
     /// The positions of the variables.
     #[doc(hidden)]
     const VARIABLES: [usize; N];
+    /// Of a symmetric system, pairs of variables: with each other's arrays in their places, the formulas give the gradients of the other
+    /// side. Empty where they are the gradients of both sides as they are.
+    #[doc(hidden)]
+    const EXCHANGED: &'static [[usize; 2]];
     /// Hands over the formulas of the gradients that are not zero everywhere.
     #[doc(hidden)]
     fn gradients(visitor: &mut impl GradientFormulas) -> Result<(), Error>;
@@ -43,14 +47,6 @@ pub trait GradientFormulas {
     /// Takes a formula whose components are the gradients by `variables`, one after the other. With `O` = `Axis<1>` it is to
     /// be summed over j.
     fn add<K: Kernel, O: Orientation>(&mut self, variables: &[usize]) -> Result<(), Error>;
-    /// Takes the same formula of a symmetric system with the variables of `pairs` in each other's place: the gradients by `variables` are then
-    /// those by `targets`, where there are any.
-    fn add_exchanged<K: Kernel, O: Orientation>(
-        &mut self,
-        variables: &[usize],
-        targets: &[Option<usize>],
-        pairs: &[[usize; 2]],
-    ) -> Result<(), Error>;
 }
 
 /// Gradients by variables, in double precision.

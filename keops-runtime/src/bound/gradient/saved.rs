@@ -1,7 +1,7 @@
 //! What a reduction leaves behind for its gradients.
 
 use super::selected::{Chosen, Selected};
-use super::{Differentiable, Pass, Sums};
+use super::{Beside, Differentiable, Pass, Sums};
 use crate::Error;
 use crate::bound::Operation;
 use crate::bound::operation::{
@@ -82,7 +82,7 @@ impl<T: Element> Saved<T, Ix2> for OfSums {
     ) -> Result<[Array2<f64>; N], Error> {
         let mut of_rows = vec![T::erase(e.view())];
         of_rows.extend(self.of_rows.iter().map(|array| Input::F64(array.view())));
-        Sums::<T>::compute::<K, N>(pass, &of_rows, None)
+        Sums::<T>::compute::<K, N>(pass, Beside::Rows(&of_rows))
     }
 }
 

@@ -73,15 +73,6 @@ impl<'p, 'a> Selected<'p, 'a> {
 }
 
 impl GradientFormulas for Selected<'_, '_> {
-    fn add_exchanged<K: Kernel, O: Orientation>(
-        &mut self,
-        _: &[usize],
-        _: &[Option<usize>],
-        _: &[[usize; 2]],
-    ) -> Result<(), Error> {
-        unreachable!("systems alone have such gradients")
-    }
-
     fn add<K: Kernel, O: Orientation>(&mut self, variables: &[usize]) -> Result<(), Error> {
         let pass = self.gradients.pass;
         for &variable in variables {

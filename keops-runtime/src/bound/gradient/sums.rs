@@ -10,13 +10,24 @@ use crate::kernel::Kernel;
 use core::marker::PhantomData;
 use ndarray::{Array2, ArrayView2};
 
+/// What gradients read beside their variables.
+#[derive(Clone, Copy)]
+pub(in crate::bound) enum Beside<'p> {
+    /// Of a reduction: these, for each row of the value.
+    Rows(&'p [Input<'p>]),
+    /// Of a system: `e` for each row, and the solution in the place of the unknown.
+    System {
+        e: ArrayView2<'p, f64>,
+        solution: ArrayView2<'p, f64>,
+    },
+}
+
 /// Sums gradients over all pairs, evaluating as arrays of `T` are evaluated.
 pub(in crate::bound) struct Sums<'p, 'a, T> {
     gradients: Gradients<'p, 'a>,
-    /// What a gradient reads of each row of the value, beside its variables.
-    of_rows: &'p [Input<'p>],
-    /// Values for the unknown of a system.
-    unknown: Option<ArrayView2<'p, f64>>,
+    beside: Beside<'p>,
+    /// The pairs of [`Differentiable::EXCHANGED`].
+    exchanged: &'static [[usize; 2]],
     element: PhantomData<T>,
 }
 
@@ -24,22 +35,32 @@ impl<'p, 'a, T: Element> Sums<'p, 'a, T> {
     /// The gradients by the variables of `K`.
     pub(in crate::bound) fn compute<K: Differentiable<N>, const N: usize>(
         pass: &'p Pass<'a>,
-        of_rows: &'p [Input<'p>],
-        unknown: Option<ArrayView2<'p, f64>>,
+        beside: Beside<'p>,
     ) -> Result<[Array2<f64>; N], Error> {
         let mut sums = Self {
             gradients: Gradients::new(pass),
-            of_rows,
-            unknown,
+            beside,
+            exchanged: K::EXCHANGED,
             element: PhantomData,
         };
         K::gradients(&mut sums)?;
         sums.gradients.finish(K::VARIABLES)
     }
-}
 
-impl<T: Element> Sums<'_, '_, T> {
-    /// Both ways to add a formula come here, so that its kernel is one.
+    /// Adds the gradients of a system by `variables` as those by `targets`.
+    fn add_of_system<K: Kernel, O: Orientation>(
+        &mut self,
+        pass: &Pass<'_>,
+        [e, solution]: [ArrayView2<'_, f64>; 2],
+        variables: &[usize],
+        targets: &[Option<usize>],
+    ) -> Result<(), Error> {
+        let of_rows = [Input::F64(e)];
+        let problem = pass.problem::<O>(&of_rows, Some(solution));
+        self.add_sums::<K, O>(&problem, variables, targets)
+    }
+
+    /// Adds the sums of a problem. It is a function of its own so that the kernel is compiled once.
     #[inline(never)]
     fn add_sums<K: Kernel, O: Orientation>(
         &mut self,
@@ -57,23 +78,30 @@ impl<T: Element> Sums<'_, '_, T> {
 impl<T: Element> GradientFormulas for Sums<'_, '_, T> {
     fn add<K: Kernel, O: Orientation>(&mut self, variables: &[usize]) -> Result<(), Error> {
         let pass = self.gradients.pass;
-        let problem = pass.problem::<O>(self.of_rows, self.unknown);
-        let targets: Vec<_> = variables.iter().copied().map(Some).collect();
-        self.add_sums::<K, O>(&problem, variables, &targets)
+        let own: Vec<_> = variables.iter().copied().map(Some).collect();
+        match self.beside {
+            Beside::Rows(of_rows) => {
+                let problem = pass.problem::<O>(of_rows, None);
+                self.add_sums::<K, O>(&problem, variables, &own)
+            }
+            Beside::System { e, solution } => {
+                self.add_of_system::<K, O>(pass, [e, solution], variables, &own)?;
+                if self.exchanged.is_empty() {
+                    return Ok(());
+                }
+                let other = partners(self.exchanged, variables);
+                let pass = pass.exchanged(self.exchanged);
+                self.add_of_system::<K, O>(&pass, [solution, e], variables, &other)
+            }
+        }
     }
+}
 
-    fn add_exchanged<K: Kernel, O: Orientation>(
-        &mut self,
-        variables: &[usize],
-        targets: &[Option<usize>],
-        pairs: &[[usize; 2]],
-    ) -> Result<(), Error> {
-        let (Some(unknown), [Input::F64(of_rows)]) = (self.unknown, self.of_rows) else {
-            unreachable!("systems alone have such gradients");
-        };
-        let pass = self.gradients.pass.exchanged(pairs);
-        let of_columns = [Input::F64(unknown)];
-        let problem = pass.problem::<O>(&of_columns, Some(of_rows.reborrow()));
-        self.add_sums::<K, O>(&problem, variables, targets)
-    }
+/// The variables that trade places with these, where any does.
+fn partners(pairs: &[[usize; 2]], variables: &[usize]) -> Vec<Option<usize>> {
+    let partner = |&variable: &usize| {
+        let mut sides = pairs.iter().flat_map(|&[i, j]| [(i, j), (j, i)]);
+        sides.find_map(|(own, other)| (own == variable).then_some(other))
+    };
+    variables.iter().map(partner).collect()
 }
