@@ -83,8 +83,6 @@ struct Lowering<'a> {
     of_rows: HashSet<Node>,
     /// Where the rows stand now.
     rows: Rows,
-    /// How often what is lowered now is repeated in sums that are unrolled.
-    repeated: usize,
 }
 
 fn product(shape: &[usize]) -> usize {
@@ -121,7 +119,6 @@ impl<'a> Lowering<'a> {
             arrays: HashMap::new(),
             of_rows,
             rows: Rows::new(),
-            repeated: 1,
         }
     }
 

@@ -81,6 +81,7 @@ impl<'l, 'a> Assignments<'l, 'a> {
             node: self.node,
             indices: &indices,
             array: Some(self.array),
+            repeated: 1,
         });
         let segment = |(index, value)| Segment {
             nest: nest.clone(),
@@ -98,6 +99,8 @@ pub struct Component<'l, 'a> {
     indices: &'l [Index],
     /// The array whose elements are being assigned.
     array: Option<ArrayId>,
+    /// How many terms of unrolled sums of this operation there are around.
+    repeated: usize,
 }
 
 impl<'l, 'a> Component<'l, 'a> {
@@ -111,6 +114,7 @@ impl<'l, 'a> Component<'l, 'a> {
             node,
             indices,
             array: None,
+            repeated: 1,
         }
     }
 
@@ -213,7 +217,7 @@ impl<'l, 'a> Component<'l, 'a> {
         extent: usize,
         mut body: impl FnMut(&mut Self, &Index) -> Value,
     ) -> Value {
-        if extent > SHORT || extent * self.lowering.repeated > FEW_TERMS {
+        if extent > SHORT || extent * self.repeated > FEW_TERMS {
             let var = self.lowering.graph.loop_var(extent);
             let term = body(self, &Index::variable(var));
             // One term of a sum that is 0 but at a row of a Jacobian.
@@ -227,9 +231,9 @@ impl<'l, 'a> Component<'l, 'a> {
         let mut total = self.constant(kind.neutral());
         let mut best = total;
         for k in 0..extent {
-            self.lowering.repeated *= extent;
+            self.repeated *= extent;
             let value = body(self, &Index::constant(k));
-            self.lowering.repeated /= extent;
+            self.repeated /= extent;
             if k == 0 && !matches!(kind, FoldKind::ArgMin | FoldKind::ArgMax) {
                 total = value;
                 continue;
