@@ -216,48 +216,28 @@ impl Dag {
         depends
     }
 
-    /// `root` with other nodes in the place of some of its variables.
+    /// `root` with other nodes in the place of some that it is made of.
     pub fn substitute(&mut self, root: Node, map: &HashMap<Node, Node>) -> Result<Node, String> {
-        let mut replaced: HashMap<Node, Node> = map.clone();
-        for node in self.reachable(&[root]) {
-            if replaced.contains_key(&node) {
-                continue;
-            }
-            let new = match self.kind(node).clone() {
-                Kind::Apply(op, args, params) => {
-                    let args: Vec<Node> = args.iter().map(|arg| replaced[arg]).collect();
-                    self.try_apply(op, &args, &params)?
-                }
-                _ => node,
-            };
-            replaced.insert(node, new);
-        }
-        Ok(replaced[&root])
+        self.rebuilt(root, &mut |_, node, _| map.get(&node).copied())
     }
-}
 
-impl Dag {
-    /// `root`, with what `replace` gives in the place of an operation, from its new arguments and its parameters.
+    /// `root`, with what `replace` gives in the place of a node, of which it gets the new arguments too.
     pub fn rebuilt(
         &mut self,
         root: Node,
-        replace: &mut dyn FnMut(&mut Dag, &'static Op, &[Node], &[Param]) -> Option<Node>,
-    ) -> Node {
+        replace: &mut dyn FnMut(&mut Dag, Node, &[Node]) -> Option<Node>,
+    ) -> Result<Node, String> {
         let mut new: HashMap<Node, Node> = HashMap::new();
         for node in self.reachable(&[root]) {
-            let replaced = match self.kind(node).clone() {
-                Kind::Apply(op, args, params) => {
-                    let args: Vec<Node> = args.iter().map(|arg| new[arg]).collect();
-                    match replace(self, op, &args, &params) {
-                        Some(node) => node,
-                        None => self.apply_with(op, &args, &params),
-                    }
-                }
-                _ => node,
+            let args: Vec<Node> = self.args(node).iter().map(|arg| new[arg]).collect();
+            let rebuilt = match (replace(self, node, &args), self.kind(node).clone()) {
+                (Some(replaced), _) => replaced,
+                (None, Kind::Apply(op, _, params)) => self.try_apply(op, &args, &params)?,
+                (None, _) => node,
             };
-            new.insert(node, replaced);
+            new.insert(node, rebuilt);
         }
-        new[&root]
+        Ok(new[&root])
     }
 }
 

@@ -43,21 +43,26 @@ pub fn gradient(dag: &mut Dag, f: Node, variable: Node, e: Node) -> Result<Node,
     }
 }
 
-/// The same formula, with a Jacobian that depends on the variable written out row by row: it has no derivative as a loop.
-fn without_rows(dag: &mut Dag, f: Node, variable: Node) -> Result<Node, String> {
-    let depends = dag.dependence(f, variable);
-    let mut found = dag.reachable(&[f]).into_iter().rev();
-    let mut written = HashMap::new();
-    while let Some(node) = found.find(|node| depends[node]) {
-        if let Some(rows) = rows::written_out(dag, node) {
-            written.insert(node, combined(dag, &CONCAT, rows)?);
+/// The same formula, with Jacobians that depend on the variable written out row by row: they have no derivative as loops.
+fn without_rows(dag: &mut Dag, mut f: Node, variable: Node) -> Result<Node, String> {
+    loop {
+        let nodes = dag.reachable(&[f]);
+        let jacobians: Vec<Node> = nodes.into_iter().filter(|&n| rows::are(dag, n)).collect();
+        if jacobians.is_empty() {
+            return Ok(f);
         }
+        let depends = dag.dependence(f, variable);
+        let mut written = HashMap::new();
+        for node in jacobians.into_iter().filter(|node| depends[node]) {
+            if let Some(rows) = rows::written_out(dag, node) {
+                written.insert(node, combined(dag, &CONCAT, rows?)?);
+            }
+        }
+        if written.is_empty() {
+            return Ok(f);
+        }
+        f = dag.substitute(f, &written)?;
     }
-    if written.is_empty() {
-        return Ok(f);
-    }
-    let f = dag.substitute(f, &written)?;
-    without_rows(dag, f, variable)
 }
 
 /// What each argument of a node receives from the adjoint of the node.
@@ -106,10 +111,11 @@ pub fn differential(dag: &mut Dag, f: Node, variable: Node, u: Node) -> Result<N
     gradient(dag, adjoint, e, u)
 }
 
-/// The vector of dimension `dim` that is 1 at the row and 0 elsewhere.
-fn unit(dag: &mut Dag, dim: usize, row: u32) -> Node {
-    let one = dag.constant(1.0);
-    rows::place(dag, one, dim, row)
+/// The row of the Jacobian of `f` by `variable` that stands for all, with its number.
+fn any_row(dag: &mut Dag, f: Node, variable: Node) -> Result<(Node, u32), String> {
+    let (row, one) = (rows::fresh(dag, f), dag.constant(1.0));
+    let e = rows::place(dag, one, dag.dim(f), row);
+    Ok((gradient(dag, f, variable, e)?, row))
 }
 
 /// The vector of dimension `dim` that is 1 at `position` and 0 elsewhere.
@@ -131,9 +137,7 @@ pub fn jacobian(dag: &mut Dag, f: Node, variable: Node) -> Result<Node, String> 
         ));
     }
     if height > SHORT {
-        let row = rows::fresh(dag, f);
-        let e = unit(dag, height, row);
-        let gradient = gradient(dag, f, variable, e)?;
+        let (gradient, row) = any_row(dag, f, variable)?;
         return Ok(rows::rows(dag, gradient, height, row));
     }
     let mut rows = Vec::new();
@@ -226,9 +230,7 @@ fn slope(dag: &mut Dag, f: Node, variable: Node) -> Result<Node, String> {
 fn diagonal_by_basis(dag: &mut Dag, f: Node, variable: Node) -> Result<Node, String> {
     let dim = dag.dim(variable);
     if dim > SHORT {
-        let row = rows::fresh(dag, f);
-        let e = unit(dag, dim, row);
-        let gradient = gradient(dag, f, variable, e)?;
+        let (gradient, row) = any_row(dag, f, variable)?;
         let entry = rows::pick(dag, gradient, row);
         return Ok(rows::rows(dag, entry, dim, row));
     }

@@ -149,24 +149,34 @@ pub(crate) fn rows(dag: &mut Dag, f: Node, count: usize, row: u32) -> Node {
     dag.apply_with(&ROWS, &[f], &[Param::Row(row), Param::Int(count as i64)])
 }
 
-/// The formula and the number of its rows, if the node is such.
-pub(crate) fn written_out(dag: &mut Dag, node: Node) -> Option<Vec<Node>> {
+/// Whether the node is a formula for each row.
+pub(crate) fn are(dag: &Dag, node: Node) -> bool {
+    matches(dag, node, &ROWS).is_some()
+}
+
+/// The formulas of all rows, if the node is such.
+pub(crate) fn written_out(dag: &mut Dag, node: Node) -> Option<Result<Vec<Node>, String>> {
     let f = matches(dag, node, &ROWS)?[0];
     let (row, count) = (row_of(dag.params(node)), dag.params(node)[1].size());
     Some((0..count).map(|k| at(dag, f, row, k)).collect())
 }
 
 /// The formula at row `k`.
-fn at(dag: &mut Dag, f: Node, row: u32, k: usize) -> Node {
+fn at(dag: &mut Dag, f: Node, row: u32, k: usize) -> Result<Node, String> {
     let position = Param::Int(k as i64);
-    dag.rebuilt(f, &mut |dag, op, args, params| match params.first() {
-        Some(Param::Row(other)) if *other == row && *op == PICK => {
-            Some(dag.apply_with(&ELEM, args, std::slice::from_ref(&position)))
+    dag.rebuilt(f, &mut |dag, node, args| {
+        let Kind::Apply(op, _, params) = dag.kind(node).clone() else {
+            return None;
+        };
+        match params.first() {
+            Some(Param::Row(other)) if *other == row && *op == PICK => {
+                Some(dag.apply_with(&ELEM, args, std::slice::from_ref(&position)))
+            }
+            Some(Param::Row(other)) if *other == row && *op == PLACE => {
+                Some(dag.apply_with(&ELEM_T, args, &[params[1].clone(), position.clone()]))
+            }
+            _ => None,
         }
-        Some(Param::Row(other)) if *other == row && *op == PLACE => {
-            Some(dag.apply_with(&ELEM_T, args, &[params[1].clone(), position.clone()]))
-        }
-        _ => None,
     })
 }
 
