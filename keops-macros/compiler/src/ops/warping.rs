@@ -9,7 +9,7 @@
 //! behind the cells, so that cell (i, j) is at k = i (m + 1) + j, or in front of them, so that it is at k + (m + 1) + 1. Where one
 //! comes from is, with the border in front, at k + 0 (both series advance), k + 1 (the first one) or k + m + 1 (the second one).
 
-use super::helpers::list;
+use super::helpers::{int, list};
 use super::tensor::{MAT_VEC_MULT, TENSOR_PROD, VEC_MAT_MULT};
 use super::{
     ADD, CONCAT, DIVIDE, Derivative, ELEM, EXP, EXTRACT, EXTRACT_T, Linearity, MINUS, MULT,
@@ -89,7 +89,7 @@ static DIFFERENCES: Op = Op {
 static ALIGNED: Op = Op {
     name: "SoftDTW_SqDist",
     args: &["costs", "g"],
-    params: &[super::helpers::int("m")],
+    params: &[int("m")],
     dim: |dims, _| Ok(2 * dims[0]),
     meaning: Meaning::Assigned(|array| {
         let grid = Grid::of(array);
@@ -154,7 +154,7 @@ fn aligned(c: &mut Component<'_, '_>, grid: Grid, k: Index, soft: Value) -> Vec<
 static LOG_WEIGHTS: Op = Op {
     name: "SoftDTW_SqDist",
     args: &["aligned", "g"],
-    params: &[super::helpers::int("m")],
+    params: &[int("m")],
     dim: |dims, _| Ok(dims[0] / 2 * 3),
     meaning: Meaning::Assigned(|array| {
         let grid = Grid::new(array.dim(0) / 2, array.param(0));
@@ -202,19 +202,14 @@ static LOG_WEIGHTS: Op = Op {
 static FORWARD: Op = Op {
     name: "SoftDTW_SqDist",
     args: &["weights", "f"],
-    params: &[super::helpers::int("m")],
+    params: &[int("m")],
     dim: |dims, _| Ok(dims[1]),
     meaning: Meaning::Assigned(|array| {
         let grid = Grid::new(array.dim(1), array.param(0));
         array.over(&grid.shape(), |c| {
             let k = grid.position(c);
-            let mut sum = c.at(1, &k);
-            for (direction, offset) in grid.before().into_iter().enumerate() {
-                let weight = c.at(0, &k.shifted(direction * grid.size()));
-                let before = c.earlier(k.shifted(offset));
-                let product = c.apply(Instruction::Mul, &[weight, before]);
-                sum = c.apply(Instruction::Add, &[sum, product]);
-            }
+            let before = grid.before().map(|offset| [k.clone(), k.shifted(offset)]);
+            let sum = propagated(c, grid, &k, before);
             vec![(k.shifted(grid.start()), sum)]
         });
     }),
@@ -234,20 +229,17 @@ static FORWARD: Op = Op {
 static BACKWARD: Op = Op {
     name: "SoftDTW_SqDist",
     args: &["weights", "f"],
-    params: &[super::helpers::int("m")],
+    params: &[int("m")],
     dim: |dims, _| Ok(dims[1]),
     meaning: Meaning::Assigned(|array| {
         let grid = Grid::new(array.dim(1), array.param(0));
         array.back_over(&grid.shape(), |c| {
             let k = grid.position(c);
-            let mut sum = c.at(1, &k);
-            for (direction, offset) in grid.before().into_iter().enumerate() {
+            let behind = grid.before().map(|offset| {
                 let behind = k.shifted(grid.start() - offset);
-                let weight = c.at(0, &behind.shifted(direction * grid.size()));
-                let earlier = c.earlier(behind);
-                let product = c.apply(Instruction::Mul, &[weight, earlier]);
-                sum = c.apply(Instruction::Add, &[sum, product]);
-            }
+                [behind.clone(), behind]
+            });
+            let sum = propagated(c, grid, &k, behind);
             vec![(k, sum)]
         });
     }),
@@ -262,6 +254,18 @@ static BACKWARD: Op = Op {
     linearity: Linearity::AfterFirst,
     ..Op::BASE
 };
+
+/// f in a cell, and the sum over the directions of weights times what was computed, at these places.
+fn propagated(c: &mut Component<'_, '_>, grid: Grid, k: &Index, places: [[Index; 2]; 3]) -> Value {
+    let mut sum = c.at(1, k);
+    for (direction, [weight, earlier]) in places.into_iter().enumerate() {
+        let weight = c.at(0, &weight.shifted(direction * grid.size()));
+        let earlier = c.earlier(earlier);
+        let product = c.apply(Instruction::Mul, &[weight, earlier]);
+        sum = c.apply(Instruction::Add, &[sum, product]);
+    }
+    sum
+}
 
 /// What weights receive: the product of what runs backwards, in their own cell, and what runs forwards, before it.
 fn weights_adjoint(dag: &mut Dag, backward: Node, forward: Node, grid: Grid) -> Node {
