@@ -113,8 +113,11 @@ pub(crate) static SIGMOID: Op = Op {
         // What the sum lost.
         let held = c.apply_as_written(Sub, &[sum, one]);
         let rest = c.apply_as_written(Sub, &[decay, held]);
-        let share = c.apply(Div, &[quotient, sum]);
-        let change = c.apply(Mul, &[share, rest]);
+        // The inverse of the sum to a few digits.
+        let complement = c.apply(Sub, &[one, quotient]);
+        let inverse = c.apply(SelectLt, &[f, zero, complement, quotient]);
+        let change = c.apply(Mul, &[quotient, inverse]);
+        let change = c.apply(Mul, &[change, rest]);
         c.apply(Sub, &[quotient, change])
     }),
     derivative: Derivative::Partials(|dag, args, _, _| vec![Some(logistic_slope(dag, args[0]))]),
