@@ -1,36 +1,13 @@
 //! What the compiler finds out about formulas: linearity, symmetry, the form of a system, and which gradients belong together.
 
-use keops_compiler::alias::{Alias, Category};
+mod common;
+
+use common::{aliases, formula};
 use keops_compiler::formula::{Evidence, Formula, Shape, SolveFormula};
 use keops_compiler::parse::parse;
 use keops_compiler::reduction::Reduction;
 use keops_compiler::source::Span;
 use keops_compiler::symmetry::Symmetry;
-
-/// `x:i3 y:j3 b:j2 g:p1`
-fn aliases(text: &str) -> Vec<Alias> {
-    text.split_whitespace()
-        .map(|item| {
-            let (name, kind) = item.split_once(':').expect("name:kind");
-            let category = match &kind[..1] {
-                "i" => Category::I,
-                "j" => Category::J,
-                _ => Category::Param,
-            };
-            Alias {
-                name: name.to_owned(),
-                category,
-                dim: kind[1..].parse().expect("a dimension"),
-            }
-        })
-        .collect()
-}
-
-fn formula(text: &str, variables: &str) -> Formula {
-    let tree = parse(text).unwrap_or_else(|error| panic!("{}", error.render(text)));
-    Formula::new(&tree, &aliases(variables), &[])
-        .unwrap_or_else(|error| panic!("{}", error.render(text)))
-}
 
 fn solve(text: &str, variables: &str, unknown: Option<&str>) -> Result<SolveFormula, String> {
     let tree = parse(text).unwrap_or_else(|error| panic!("{}", error.render(text)));

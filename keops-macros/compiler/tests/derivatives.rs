@@ -4,10 +4,11 @@
 //! `Grad(Op(..), v, e)` and `Grad(Grad(Op(..), v, e), w, u)` for each pair of its arguments, and compares with central
 //! differences of the interpreter.
 
-use keops_compiler::Formula;
+mod common;
+
+use common::compile;
 use keops_compiler::alias::{Alias, Category};
 use keops_compiler::ops::{self, Op, Param, ParamValues};
-use keops_compiler::parse::parse;
 use keops_compiler::scalar::{Graph, Inputs, interpret};
 
 /// Dimensions that are tried for arguments.
@@ -88,12 +89,6 @@ fn aliases(dims: &[usize]) -> Vec<Alias> {
         dim,
     };
     variables.map(alias).collect()
-}
-
-fn compile(text: &str, aliases: &[Alias]) -> Formula {
-    parse(text)
-        .and_then(|tree| Formula::new(&tree, aliases, &[]))
-        .unwrap_or_else(|error| panic!("{}", error.render(text)))
 }
 
 /// A fixed sequence of numbers in (0.2, 0.8), where nearly all operations are smooth.

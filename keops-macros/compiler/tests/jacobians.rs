@@ -1,30 +1,18 @@
 //! Jacobians and traces of many dimensions, which are loops, against the adjoint applied to one vector of the basis after the other.
 
-use keops_compiler::Formula;
-use keops_compiler::alias::{Alias, Category};
-use keops_compiler::emit;
-use keops_compiler::parse::parse;
+mod common;
+
+use common::formula;
 use keops_compiler::scalar::{Inputs, interpret};
+use keops_compiler::{Formula, emit};
 
 /// Of these dimensions, in this order: x and u of i, y and v of j, A, e and f parameters.
 fn compile(text: &str, dim: usize, height: usize) -> Formula {
-    let variables = [
-        ("x", Category::I, dim),
-        ("u", Category::I, dim),
-        ("y", Category::J, dim),
-        ("v", Category::J, dim),
-        ("A", Category::Param, 2 * dim),
-        ("e", Category::Param, height),
-        ("f", Category::Param, dim),
-    ];
-    let aliases = variables.map(|(name, category, dim)| Alias {
-        name: name.to_owned(),
-        category,
-        dim,
-    });
-    parse(text)
-        .and_then(|tree| Formula::new(&tree, &aliases, &[]))
-        .unwrap_or_else(|error| panic!("{}", error.render(text)))
+    let variables = format!(
+        "x:i{dim} u:i{dim} y:j{dim} v:j{dim} A:p{} e:p{height} f:p{dim}",
+        2 * dim
+    );
+    formula(text, &variables)
 }
 
 fn inputs(dim: usize, e: &[f64], f: &[f64]) -> Inputs {

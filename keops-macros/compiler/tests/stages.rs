@@ -1,5 +1,8 @@
 //! The split into stages and the fusion of multiply-adds do not change what a formula computes.
 
+mod common;
+
+use common::compile;
 use keops_compiler::Formula;
 use keops_compiler::alias::{Alias, Category};
 use keops_compiler::parse::parse;
@@ -54,12 +57,6 @@ fn assert_close(ours: &[f64], expected: &[f64], what: &str) {
             || ours.is_nan() && expected.is_nan();
         assert!(close, "{what}: component {k} is {ours} and not {expected}");
     }
-}
-
-fn compile(text: &str, aliases: &[Alias]) -> Formula {
-    parse(text)
-        .and_then(|tree| Formula::new(&tree, aliases, &[]))
-        .unwrap_or_else(|error| panic!("{}", error.render(text)))
 }
 
 #[test]

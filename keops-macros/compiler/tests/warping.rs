@@ -1,27 +1,14 @@
 //! Soft dynamic time warping against the sum over all alignments, its derivatives of three orders against differences, and its size.
 
+mod common;
+
+use common::formula;
 use keops_compiler::Formula;
-use keops_compiler::alias::{Alias, Category};
-use keops_compiler::parse::parse;
 use keops_compiler::scalar::{Inputs, interpret};
 
 fn compile(text: &str, dims: [usize; 2]) -> Formula {
     let [x, y] = dims;
-    let variables = [
-        ("x", Category::I, x),
-        ("y", Category::J, y),
-        ("g", Category::Param, 1),
-        ("u", Category::I, x),
-        ("v", Category::J, y),
-    ];
-    let aliases = variables.map(|(name, category, dim)| Alias {
-        name: name.to_owned(),
-        category,
-        dim,
-    });
-    parse(text)
-        .and_then(|tree| Formula::new(&tree, &aliases, &[]))
-        .unwrap_or_else(|error| panic!("{}", error.render(text)))
+    formula(text, &format!("x:i{x} y:j{y} g:p1 u:i{x} v:j{y}"))
 }
 
 /// The values of the variables, in the order of their declaration.

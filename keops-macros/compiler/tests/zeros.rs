@@ -1,20 +1,13 @@
 //! Zeros have no sign: a formula has the same value at 0 and at -0.
 
-use keops_compiler::Formula;
-use keops_compiler::alias::{Alias, Category};
-use keops_compiler::parse::parse;
+mod common;
+
+use common::formula;
 use keops_compiler::scalar::{Inputs, interpret};
 
 /// The value of a formula of `x` and `y`, which are scalars of i.
 fn value(text: &str, x: f64, y: f64) -> f64 {
-    let alias = |name: &str| Alias {
-        name: name.to_owned(),
-        category: Category::I,
-        dim: 1,
-    };
-    let formula = parse(text)
-        .and_then(|tree| Formula::new(&tree, &[alias("x"), alias("y")], &[]))
-        .unwrap_or_else(|error| panic!("{}", error.render(text)));
+    let formula = formula(text, "x:i1 y:i1");
     let inputs = Inputs {
         i: vec![x, y],
         ..Inputs::default()

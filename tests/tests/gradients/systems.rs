@@ -85,41 +85,15 @@ fn each_role_of_the_points_has_its_gradient() {
 /// Where a formula is proven to be symmetric, one kernel gives the gradients of both sides; with `assume_symmetric` there are two.
 #[test]
 fn both_sides_of_a_symmetric_formula_share_a_kernel() {
-    let one = kernel_solve!(
-        "Exp(-g*SqDist(x,y))*u*v*b",
-        u = Vi(1),
-        v = Vj(1),
-        g = Pm(1),
-        b = Vj(3),
-        x = Vi(2),
-        y = Vj(2),
-        var = b,
-        grad = [v, x, g, b, u, y]
-    );
-    let two = kernel_solve!(
-        "Exp(-g*SqDist(x,y))*u*v*b",
-        u = Vi(1),
-        v = Vj(1),
-        g = Pm(1),
-        b = Vj(3),
-        x = Vi(2),
-        y = Vj(2),
-        var = b,
-        grad = [v, x, g, b, u, y],
-        assume_symmetric
-    );
+    macro_rules! system {
+        ($($grad:tt)*) => {
+            kernel_solve!("Exp(-g*SqDist(x,y))*u*v*b", u = Vi(1), v = Vj(1), g = Pm(1), b = Vj(3), x = Vi(2), y = Vj(2), var = b, $($grad)*)
+        };
+    }
+    let one = system!(grad = [v, x, g, b, u, y]);
+    let two = system!(grad = [v, x, g, b, u, y], assume_symmetric);
     // Not all that are exchanged are differentiated by.
-    let some = kernel_solve!(
-        "Exp(-g*SqDist(x,y))*u*v*b",
-        u = Vi(1),
-        v = Vj(1),
-        g = Pm(1),
-        b = Vj(3),
-        x = Vi(2),
-        y = Vj(2),
-        var = b,
-        grad = [v, x, y]
-    );
+    let some = system!(grad = [v, x, y]);
     for n in [1, 18, 40] {
         let (x, u, b) = (points(n, 2, 1), points(n, 1, 2) + 0.5, points(n, 3, 3));
         let e = points(n, 3, 4);
