@@ -20,7 +20,7 @@ use ndarray::{Array, Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Ix1, Ix2
 /// A matrix `K_ij = F(i, j)` whose entries are computed when they are needed.
 ///
 /// Functions can take and return any such matrix as `impl SymbolicMatrix<T>`.
-pub trait SymbolicMatrix<T: Element>: Rectangular {
+pub trait SymbolicMatrix<T: Element>: Rectangular + LinearOperator {
     /// The transpose.
     type Transposed: SymbolicMatrix<T>;
     /// The matrix as the solver takes it.
