@@ -131,6 +131,12 @@ impl<A, B> Joined<A, B> {
 pub trait Fetch<S: Simd> {
     /// Feature `k` as a vector.
     fn get(&self, s: S, k: usize) -> S::V;
+
+    /// The scalar product of the pair, for a kernel that is given it, [`Expansion::Value`]; NaN for others.
+    #[inline(always)]
+    fn product(&self, s: S) -> S::V {
+        s.splat(<S::T as crate::simd::Real>::NAN)
+    }
 }
 
 /// One vector of points: every lane has its own features.
@@ -152,6 +158,24 @@ impl<S: Simd, F: Features<S::T>> Fetch<S> for Splat<'_, F> {
     #[inline(always)]
     fn get(&self, s: S, k: usize) -> S::V {
         s.splat(self.0.get(k))
+    }
+}
+
+/// What a kernel reads elsewhere, and the scalar product of the pair.
+#[derive(Clone, Copy)]
+pub(crate) struct Given<F, V> {
+    pub(crate) features: F,
+    pub(crate) product: V,
+}
+
+impl<S: Simd, F: Fetch<S>> Fetch<S> for Given<F, S::V> {
+    #[inline(always)]
+    fn get(&self, s: S, k: usize) -> S::V {
+        self.features.get(s, k)
+    }
+    #[inline(always)]
+    fn product(&self, _: S) -> S::V {
+        self.product
     }
 }
 
@@ -193,6 +217,37 @@ pub trait Accumulator<S: Simd> {
     fn push_product(&mut self, s: S, k: usize, a: S::V, b: S::V);
 }
 
+/// A scalar kernel of a squared distance in many dimensions, which are computed as `|a|^2 + |b|^2 - 2 (a, b)` for points a of i and b of j that are taken relative to a centre.
+/// The raw parameters of all parts end with the centre: a number for each component of the variables of i.
+pub trait Expansion: Copy + Send + Sync + 'static {
+    /// Whether the kernel is such.
+    const EXISTS: bool;
+    /// The scalar product `(a, b)`, whose features are the components of a and of b, in order.
+    type Product: Kernel;
+    /// The kernel, given the scalar product ([`Fetch::product`]), and `|a|^2` and `|b|^2` as the last components of the points.
+    type Value: Kernel;
+    /// By how much, relatively, the value changes with the squared distance. It depends on parameters alone.
+    type Slope: Kernel;
+}
+
+impl<P: Kernel, V: Kernel, S: Kernel> Expansion for (P, V, S) {
+    const EXISTS: bool = true;
+    type Product = P;
+    type Value = V;
+    type Slope = S;
+}
+
+/// The kernel `K` has no expansion.
+#[derive(Clone, Copy, Debug)]
+pub struct NoExpansion<K>(PhantomData<K>);
+
+impl<K: Kernel> Expansion for NoExpansion<K> {
+    const EXISTS: bool = false;
+    type Product = K;
+    type Value = K;
+    type Slope = K;
+}
+
 /// A compiled formula `F(i, j)`; implemented by the expansion of a macro, on a type of its own.
 pub trait Kernel: Copy + Send + Sync + 'static {
     /// Features that depend on parameters alone.
@@ -203,6 +258,8 @@ pub trait Kernel: Copy + Send + Sync + 'static {
     type J<V: Copy>: Features<V>;
     /// The components of `F`.
     type Out<V: Copy>: Features<V>;
+    /// How its squared distances are expanded; [`NoExpansion`] where they are not.
+    type Expansion: Expansion;
 
     /// Number of vector instructions per pair, for the choice between one thread and many.
     const COST: usize;

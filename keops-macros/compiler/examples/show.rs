@@ -30,7 +30,13 @@ fn main() {
             let name = Ident::new("Formula", Span::call_site());
             println!(
                 "{}",
-                emit::kernel(&formula.program(), &name, &quote!(runtime), None)
+                emit::kernel(
+                    &formula.program(),
+                    &name,
+                    &quote!(runtime),
+                    None,
+                    formula.expansion().as_ref()
+                )
             );
         }
     }

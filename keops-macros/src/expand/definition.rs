@@ -102,7 +102,12 @@ impl Definition<'_> {
             Some(factor) => Some(factor.expand(&runtime)),
             None => self.symmetry.map(symmetric),
         };
-        let kernel = emit::kernel(&self.kernel.program(), name, &runtime, facts);
+        let expansion = match self.bind {
+            Bind::System { matrix: false, .. } | Bind::Matrix => self.kernel.expansion(),
+            _ => None,
+        };
+        let program = self.kernel.program();
+        let kernel = emit::kernel(&program, name, &runtime, facts, expansion.as_ref());
         let gradients = self
             .gradients
             .as_ref()

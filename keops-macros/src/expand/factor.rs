@@ -1,7 +1,9 @@
 //! The kernel of a sum `sum_j k(x_i, y_j) b_j`.
 
 use keops_compiler::emit;
+use keops_compiler::expansion::Expansion;
 use keops_compiler::formula::{Evidence, Formula as Compiled, Shape, SolveFormula};
+use keops_compiler::source::Span as FormulaSpan;
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote;
 
@@ -12,9 +14,10 @@ const FEW: usize = 8;
 /// From so many on it pays to multiply values of the kernel with all of them as matrices are multiplied.
 const MANY: usize = 16;
 
-/// A sum whose formula is a scalar kernel times one variable of the side that is summed over: a symmetric one, or one of many components.
+/// A sum whose formula is a scalar kernel times one variable of the side that is summed over: a kernel that is symmetric, or expanded, or a variable of many components.
 pub(super) struct Factor {
     formula: SolveFormula,
+    expansion: Option<Expansion>,
     /// Number of components of the variable and of the sum.
     dim: usize,
 }
@@ -23,19 +26,25 @@ impl Factor {
     /// The kernel of a sum over j, or else over i.
     pub(super) fn of_sum(formula: Compiled, over_j: bool) -> Option<Self> {
         let dim = formula.dim();
-        let span = keops_compiler::source::Span::default();
-        let wide = dim >= MANY;
-        let evidence = if wide {
-            Evidence::Assumption
-        } else {
-            Evidence::Proof
+        let scalar = |evidence| {
+            let solve = formula
+                .clone()
+                .solve(None, evidence, FormulaSpan::default());
+            let fits =
+                |factor: &SolveFormula| factor.shape == Shape::Scalar && factor.over_j == over_j;
+            solve.ok().filter(fits)
         };
-        let factor = formula.solve(None, evidence, span).ok()?;
-        let fits = factor.shape == Shape::Scalar
-            && factor.over_j == over_j
-            && (wide || dim <= FEW && !factor.symmetry.pairs.is_empty());
-        fits.then_some(Self {
-            formula: factor,
+        let symmetric =
+            || scalar(Evidence::Proof).filter(|factor| !factor.symmetry.pairs.is_empty());
+        let any = || scalar(Evidence::Assumption);
+        let symmetric = if dim <= FEW { symmetric() } else { None };
+        let is_symmetric = symmetric.is_some();
+        let formula = symmetric.or_else(any)?;
+        let expansion = formula.kernel.expansion();
+        let pays = is_symmetric || dim >= MANY || expansion.is_some();
+        pays.then_some(Self {
+            formula,
+            expansion,
             dim,
         })
     }
@@ -45,14 +54,17 @@ impl Factor {
         let factor = &self.formula;
         let name = Ident::new("Factor", Span::mixed_site());
         let wide = self.dim >= MANY;
-        let symmetry = (!wide).then(|| symmetric(&factor.symmetry));
-        let kernel = emit::kernel(&factor.kernel.program(), &name, runtime, symmetry);
+        let proven = !factor.symmetry.pairs.is_empty();
+        let symmetry = proven.then(|| symmetric(&factor.symmetry));
+        let (program, expansion) = (factor.kernel.program(), self.expansion.as_ref());
+        let kernel = emit::kernel(&program, &name, runtime, symmetry, expansion);
         let unknown = Literal::usize_unsuffixed(factor.unknown);
         let width = Literal::usize_unsuffixed(self.dim);
-        let run = match (wide, factor.over_j) {
-            (true, true) => quote!(sum.run_wide::<#name, #runtime::Axis<1>>(#unknown, #width)),
-            (true, false) => quote!(sum.run_wide::<#name, #runtime::Axis<0>>(#unknown, #width)),
-            (false, _) => quote!(sum.run::<#name, #width>(#unknown)),
+        let axis = Literal::usize_unsuffixed(usize::from(factor.over_j));
+        let axis = quote!(#runtime::Axis<#axis>);
+        let run = match proven {
+            true => quote!(sum.run::<#name, #axis, #width>(#unknown)),
+            false => quote!(sum.run_wide::<#name, #axis>(#unknown, #width, #wide)),
         };
         quote! {
             fn factored_sum<T: #runtime::Element>(

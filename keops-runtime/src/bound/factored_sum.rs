@@ -1,9 +1,11 @@
 //! Sums `sum_j k(x_i, y_j) b_j` by their kernel.
 
-use super::matrix::{FEWEST_MIRRORED, goes_wide};
+use super::matrix::{FEWEST_MIRRORED, expanded, goes_wide};
 use super::{Axis, Call, Orientation};
 use crate::Error;
-use crate::cpu::{Points, Problem, Weighted, mirrored, wide};
+use crate::cpu::{
+    Expandable, Points, Problem, Squares, Weighted, mirrored, mirrored_expanded, wide,
+};
 use crate::cuda::recipe::{Adding, Evaluation, Reduction, Type};
 use crate::input::{Argument, Element};
 use crate::kernel::Kernel;
@@ -33,7 +35,7 @@ impl<T: Element> FactoredSum<'_, T> {
     /// # Errors
     /// If the arrays do not fit their variables.
     #[doc(hidden)]
-    pub fn run<K: Kernel, const W: usize>(
+    pub fn run<K: Kernel, O: Orientation, const W: usize>(
         &self,
         unknown: usize,
     ) -> Result<Option<Array2<T>>, Error> {
@@ -55,9 +57,14 @@ impl<T: Element> FactoredSum<'_, T> {
             return Ok(None);
         };
         if !applies {
-            return Ok(None);
+            return match const { <O::Pairing<K> as Expandable>::EXPANDS } {
+                true => self.run_wide::<K, O>(unknown, W, false),
+                false => Ok(None),
+            };
         }
         problem.symmetric = true;
+        let points = problem.reborrow();
+        let mut problem = problem.reborrow();
         problem.columns.push(weights.view(), W);
         let adding = Adding::new(self.options, Type::of::<T::Compute>());
         let terms = Evaluation::of::<Weighted<Terms<K>, W>, T::Compute>();
@@ -72,13 +79,24 @@ impl<T: Element> FactoredSum<'_, T> {
         if done {
             return Ok(Some(out));
         }
-        problem.rows.push(weights.view(), W);
-        let totals = mirrored::<Terms<K>, T::Compute, W>(self.hardware.isa, &problem, summation);
+        let isa = self.hardware.isa;
+        let totals = if const { <Terms<K> as Expandable>::EXPANDS }
+            && let Some(squares) = Squares::of::<Terms<K>, T::Compute>(isa, &points)
+        {
+            let mut problem = squares.with(&points);
+            problem.rows.push(weights.view(), W);
+            problem.columns.push(weights.view(), W);
+            mirrored_expanded::<Terms<K>, T::Compute, W>(isa, &problem, summation)
+        } else {
+            problem.rows.push(weights.view(), W);
+            mirrored::<Terms<K>, T::Compute, W>(isa, &problem, summation)
+        };
         T::round_rows(&totals, W, out.view_mut());
         Ok(Some(out))
     }
 
-    /// The sum by the kernel `K`, which multiplies the variable at position `unknown`, of `width` components; `None` where options or hardware want another way.
+    /// The sum by the kernel `K`, which multiplies the variable at position `unknown`, of `width` components, from values that are stored for a few points; `None` where options or
+    /// hardware want another way. With few components it is taken only where it saves computing values, from scalar products of the points.
     ///
     /// # Errors
     /// If the arrays do not fit their variables.
@@ -87,6 +105,7 @@ impl<T: Element> FactoredSum<'_, T> {
         &self,
         unknown: usize,
         width: usize,
+        is_wide: bool,
     ) -> Result<Option<Array2<T>>, Error> {
         let call = Call {
             unknown: Some(unknown),
@@ -102,9 +121,26 @@ impl<T: Element> FactoredSum<'_, T> {
         let mut out = filled(Ix2(problem.rows.count(), width), T::from_f64(0.0))?;
         let mut vectors = Points::new(problem.columns.count());
         vectors.push(weights.view(), width);
-        let summation = Summation::new::<T::Compute>(self.options);
+        let Self {
+            hardware, options, ..
+        } = *self;
+        if const { <O::Pairing<K> as Expandable>::EXPANDS }
+            && expanded::<O::Pairing<K>, T::Compute, T>(
+                hardware,
+                options,
+                &problem,
+                &vectors,
+                out.view_mut(),
+            )?
+        {
+            return Ok(Some(out));
+        }
+        if !is_wide {
+            return Ok(None);
+        }
+        let summation = Summation::new::<T::Compute>(options);
         wide::<O::Pairing<K>, T::Compute>(
-            self.hardware.isa,
+            hardware.isa,
             &problem,
             &vectors,
             summation,

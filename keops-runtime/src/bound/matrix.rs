@@ -5,7 +5,10 @@ use super::operation::{self, Operation, sum};
 use super::operator::KernelOperator;
 use super::{Axis, Call, Operand, Orientation, Rectangular, System, product_source};
 use crate::Error;
-use crate::cpu::{Pairing, Points, Problem, Weighted, dense, diagonal, mirrored, wide};
+use crate::cpu::{
+    Expandable, Pairing, Points, Problem, Squares, Weighted, dense, diagonal, mirrored,
+    mirrored_expanded, wide, wide_expanded,
+};
 use crate::input::{Argument, Element, IntoPoints};
 use crate::kernel::{Features, Kernel};
 use crate::memory;
@@ -385,13 +388,19 @@ pub(super) const SEVERAL: usize = 4;
 
 /// Writes `sum_j k(i, j) v_j` to `out`, of shape `(rows, vectors)`, for the scalar kernel `P`, evaluating in `C`.
 /// `weights` has shape `(columns, vectors)`. `W` vectors are multiplied together; 0 leaves the number open.
-pub(crate) fn product<P: Pairing, C: Real, V: Element, T: Element, const W: usize>(
+pub(crate) fn product<P: Expandable, C: Real, V: Element, T: Element, const W: usize>(
     hardware: Hardware,
     options: &CallOptions,
     problem: &Problem<'_>,
     weights: ArrayView2<'_, V>,
-    out: ArrayViewMut2<'_, T>,
+    mut out: ArrayViewMut2<'_, T>,
 ) -> Result<(), Error> {
+    if const { P::EXPANDS } {
+        let vectors = vectors(problem, weights.view(), out.ncols());
+        if expanded::<P, C, T>(hardware, options, problem, &vectors, out.view_mut())? {
+            return Ok(());
+        }
+    }
     if const { may_be_wide(W) }
         && weights.ncols() > W.max(1)
         && goes_wide::<C>(hardware, options, problem, P::COST)
@@ -430,12 +439,44 @@ pub(super) fn wide_product<P: Pairing, C: Real, V: Element, T: Element>(
     weights: ArrayView2<'_, V>,
     mut out: ArrayViewMut2<'_, T>,
 ) -> Result<(), Error> {
-    let mut vectors = Points::new(problem.columns.count());
-    vectors.push(V::erase(weights), out.ncols());
+    let vectors = vectors(problem, weights, out.ncols());
     let summation = Summation::new::<C>(options);
     wide::<P, C>(hardware.isa, problem, &vectors, summation, &mut |job| {
         T::take_rows(job, out.view_mut());
     })
+}
+
+/// [`product`] from scalar products of the points, where that is as accurate; or else nothing, and `false`.
+pub(super) fn expanded<P: Expandable, C: Real, T: Element>(
+    hardware: Hardware,
+    options: &CallOptions,
+    problem: &Problem<'_>,
+    vectors: &Points<'_>,
+    mut out: ArrayViewMut2<'_, T>,
+) -> Result<bool, Error> {
+    if vectors.components() == 0 || !goes_wide::<C>(hardware, options, problem, P::COST) {
+        return Ok(false);
+    }
+    let Some(squares) = Squares::of::<P, C>(hardware.isa, problem) else {
+        return Ok(false);
+    };
+    let problem = squares.with(problem);
+    let summation = Summation::new::<C>(options);
+    wide_expanded::<P, C>(hardware.isa, &problem, vectors, summation, &mut |job| {
+        T::take_rows(job, out.view_mut());
+    })?;
+    Ok(true)
+}
+
+/// Vectors by the columns of a problem.
+fn vectors<'a, V: Element>(
+    problem: &Problem<'_>,
+    weights: ArrayView2<'a, V>,
+    count: usize,
+) -> Points<'a> {
+    let mut vectors = Points::new(problem.columns.count());
+    vectors.push(V::erase(weights), count);
+    vectors
 }
 
 fn product_by<P: Pairing, C: Real, V: Element, T: Element, const W: usize>(
@@ -477,7 +518,7 @@ fn for_each_block<V: Element, T: Element>(
 }
 
 /// [`product`] for a kernel that is symmetric for the points of `problem`, which takes about half the time for many points.
-pub(crate) fn symmetric_product<P: Pairing, C: Real, V: Element, T: Element, const W: usize>(
+pub(crate) fn symmetric_product<P: Expandable, C: Real, V: Element, T: Element, const W: usize>(
     hardware: Hardware,
     options: &CallOptions,
     problem: &Problem<'_>,
@@ -491,10 +532,11 @@ pub(crate) fn symmetric_product<P: Pairing, C: Real, V: Element, T: Element, con
         problem.symmetric = problem.pattern.is_none();
         return product::<P, C, V, T, W>(hardware, options, &problem, weights, out);
     }
-    let isa = hardware.isa;
     if const { may_be_wide(W) } && weights.ncols() > W.max(SEVERAL) {
-        wide_product::<P, C, V, T>(hardware, options, problem, weights, out)
-    } else if const { W > 0 } {
+        return product::<P, C, V, T, W>(hardware, options, problem, weights, out);
+    }
+    let isa = hardware.isa;
+    if const { W > 0 } {
         mirrored_by::<P, C, V, T, W>(isa, summation, problem, weights, out)
     } else if weights.ncols() == 1 {
         mirrored_by::<P, C, V, T, 1>(isa, summation, problem, weights, out)
@@ -506,13 +548,26 @@ pub(crate) fn symmetric_product<P: Pairing, C: Real, V: Element, T: Element, con
 /// Below so many points it is as fast to compute every entry.
 pub(super) const FEWEST_MIRRORED: usize = 1024;
 
-fn mirrored_by<P: Pairing, C: Real, V: Element, T: Element, const W: usize>(
+fn mirrored_by<P: Expandable, C: Real, V: Element, T: Element, const W: usize>(
     isa: InstructionSet,
     summation: Summation,
     problem: &Problem<'_>,
     weights: ArrayView2<'_, V>,
     out: ArrayViewMut2<'_, T>,
 ) -> Result<(), Error> {
+    if const { P::EXPANDS }
+        && let Some(squares) = Squares::of::<P, C>(isa, problem)
+    {
+        let problem = &squares.with(problem);
+        return for_each_block(problem, weights, out, W, true, &mut |problem, out| {
+            T::round_rows(
+                &mirrored_expanded::<P, C, W>(isa, problem, summation),
+                W,
+                out,
+            );
+            Ok(())
+        });
+    }
     for_each_block(problem, weights, out, W, true, &mut |problem, out| {
         T::round_rows(&mirrored::<P, C, W>(isa, problem, summation), W, out);
         Ok(())

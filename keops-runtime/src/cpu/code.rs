@@ -59,8 +59,8 @@ pub(super) trait Code<T, Total>: Sides<T> {
 
 /// A formula with a store for its values.
 pub(super) trait Values<T>: Sides<T> {
-    /// Writes the values of a scalar formula for a vector of rows and a tile of columns, by column, then by lane.
-    fn values(&self, row: &[T], columns: &Columns<'_, T>, values: &mut [T]);
+    /// Writes the values of a scalar formula for some vectors of rows and a tile of columns, by vector, then by column, then by lane.
+    fn values(&self, rows: &[T], columns: &Columns<'_, T>, values: &mut [T]);
 }
 
 /// A symmetric scalar formula whose entries are used twice.
@@ -79,7 +79,7 @@ pub(super) trait Mirror<T>: Sides<T> {
 /// The formula `P`, with `R` saying what becomes of its terms.
 pub(super) struct Compiled<P, T, R> {
     isa: InstructionSet,
-    params: Vec<T>,
+    pub(super) params: Vec<T>,
     pub(super) reduction: R,
     kernel: PhantomData<P>,
 }
@@ -87,12 +87,25 @@ pub(super) struct Compiled<P, T, R> {
 impl<P: Pairing, T: Real, R> Compiled<P, T, R> {
     /// The formula with the parameters of a problem.
     pub(super) fn new(isa: InstructionSet, problem: &Problem<'_>, reduction: R) -> Self {
+        Self::with_params(isa, &problem.params, reduction)
+    }
+
+    /// The same with these parameters.
+    pub(super) fn with_params(isa: InstructionSet, params: &[f64], reduction: R) -> Self {
         Self {
             isa,
-            params: T::held(&P::Hoisting::params(&problem.params)),
+            params: T::held(&P::Hoisting::params(params)),
             reduction,
             kernel: PhantomData,
         }
+    }
+
+    /// Computes the features of one column.
+    pub(super) fn hoist_column(&self, raw: &[T], features: &mut [T]) {
+        let weights = [P::WEIGHTS, P::Column::<T>::LEN];
+        let hoist = self.hoist::<false>(raw, features, weights);
+        // SAFETY: vectors of one lane need no instruction set.
+        hoist.with(unsafe { T::Scalar::assume_available() });
     }
 }
 
@@ -125,13 +138,11 @@ impl<P: Pairing, T: Real, R: Scratch> Sides<T> for Compiled<P, T, R> {
     }
 
     fn hoist_columns(&self, raw: &[T], features: &mut [T]) {
-        let weights = [P::WEIGHTS, P::Column::<T>::LEN];
-        let hoist = self.hoist::<false>(raw, features, weights);
         if const { P::Column::<T>::LEN > WIDE } {
-            // SAFETY: vectors of one lane need no instruction set.
-            hoist.with(unsafe { T::Scalar::assume_available() });
+            self.hoist_column(raw, features);
         } else {
-            dispatch(self.isa, hoist);
+            let weights = [P::WEIGHTS, P::Column::<T>::LEN];
+            dispatch(self.isa, self.hoist::<false>(raw, features, weights));
         }
     }
 }
@@ -198,13 +209,13 @@ impl<P: Pairing, T: Real, R: Reduction> Code<T, R::Total> for Compiled<P, T, R> 
 }
 
 impl<P: Pairing, T: Real> Values<T> for Compiled<P, T, Stored> {
-    fn values(&self, row: &[T], columns: &Columns<'_, T>, values: &mut [T]) {
+    fn values(&self, rows: &[T], columns: &Columns<'_, T>, values: &mut [T]) {
         let params = &self.params;
         dispatch(
             self.isa,
             Store::<P, T> {
                 params,
-                row,
+                rows,
                 columns,
                 values,
                 kernel: PhantomData,
@@ -314,7 +325,7 @@ impl<P: Pairing, T: Real, R: Reduction> WithSimd<T> for RunTile<'_, '_, P, T, R>
 
 struct Store<'a, 'b, P, T> {
     params: &'a [T],
-    row: &'a [T],
+    rows: &'a [T],
     columns: &'a Columns<'b, T>,
     values: &'a mut [T],
     kernel: PhantomData<P>,
@@ -326,11 +337,14 @@ impl<P: Pairing, T: Real> WithSimd<T> for Store<'_, '_, P, T> {
     #[inline(always)]
     fn with<S: Simd<T = T>>(self, s: S) {
         let params = P::Params::from_slice(self.params);
-        let row = P::Row::from_slice(vectors::<S>(self.row));
         let columns = P::Column::many(self.columns.features, self.columns.count);
-        let values = vectors_mut::<S>(self.values);
-        for (value, column) in values.iter_mut().zip(columns) {
-            *value = scalar_value::<P, S>(s, params, &Lanes(row), &Splat(column));
+        let values = vectors_mut::<S>(self.values).chunks_exact_mut(columns.len());
+        let rows = vectors::<S>(self.rows);
+        let rows = P::Row::many(rows, values.len());
+        for (values, row) in values.zip(rows) {
+            for (value, column) in values.iter_mut().zip(columns) {
+                *value = scalar_value::<P, S>(s, params, &Lanes(row), &Splat(column));
+            }
         }
     }
 }

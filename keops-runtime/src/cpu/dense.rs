@@ -100,7 +100,7 @@ fn fill_span<T: Real, U: Element>(
         };
         for v in 0..count.div_ceil(lanes) {
             let row = &features[v * layout.row * lanes..][..layout.row * lanes];
-            code.values(row, &tile, &mut values);
+            code.values(row, &tile, &mut values[..columns * lanes]);
             for l in 0..lanes.min(count - v * lanes) {
                 let row = &mut out[(v * lanes + l) * width + first..][..columns];
                 for (c, out) in row.iter_mut().enumerate() {

@@ -7,7 +7,8 @@
 
 use super::Problem;
 use super::code::{Compiled, Layout, Mirror};
-use super::pairing::{Mirrored, Pairing};
+use super::expanded::Expanded;
+use super::pairing::{Expandable, Mirrored, Pairing};
 use super::task::tile_columns;
 use super::tile::Columns;
 use crate::lanes::Aligned;
@@ -32,12 +33,32 @@ pub(crate) fn mirrored<P: Pairing, T: Real, const E: usize>(
     summation: Summation,
 ) -> Vec<f64> {
     let code = Compiled::<Mirrored<P, E>, T, Once>::new(isa, problem, Once);
+    multiply::<T, E>(&code, P::COST, problem, summation)
+}
+
+/// The same from scalar products of the points, for a `problem` [with their squares](super::Squares::with), which stand before the vectors.
+pub(crate) fn mirrored_expanded<P: Expandable, T: Real, const E: usize>(
+    isa: InstructionSet,
+    problem: &Problem<'_>,
+    summation: Summation,
+) -> Vec<f64> {
+    let value = Compiled::<Mirrored<P::Value, E>, T, Once>::new(isa, problem, Once);
+    let code = Expanded::<P, Mirrored<P::Value, E>, T, Once>::new(isa, problem, value);
+    multiply::<T, E>(&code, Expanded::<P, P::Value, T>::COST, problem, summation)
+}
+
+fn multiply<T: Real, const E: usize>(
+    code: &dyn Mirror<T>,
+    cost: usize,
+    problem: &Problem<'_>,
+    summation: Summation,
+) -> Vec<f64> {
     T::run_mirrored(&Product {
-        code: &code,
+        code,
         problem,
         summation,
         vectors: E,
-        serial: SERIAL_WORK / (P::COST + 2 * E).max(1),
+        serial: SERIAL_WORK / (cost + 2 * E).max(1),
     })
 }
 

@@ -10,6 +10,7 @@
 mod block;
 mod code;
 mod dense;
+mod expanded;
 mod job;
 mod mirror;
 mod pack;
@@ -17,21 +18,24 @@ mod pairing;
 mod pairs;
 mod parallel;
 mod plan;
+mod products;
 mod task;
 mod tile;
 mod wide;
 
 pub(crate) use dense::dense;
+pub(crate) use expanded::{Squares, SquaresOf};
 pub(crate) use job::Job;
 use job::Part;
-pub(crate) use mirror::{Product, mirrored};
+pub(crate) use mirror::{Product, mirrored, mirrored_expanded};
 pub(crate) use pack::Points;
-pub(crate) use pairing::{Hoisting, Pairing, RowsI, RowsJ, Weighted};
+pub(crate) use pairing::{Expandable, Hoisting, Pairing, RowsI, RowsJ, Weighted};
 pub(crate) use pairs::{diagonal, symmetric_matrix};
 pub(crate) use parallel::for_each_part;
 pub(crate) use plan::{Rows, Span};
+pub(crate) use products::ScalarProducts;
 pub(crate) use task::{Task, Total};
-pub(crate) use wide::{WideProduct, wide};
+pub(crate) use wide::{WideProduct, wide, wide_expanded};
 
 use crate::Error;
 use crate::kernel::Features;

@@ -172,6 +172,25 @@ impl<'a> Points<'a> {
         self.arrays.iter().any(is_resident)
     }
 
+    /// The means of all raw components.
+    pub(super) fn means(&self) -> Vec<f64> {
+        let mut sums = vec![0.0; self.components];
+        let mut from = 0;
+        for (array, components) in &self.arrays {
+            let sums = &mut sums[from..];
+            each!(array, array => {
+                for point in array.rows() {
+                    for (sum, value) in sums.iter_mut().zip(point) {
+                        *sum += Element::to_f64(*value);
+                    }
+                }
+            }, _ => {});
+            from += components;
+        }
+        sums.iter_mut().for_each(|sum| *sum /= self.count as f64);
+        sums
+    }
+
     /// The features of rows, by vector, then by feature, then by lane.
     pub(super) fn pack_rows<T: Real>(
         &self,

@@ -1,6 +1,6 @@
 //! Which side of the pairs is spread over lanes, and products with vectors.
 
-use crate::kernel::{Accumulator, Features, Fetch, Joined, Kernel, Lanes, Splat};
+use crate::kernel::{Accumulator, Expansion, Features, Fetch, Joined, Kernel, Lanes, Splat};
 use crate::lanes::{single_lanes, single_lanes_mut};
 use crate::simd::{LaneArray, Scalar, Simd};
 use core::marker::PhantomData;
@@ -56,6 +56,18 @@ pub trait Pairing: Copy + Send + Sync + 'static {
     );
 }
 
+/// A scalar kernel that may have an [`Expansion`], seen from the driver.
+pub trait Expandable: Pairing {
+    /// Whether it has one.
+    const EXPANDS: bool;
+    /// [`Expansion::Product`]
+    type Product: Pairing;
+    /// [`Expansion::Value`]
+    type Value: Pairing;
+    /// [`Expansion::Slope`]
+    type Slope: Pairing;
+}
+
 /// The kernel `K` with rows `i` and columns `j`: reductions over `j`.
 #[derive(Clone, Copy, Debug)]
 pub struct RowsI<K>(PhantomData<K>);
@@ -104,6 +116,13 @@ macro_rules! pairing {
             ) {
                 K::pair(s, p, $i, $j, out);
             }
+        }
+
+        impl<K: Kernel> Expandable for $name<K> {
+            const EXPANDS: bool = K::Expansion::EXISTS;
+            type Product = $name<<K::Expansion as Expansion>::Product>;
+            type Value = $name<<K::Expansion as Expansion>::Value>;
+            type Slope = $name<<K::Expansion as Expansion>::Slope>;
         }
     };
 }

@@ -33,6 +33,15 @@ pub(crate) fn symmetric_matrix<P: Pairing>(problem: &Problem<'_>) -> Array2<f64>
     formula::<P>(&params).symmetric_matrix(problem)
 }
 
+/// The value of the scalar formula `P`, which depends on parameters alone.
+pub(super) fn of_parameters<P: Pairing>(raw: &[f64]) -> f64 {
+    let params = P::Hoisting::params(raw);
+    let mut value = [f64::NAN];
+    pair::<P>(&params, [&[], &[]], &mut value);
+    let [value] = value;
+    value
+}
+
 /// A formula for single pairs.
 ///
 /// Without vector instructions: these pairs are few beside those of a reduction, and not worth the time to compile more.

@@ -6,25 +6,25 @@
 
 use super::code::{Compiled, Layout, Values};
 use super::dense::Stored;
+use super::expanded::Expanded;
 use super::job::{Ends, Job};
 use super::pack::Points;
-use super::pairing::Pairing;
+use super::pairing::{Expandable, Pairing};
 use super::plan::{Plan, Shape};
 use super::task::{by_row, tile_columns};
 use super::tile::Columns;
 use super::{Problem, check_totals};
 use crate::Error;
-use crate::kernel::Features;
 use crate::lanes::{Aligned, vectors, vectors_mut};
 use crate::ranges::Interval;
 use crate::reduce::{Sum, Summation};
 use crate::simd::{InstructionSet, Real, Simd, WithSimd, dispatch};
 use core::ops::Range;
 
-/// Columns whose values are computed together: those of a block of rows stay in the first level cache.
-const TOGETHER: usize = 64;
+/// Columns whose values are computed together: those of a block of rows stay in the first level cache. A multiple of what is multiplied at once.
+pub(super) const TOGETHER: usize = 60;
 /// Vectors of rows of a block.
-const ROWS: usize = 4;
+pub(super) const ROWS: usize = 4;
 
 /// Computes `sum_j k(i, j) v_j` for a scalar kernel `P`, evaluating in `T`; `weights` holds the vectors `v`, row by row. `run` decides where the rows go.
 ///
@@ -37,6 +37,43 @@ pub(crate) fn wide<P: Pairing, T: Real>(
     summation: Summation,
     run: &mut dyn FnMut(&Job<'_, f64>),
 ) -> Result<(), Error> {
+    let code = Compiled::<P, T, Stored>::new(isa, problem, Stored);
+    multiply(isa, problem, weights, summation, &code, P::COST, run)
+}
+
+/// The same from scalar products of the points, for a `problem` [with their squares](Squares::with).
+///
+/// # Errors
+/// As for [`wide`].
+pub(crate) fn wide_expanded<P: Expandable, T: Real>(
+    isa: InstructionSet,
+    problem: &Problem<'_>,
+    weights: &Points<'_>,
+    summation: Summation,
+    run: &mut dyn FnMut(&Job<'_, f64>),
+) -> Result<(), Error> {
+    let value = Compiled::<P::Value, T, Stored>::new(isa, problem, Stored);
+    let code = Expanded::<P, P::Value, T>::new(isa, problem, value);
+    multiply(
+        isa,
+        problem,
+        weights,
+        summation,
+        &code,
+        Expanded::<P, P::Value, T>::COST,
+        run,
+    )
+}
+
+fn multiply<T: Real>(
+    isa: InstructionSet,
+    problem: &Problem<'_>,
+    weights: &Points<'_>,
+    summation: Summation,
+    code: &dyn Values<T>,
+    cost: usize,
+    run: &mut dyn FnMut(&Job<'_, f64>),
+) -> Result<(), Error> {
     let vectors = weights.components();
     check_totals::<T, [f64; ROWS]>(isa, problem, vectors)?;
     let shape = Shape {
@@ -45,15 +82,14 @@ pub(crate) fn wide<P: Pairing, T: Real>(
         columns: problem.columns.count(),
         // What merging parts and writing them takes must be little against their terms.
         shortest_part: 4096,
-        cost: P::COST + vectors,
+        cost: cost + vectors,
         row_bytes: vectors
             .saturating_mul(size_of::<f64>())
-            .saturating_add(P::Row::<T>::LEN * size_of::<T>()),
+            .saturating_add(code.layout().row * size_of::<T>()),
     };
-    let code = Compiled::<P, T, Stored>::new(isa, problem, Stored);
     let product = WideProduct {
         isa,
-        code: &code,
+        code,
         problem: problem.reborrow(),
         weights: weights.reborrow(),
         summation,
@@ -119,11 +155,8 @@ impl<T: Real> WideProduct<'_, T> {
                         features: &packed[offset * layout.column..],
                     };
                     let values = &mut values[..rows * together.count * lanes];
-                    let length = together.count * lanes;
-                    for (row, values) in values.chunks_exact_mut(length).enumerate() {
-                        let features = &features[(block * ROWS + row) * row_length..][..row_length];
-                        self.code.values(features, &together, values);
-                    }
+                    let features = &features[block * ROWS * row_length..][..rows * row_length];
+                    self.code.values(features, &together, values);
                     let multiply = Multiply {
                         values,
                         weights: &weights[offset * width..][..together.count * width],

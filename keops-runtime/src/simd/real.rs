@@ -1,8 +1,8 @@
 //! The element types of vectors.
 
-use super::Simd;
 use super::math::Coefficients;
-use crate::cpu::{Product, Task, WideProduct};
+use super::{InstructionSet, Simd, dispatch};
+use crate::cpu::{Product, ScalarProducts, SquaresOf, Task, WideProduct};
 use crate::ranges::Interval;
 use crate::reduce::Candidate;
 use core::ops::Range;
@@ -55,6 +55,12 @@ pub trait Real:
     /// Computes a product with a symmetric matrix, likewise.
     #[doc(hidden)]
     fn run_mirrored(product: &Product<'_, '_, Self>) -> Vec<f64>;
+    /// Computes scalar products, likewise.
+    #[doc(hidden)]
+    fn scalar_products(isa: InstructionSet, products: ScalarProducts<'_, Self>);
+    /// Computes the squares of points, likewise.
+    #[doc(hidden)]
+    fn squares(of: &SquaresOf<'_, '_, Self>) -> Vec<f64>;
     /// Computes some rows of a product with many vectors, likewise.
     #[doc(hidden)]
     fn run_wide(
@@ -101,6 +107,10 @@ macro_rules! real {
             fn run_sums(task: &Task<'_, '_, Self, f64>) -> Vec<f64> { task.run() }
             fn run_candidates(task: &Task<'_, '_, Self, Candidate>) -> Vec<Candidate> { task.run() }
             fn run_mirrored(product: &Product<'_, '_, Self>) -> Vec<f64> { product.run() }
+            fn scalar_products(isa: InstructionSet, products: ScalarProducts<'_, Self>) {
+                dispatch(isa, products);
+            }
+            fn squares(of: &SquaresOf<'_, '_, Self>) -> Vec<f64> { of.run() }
             fn run_wide(
                 product: &WideProduct<'_, Self>,
                 rows: Range<usize>,

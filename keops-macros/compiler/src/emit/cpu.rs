@@ -7,6 +7,7 @@ use quote::{ToTokens, format_ident, quote};
 
 use super::cuda;
 use super::schedule::{Computation, Name, Statement, Term, schedule};
+use crate::expansion::Expansion;
 use crate::scalar::{Expr, Graph, Index, Source, Stage};
 use crate::stages::Program;
 
@@ -48,6 +49,42 @@ pub fn kernel(
     name: &Ident,
     runtime: &TokenStream,
     facts: Option<TokenStream>,
+    expansion: Option<&Expansion>,
+) -> TokenStream {
+    let cuda = cuda::functions(program);
+    let Some(expansion) = expansion else {
+        let none = quote!(#runtime::NoExpansion<Self>);
+        return implementation(program, name, runtime, facts, &none, &cuda);
+    };
+    let names = ["Product", "Value", "Slope"].map(|name| Ident::new(name, Span::mixed_site()));
+    let programs = [&expansion.product, &expansion.value, &expansion.slope];
+    let parts = names.iter().zip(programs).map(|(name, program)| {
+        let none = quote!(#runtime::NoExpansion<Self>);
+        // Devices compute differences.
+        let implementation = implementation(program, name, runtime, None, &none, "");
+        quote! {
+            #[derive(::core::clone::Clone, ::core::marker::Copy)]
+            struct #name;
+            #implementation
+        }
+    });
+    let kernel = implementation(program, name, runtime, facts, &quote!((#(#names),*)), &cuda);
+    quote! {
+        const _: () = {
+            #(#parts)*
+            #kernel
+        };
+    }
+}
+
+/// An implementation of `Kernel` with this expansion and with these functions for CUDA.
+fn implementation(
+    program: &Program,
+    name: &Ident,
+    runtime: &TokenStream,
+    facts: Option<TokenStream>,
+    expansion: &TokenStream,
+    cuda: &str,
 ) -> TokenStream {
     let [params, i, j] = program.features.map(Literal::usize_unsuffixed);
     let out = Literal::usize_unsuffixed(program.dim);
@@ -69,7 +106,6 @@ pub fn kernel(
         on_stack: program.pair.stored() <= ON_STACK,
     }
     .block(&schedule(&program.pair, true));
-    let cuda = cuda::functions(program);
     quote! {
         // Features are computed once for each row and column: what their bounds checks cost is nothing beside the pairs.
         #[allow(clippy::missing_asserts_for_indexing)]
@@ -78,6 +114,7 @@ pub fn kernel(
             type I<V: ::core::marker::Copy> = [V; #i];
             type J<V: ::core::marker::Copy> = [V; #j];
             type Out<V: ::core::marker::Copy> = [V; #out];
+            type Expansion = #expansion;
 
             const COST: usize = #cost;
             const LIVE: usize = #live;
@@ -296,6 +333,7 @@ impl Printer<'_> {
                     Source::Feature(Stage::I) => quote!(i.get(s, #at)),
                     Source::Feature(Stage::J) => quote!(j.get(s, #at)),
                     Source::Feature(_) => quote!(s.splat(p[#at])),
+                    Source::Product => quote!(i.product(s)),
                     Source::Array(_) | Source::Earlier(_) => {
                         unreachable!("arrays have names in schedules")
                     }

@@ -129,6 +129,7 @@ impl Display for Computation {
                     Source::Feature(Stage::I) => "i",
                     Source::Feature(Stage::J) => "j",
                     Source::Feature(_) => "p",
+                    Source::Product => "product",
                     Source::Array(_) | Source::Earlier(_) => {
                         unreachable!("arrays have names in schedules")
                     }

@@ -183,6 +183,11 @@ impl<'l, 'a> Component<'l, 'a> {
         value
     }
 
+    /// The scalar product that the formula is given for each pair.
+    pub fn given_product(&mut self) -> Value {
+        self.lowering.graph.load(Source::Product, Index::default())
+    }
+
     /// A constant.
     pub fn constant(&mut self, x: f64) -> Value {
         self.lowering.graph.constant(x)
