@@ -1,9 +1,9 @@
 //! Sums `sum_j k(x_i, y_j) b_j` by their kernel.
 
-use super::matrix::{FEWEST_MIRRORED, goes_wide};
+use super::product::{FEWEST_MIRRORED, goes_wide};
 use super::{Axis, Call, Orientation};
 use crate::Error;
-use crate::cpu::{Points, Problem, Weighted, mirrored, wide};
+use crate::cpu::{MirrorCode, Points, Problem, ValuesCode, Weighted, mirrored, wide};
 use crate::cuda::recipe::{Adding, Evaluation, Reduction, Type};
 use crate::input::{Argument, Element};
 use crate::kernel::Kernel;
@@ -73,7 +73,8 @@ impl<T: Element> FactoredSum<'_, T> {
             return Ok(Some(out));
         }
         problem.rows.push(weights.view(), W);
-        let totals = mirrored::<Terms<K>, T::Compute, W>(self.hardware.isa, &problem, summation);
+        let code = const { &MirrorCode::<T::Compute>::of::<Terms<K>, W>() };
+        let totals = mirrored(code, self.hardware.isa, &problem, summation);
         T::round_rows(&totals, W, out.view_mut());
         Ok(Some(out))
     }
@@ -103,7 +104,8 @@ impl<T: Element> FactoredSum<'_, T> {
         let mut vectors = Points::new(problem.columns.count());
         vectors.push(weights.view(), width);
         let summation = Summation::new::<T::Compute>(self.options);
-        wide::<O::Pairing<K>, T::Compute>(
+        wide(
+            const { &ValuesCode::<T::Compute>::of::<O::Pairing<K>>() },
             self.hardware.isa,
             &problem,
             &vectors,

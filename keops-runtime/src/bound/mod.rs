@@ -15,6 +15,7 @@ mod on_device;
 mod operand;
 pub mod operation;
 mod operator;
+mod product;
 mod rectangular;
 mod reduction;
 mod resident_diagonal;

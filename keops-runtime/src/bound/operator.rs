@@ -1,24 +1,90 @@
 //! A symbolic matrix as the solver sees it.
 
-use super::matrix::{SEVERAL, assert_scalar, is_symmetric, product, symmetric_product};
+use super::matrix::{assert_scalar, is_symmetric};
 use super::operation::sum;
+use super::product::{ProductCode, Products};
 use super::resident_diagonal::resident_diagonal;
 use super::rows::ChosenRows;
 use super::{Call, Orientation};
 use crate::Error;
-use crate::cpu::{Pairing, Problem, Weighted, diagonal, symmetric_matrix};
-use crate::cuda::Products;
-use crate::cuda::recipe::{Adding, Evaluation, Type};
+use crate::cpu::{Pairing, PairsCode, Problem, TermsCode, diagonal, symmetric_matrix};
+use crate::cuda;
+use crate::cuda::recipe::Evaluation;
 use crate::input::{Element, Input};
 use crate::kernel::Kernel;
 use crate::options::{Accumulate, CallOptions, Hardware};
 use crate::ranges::Pattern;
+use crate::reduce::Sum;
 use crate::signature::Sizes;
-use crate::simd::Real;
 use crate::solve::{Entries, LinearOperator, OnDevice, OperatorError, Precision};
+use core::fmt;
 use core::marker::PhantomData;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use std::sync::Arc;
+
+/// What is compiled for the matrix of a scalar kernel.
+pub(super) struct MatrixCode {
+    /// Instructions of a pair.
+    cost: usize,
+    symmetric: bool,
+    /// Products in working precision and in double precision.
+    products: [&'static dyn Products; 2],
+    /// The same for a device; `None` for a kernel that was written for processors only.
+    on_device: Option<[[Evaluation; 2]; 2]>,
+    pairs: PairsCode,
+    /// The entries, for a device.
+    entries: Evaluation,
+    /// The unit roundoff in working precision.
+    roundoff: f64,
+    entry_cost: f64,
+}
+
+impl MatrixCode {
+    /// The matrix of `K`, with arrays of `T`. `W` is the number of vectors that are multiplied together, where that is known while compiling; 0 leaves it open.
+    pub(super) const fn of<T: Element, K: Kernel, O: Orientation, const W: usize>() -> Self {
+        const { assert_scalar::<K>() }
+        let symmetric = is_symmetric::<K>();
+        let single = size_of::<T::Compute>() == size_of::<f32>();
+        let working: &'static ProductCode<T::Compute> =
+            const { &ProductCode::of::<O::Pairing<K>, W>(is_symmetric::<K>()) };
+        let double: &'static ProductCode<f64> =
+            const { &ProductCode::of::<O::Pairing<K>, W>(is_symmetric::<K>()) };
+        let on_device = [working.on_device(), double.on_device()];
+        Self {
+            cost: K::COST,
+            symmetric,
+            products: if single {
+                [working, double]
+            } else {
+                [double, double]
+            },
+            on_device: if <O::Pairing<K> as Pairing>::CUDA.is_empty() {
+                None
+            } else {
+                Some(on_device)
+            },
+            pairs: PairsCode::of::<O::Pairing<K>>(),
+            entries: Evaluation::of::<O::Pairing<K>, f64>(),
+            roundoff: roundoff::<T>(),
+            entry_cost: entry_cost::<T, K>(),
+        }
+    }
+}
+
+impl fmt::Debug for MatrixCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MatrixCode").finish_non_exhaustive()
+    }
+}
+
+/// The matrix of a scalar kernel, for code that is compiled with this crate and not with each formula.
+#[derive(Clone, Debug)]
+pub(super) struct KernelMatrix<'a> {
+    code: &'static MatrixCode,
+    problem: Problem<'a>,
+    hardware: Hardware,
+    options: CallOptions,
+}
 
 /// The matrix of a scalar kernel as a [`LinearOperator`].
 ///
@@ -27,9 +93,7 @@ use std::sync::Arc;
 /// vectors that are multiplied together, where that is known while compiling; 0 leaves it open.
 #[derive(Clone, Debug)]
 pub struct KernelOperator<'a, T, K, O, const W: usize = 0> {
-    problem: Problem<'a>,
-    hardware: Hardware,
-    options: CallOptions,
+    matrix: KernelMatrix<'a>,
     kernel: PhantomData<(T, K, O)>,
 }
 
@@ -83,45 +147,27 @@ fn check_diagonal(n: usize, length: usize) -> Result<(), OperatorError> {
     Err(format!("a matrix of {n} rows has no diagonal of {length}").into())
 }
 
-/// Products with vectors that stay on a device, if one is used, from what is compiled for it in both precisions.
-fn on_device<'a>(
-    problem: Problem<'a>,
-    hardware: Hardware,
-    options: &CallOptions,
-    cost: usize,
-    types: [Type; 2],
-    evaluations: [[Evaluation; 2]; 2],
-) -> Result<Option<OnDevice<'a>>, Error> {
-    let Some((device, optional)) = hardware.device(&problem, cost) else {
-        return Ok(None);
-    };
-    let adding = types.map(|t| Adding::new(options, t));
-    match Products::new(device, problem, evaluations, adding, optional) {
-        Ok(products) => Ok(Some(OnDevice(products))),
-        Err(_) if optional => Ok(None),
-        Err(error) => Err(error),
+/// The unit roundoff of the type in which arrays of `T` are evaluated.
+pub(super) const fn roundoff<T: Element>() -> f64 {
+    if size_of::<T::Compute>() == size_of::<f32>() {
+        f32::EPSILON as f64 / 2.0
+    } else {
+        f64::EPSILON / 2.0
     }
 }
 
-/// The unit roundoff of the type in which arrays of `T` are evaluated.
-pub(super) fn roundoff<T: Element>() -> f64 {
-    let single = size_of::<T::Compute>() == size_of::<f32>();
-    (if single {
-        f64::from(f32::EPSILON)
-    } else {
-        f64::EPSILON
-    }) / 2.0
-}
-
-impl<'a, T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'a, T, K, O, W> {
-    pub(super) fn new(call: &Call<'a>, options: &CallOptions) -> Result<Self, Error> {
-        let symmetric = const { is_symmetric::<K>() };
-        let (problem, hardware, options) = prepared::<O>(call, options, symmetric)?;
+impl<'a> KernelMatrix<'a> {
+    pub(super) fn new<O: Orientation>(
+        code: &'static MatrixCode,
+        call: &Call<'a>,
+        options: &CallOptions,
+    ) -> Result<Self, Error> {
+        let (problem, hardware, options) = prepared::<O>(call, options, code.symmetric)?;
         Ok(Self {
+            code,
             problem,
             hardware,
             options,
-            kernel: PhantomData,
         })
     }
 
@@ -129,37 +175,37 @@ impl<'a, T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'
     pub(super) fn stored(&self) -> Option<Array2<f64>> {
         let n = self.len();
         let entries = n.saturating_mul(n + 1) / 2;
-        let few = entries.saturating_mul(K::COST) <= FEW_ENTRIES;
-        let on_device = self.hardware.has_device(&self.problem, K::COST);
-        (few && !on_device).then(|| symmetric_matrix::<O::Pairing<K>>(&self.problem))
+        let few = entries.saturating_mul(self.code.cost) <= FEW_ENTRIES;
+        let on_device = self.hardware.has_device(&self.problem, self.code.cost);
+        (few && !on_device).then(|| symmetric_matrix(&self.code.pairs, &self.problem))
     }
 
     /// Its products with vectors that stay on the device that it uses, if it uses one.
-    pub(super) fn into_device(self) -> Result<Option<OnDevice<'a>>, Error> {
-        Self::products_on_device(self.problem, self.hardware, &self.options)
+    fn into_device(self) -> Result<Option<OnDevice<'a>>, Error> {
+        let Some(evaluations) = self.code.on_device else {
+            return Ok(None);
+        };
+        let Some((device, optional)) = self.hardware.device(&self.problem, self.code.cost) else {
+            return Ok(None);
+        };
+        let adding = evaluations.map(|[one, _]| one.adding(&self.options));
+        match cuda::Products::new(device, self.problem, evaluations, adding, optional) {
+            Ok(products) => Ok(Some(OnDevice(products))),
+            Err(_) if optional => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    fn products_on_device<'b>(
-        problem: Problem<'b>,
-        hardware: Hardware,
-        options: &CallOptions,
-    ) -> Result<Option<OnDevice<'b>>, Error> {
-        // A kernel may have been written for processors only.
-        if const { <O::Pairing<K> as Pairing>::CUDA.is_empty() } {
-            return Ok(None);
+    fn reborrow(&self) -> KernelMatrix<'_> {
+        KernelMatrix {
+            problem: self.problem.reborrow(),
+            options: self.options.clone(),
+            ..*self
         }
-        let types = [Type::of::<T::Compute>(), Type::Double];
-        let evaluations = [
-            Self::evaluations::<T::Compute>(),
-            Self::evaluations::<f64>(),
-        ];
-        on_device(problem, hardware, options, K::COST, types, evaluations)
     }
 }
 
-impl<T: Element, K: Kernel, O: Orientation, const W: usize> LinearOperator
-    for KernelOperator<'_, T, K, O, W>
-{
+impl LinearOperator for KernelMatrix<'_> {
     fn len(&self) -> usize {
         self.problem.rows.count()
     }
@@ -170,40 +216,29 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> LinearOperator
         v: ArrayView2<'_, f64>,
         out: ArrayViewMut2<'_, f64>,
     ) -> Result<(), OperatorError> {
-        const { assert_scalar::<K>() }
         check_map(self.len(), v.dim(), out.dim())?;
-        let Self {
-            problem,
+        let [working, double] = self.code.products;
+        let products = match precision {
+            Precision::Working => working,
+            Precision::Double => double,
+        };
+        let (hardware, options) = (self.hardware, &self.options);
+        Ok(products.multiply(
+            self.code.symmetric,
             hardware,
             options,
-            ..
-        } = self;
-        let working = const { size_of::<T::Compute>() == size_of::<f64>() }
-            || precision == Precision::Working;
-        let (hardware, symmetric) = (*hardware, const { is_symmetric::<K>() });
-        match (working, symmetric) {
-            (true, true) => symmetric_product::<O::Pairing<K>, T::Compute, f64, f64, W>(
-                hardware, options, problem, v, out,
-            )?,
-            (true, false) => product::<O::Pairing<K>, T::Compute, f64, f64, W>(
-                hardware, options, problem, v, out,
-            )?,
-            (false, true) => symmetric_product::<O::Pairing<K>, f64, f64, f64, W>(
-                hardware, options, problem, v, out,
-            )?,
-            (false, false) => {
-                product::<O::Pairing<K>, f64, f64, f64, W>(hardware, options, problem, v, out)?
-            }
-        }
-        Ok(())
+            &self.problem,
+            v,
+            out,
+        )?)
     }
 
     fn working_roundoff(&self) -> f64 {
-        roundoff::<T>()
+        self.code.roundoff
     }
 
     fn on_device(&self) -> Result<Option<OnDevice<'_>>, Error> {
-        Self::products_on_device(self.problem.reborrow(), self.hardware, &self.options)
+        self.reborrow().into_device()
     }
 
     fn entries(&self) -> Option<&dyn Entries> {
@@ -211,37 +246,21 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> LinearOperator
     }
 }
 
-impl<T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'_, T, K, O, W> {
-    /// The matrix times one vector and times several, evaluated in `C`: as many at once as [`product`] takes.
-    fn evaluations<C: Real>() -> [Evaluation; 2] {
-        if const { W == 0 } {
-            [
-                Evaluation::of::<Weighted<O::Pairing<K>, 1>, C>(),
-                Evaluation::of::<Weighted<O::Pairing<K>, SEVERAL>, C>(),
-            ]
-        } else {
-            [Evaluation::of::<Weighted<O::Pairing<K>, W>, C>(); 2]
-        }
-    }
-}
-
-impl<T: Element, K: Kernel, O: Orientation, const W: usize> Entries
-    for KernelOperator<'_, T, K, O, W>
-{
+impl Entries for KernelMatrix<'_> {
     fn compute_diagonal(&self, out: &mut [f64]) -> Result<(), OperatorError> {
         check_diagonal(self.len(), out.len())?;
         if self.problem.is_resident() {
-            let terms = Evaluation::of::<O::Pairing<K>, f64>();
+            let terms = &self.code.entries;
             let (hardware, options) = (self.hardware, &self.options);
             return Ok(resident_diagonal(
                 hardware,
                 options,
                 &self.problem,
-                &terms,
+                terms,
                 out,
             )?);
         }
-        diagonal::<O::Pairing<K>>(&self.problem, out);
+        diagonal(&self.code.pairs, &self.problem, out);
         Ok(())
     }
 
@@ -250,7 +269,7 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> Entries
         rows: &[usize],
         out: ArrayViewMut2<'_, f64>,
     ) -> Result<(), OperatorError> {
-        let together = if W == 0 { SEVERAL } else { W };
+        let [_, products] = self.code.products;
         let rows = ChosenRows {
             problem: &self.problem,
             multiply: &|problem, unit, out| {
@@ -260,26 +279,20 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> Entries
                 } else {
                     self.hardware.processor()
                 };
-                product::<O::Pairing<K>, f64, f64, f64, W>(
-                    hardware,
-                    &self.options,
-                    problem,
-                    unit,
-                    out,
-                )
+                products.multiply(false, hardware, &self.options, problem, unit, out)
             },
-            together,
+            together: products.most_together(),
             chosen: rows,
         };
         rows.compute(out)
     }
 
     fn cost(&self) -> f64 {
-        entry_cost::<T, K>()
+        self.code.entry_cost
     }
 
     fn speedup(&self) -> f64 {
-        if self.hardware.has_device(&self.problem, K::COST) {
+        if self.hardware.has_device(&self.problem, self.code.cost) {
             DEVICE_SPEEDUP
         } else {
             1.0
@@ -294,6 +307,78 @@ impl<T: Element, K: Kernel, O: Orientation, const W: usize> Entries
     }
 }
 
+impl<'a, T: Element, K: Kernel, O: Orientation, const W: usize> KernelOperator<'a, T, K, O, W> {
+    pub(super) fn new(call: &Call<'a>, options: &CallOptions) -> Result<Self, Error> {
+        let code = const { &MatrixCode::of::<T, K, O, W>() };
+        Ok(Self {
+            matrix: KernelMatrix::new::<O>(code, call, options)?,
+            kernel: PhantomData,
+        })
+    }
+
+    /// Its products with vectors that stay on the device that it uses, if it uses one.
+    pub(super) fn into_device(self) -> Result<Option<OnDevice<'a>>, Error> {
+        self.matrix.into_device()
+    }
+}
+
+impl<T: Element, K: Kernel, O: Orientation, const W: usize> LinearOperator
+    for KernelOperator<'_, T, K, O, W>
+{
+    fn len(&self) -> usize {
+        self.matrix.len()
+    }
+
+    fn apply(
+        &self,
+        precision: Precision,
+        v: ArrayView2<'_, f64>,
+        out: ArrayViewMut2<'_, f64>,
+    ) -> Result<(), OperatorError> {
+        self.matrix.apply(precision, v, out)
+    }
+
+    fn working_roundoff(&self) -> f64 {
+        self.matrix.working_roundoff()
+    }
+
+    fn on_device(&self) -> Result<Option<OnDevice<'_>>, Error> {
+        self.matrix.on_device()
+    }
+
+    fn entries(&self) -> Option<&dyn Entries> {
+        self.matrix.entries()
+    }
+}
+
+impl<T: Element, K: Kernel, O: Orientation, const W: usize> Entries
+    for KernelOperator<'_, T, K, O, W>
+{
+    fn compute_diagonal(&self, out: &mut [f64]) -> Result<(), OperatorError> {
+        self.matrix.compute_diagonal(out)
+    }
+
+    fn compute_rows(
+        &self,
+        rows: &[usize],
+        out: ArrayViewMut2<'_, f64>,
+    ) -> Result<(), OperatorError> {
+        self.matrix.compute_rows(rows, out)
+    }
+
+    fn cost(&self) -> f64 {
+        self.matrix.cost()
+    }
+
+    fn speedup(&self) -> f64 {
+        self.matrix.speedup()
+    }
+
+    fn density(&self) -> f64 {
+        self.matrix.density()
+    }
+}
+
 /// So many instructions for all entries of a matrix are less than what products with it take beside them: a few microseconds. In three dimensions, a Gaussian has
 /// 40 points.
 const FEW_ENTRIES: usize = 1 << 14;
@@ -303,8 +388,11 @@ const FEW_ENTRIES: usize = 1 << 14;
 const DEVICE_SPEEDUP: f64 = 50.0;
 
 /// What an entry costs in working precision, as [`Entries::cost`] counts.
-pub(super) fn entry_cost<T: Element, K: Kernel>() -> f64 {
-    (K::COST * size_of::<T::Compute>() / size_of::<f64>()).max(1) as f64
+pub(super) const fn entry_cost<T: Element, K: Kernel>() -> f64 {
+    match K::COST * size_of::<T::Compute>() / size_of::<f64>() {
+        0 => 1.0,
+        cost => cost as f64,
+    }
 }
 
 /// The matrix of a matrix-valued kernel, whose formula contains the vector that it is applied to. It couples the
@@ -356,10 +444,12 @@ impl<T: Element, K: Kernel, O: Orientation> LinearOperator for MatrixOperator<'_
             .with_unknown::<O>(self.sizes, self.pattern.clone(), unknown);
         match precision {
             Precision::Working => {
-                sum::<O::Pairing<K>, T::Compute, f64>(self.hardware, &self.options, &problem, out)?
+                let terms = const { &TermsCode::<T::Compute, Sum>::of::<O::Pairing<K>>() };
+                sum(terms, self.hardware, &self.options, &problem, out)?
             }
             Precision::Double => {
-                sum::<O::Pairing<K>, f64, f64>(self.hardware, &self.options, &problem, out)?
+                let terms = const { &TermsCode::<f64, Sum>::of::<O::Pairing<K>>() };
+                sum(terms, self.hardware, &self.options, &problem, out)?
             }
         }
         Ok(())

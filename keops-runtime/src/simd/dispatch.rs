@@ -54,6 +54,16 @@ impl InstructionSet {
         }
     }
 
+    /// This one where the running processor has it. Never inlined: it would be compiled with every kernel.
+    #[inline(never)]
+    pub(crate) fn usable(self) -> Self {
+        if self.is_available() {
+            self
+        } else {
+            Self::Portable
+        }
+    }
+
     /// Those that the running processor has, best first.
     pub fn available() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|isa| isa.is_available())
@@ -120,13 +130,8 @@ pub trait WithSimd<T: Real> {
 /// Runs `work` compiled for `isa`, or for [`InstructionSet::Portable`] where the processor does not have it.
 #[inline]
 pub fn dispatch<T: Real, W: WithSimd<T>>(isa: InstructionSet, work: W) -> W::Output {
-    let isa = if isa.is_available() {
-        isa
-    } else {
-        InstructionSet::Portable
-    };
     // SAFETY: the instruction set has just been detected.
-    unsafe { run_on(isa, work) }
+    unsafe { run_on(isa.usable(), work) }
 }
 
 /// Runs `work` compiled for `isa`.
