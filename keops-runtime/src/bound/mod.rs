@@ -8,6 +8,7 @@ mod factored_sum;
 mod forward;
 mod forward_batch;
 mod gradient;
+mod kernel_matrix;
 mod linear;
 mod matrix;
 #[cfg(feature = "cuda")]

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use ndarray::Array2;
 
-use super::operator::{KernelMatrix, MatrixCode, MatrixOperator};
+use super::kernel_matrix::{KernelMatrix, MatrixCode};
+use super::operator::MatrixOperator;
 use super::{Call, Orientation};
 use crate::Error;
 use crate::input::{Argument, Element, IntoPoints};

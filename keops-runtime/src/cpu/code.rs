@@ -4,14 +4,13 @@
 //! is known of it and where these functions are; the driver calls them once per vector of points and once per tile, so that the calls cost nothing.
 
 use super::Problem;
-use super::pairing::{Hoisting, Mirrored, Pairing, scalar_value};
-use super::tile::{Columns, rows_per_block, run_mirrored, run_tile};
+use super::entry::{copy, hoist, hoist_single, run_mirrored_on, run_tile_on, store_on};
+use super::pairing::{Hoisting, Mirrored, Pairing};
+use super::tile::{Columns, rows_per_block};
 use crate::cuda::recipe::Evaluation;
-use crate::kernel::{Features, Lanes, Splat};
-use crate::lanes::{vectors, vectors_mut};
+use crate::kernel::Features;
 use crate::reduce::Reduction;
 use crate::simd::{InstructionSet, Real, Simd, WithSimd, dispatch};
-use core::marker::PhantomData;
 
 /// Columns with more features than this are packed one by one: reading them in order is worth more than lanes.
 const WIDE: usize = 32;
@@ -50,8 +49,14 @@ impl<T: Real> SidesCode<T> {
             features: [P::Row::<T>::LEN, P::Column::<T>::LEN],
             weights: [P::ROW_WEIGHTS, P::WEIGHTS],
             hoist: [
-                hoist::<P::Hoisting, T, true>,
-                if P::Column::<T>::LEN > WIDE {
+                if P::Hoisting::COPIED[0] {
+                    copy::<T>
+                } else {
+                    hoist::<P::Hoisting, T, true>
+                },
+                if P::Hoisting::COPIED[1] {
+                    copy::<T>
+                } else if P::Column::<T>::LEN > WIDE {
                     hoist_single::<P::Hoisting, T>
                 } else {
                     hoist::<P::Hoisting, T, false>
@@ -338,195 +343,5 @@ impl<'c, T: Real> Mirror<'c, T> {
     pub(super) fn run(&self, rows: &[T], columns: &Columns<'_, T>, sums: [&mut [T]; 2]) {
         let Sides { isa, params, .. } = &self.sides;
         (self.code.run)(*isa, params, rows, columns, sums);
-    }
-}
-
-fn hoist<H: Hoisting, T: Real, const ROWS: bool>(
-    isa: InstructionSet,
-    params: &[T],
-    raw: &[T],
-    features: &mut [T],
-) {
-    dispatch(
-        isa,
-        Side::<H, T, ROWS> {
-            params,
-            raw,
-            features,
-            kernel: PhantomData,
-        },
-    );
-}
-
-/// The features of a single column.
-fn hoist_single<H: Hoisting, T: Real>(
-    _: InstructionSet,
-    params: &[T],
-    raw: &[T],
-    features: &mut [T],
-) {
-    let hoist = Side::<H, T, false> {
-        params,
-        raw,
-        features,
-        kernel: PhantomData,
-    };
-    // SAFETY: vectors of one lane need no instruction set.
-    hoist.with(unsafe { T::Scalar::assume_available() });
-}
-
-/// Computes features of rows, or else of columns.
-struct Side<'a, H, T, const ROWS: bool> {
-    params: &'a [T],
-    raw: &'a [T],
-    features: &'a mut [T],
-    kernel: PhantomData<H>,
-}
-
-impl<H: Hoisting, T: Real, const ROWS: bool> WithSimd<T> for Side<'_, H, T, ROWS> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with<S: Simd<T = T>>(self, s: S) {
-        let params = H::Params::from_slice(self.params);
-        let (raw, features) = (vectors::<S>(self.raw), vectors_mut::<S>(self.features));
-        if const { ROWS } {
-            H::hoist_rows(s, params, raw, features);
-        } else {
-            H::hoist_columns(s, params, raw, features);
-        }
-    }
-}
-
-fn run_tile_on<P: Pairing, T: Real, R: Reduction>(
-    isa: InstructionSet,
-    reduction: R,
-    tile: &mut Tile<'_, T, R::Total>,
-) {
-    dispatch(
-        isa,
-        RunTile::<P, T, R> {
-            reduction,
-            tile,
-            kernel: PhantomData,
-        },
-    );
-}
-
-struct RunTile<'a, 'b, P, T, R: Reduction> {
-    reduction: R,
-    tile: &'a mut Tile<'b, T, R::Total>,
-    kernel: PhantomData<P>,
-}
-
-impl<P: Pairing, T: Real, R: Reduction> WithSimd<T> for RunTile<'_, '_, P, T, R> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with<S: Simd<T = T>>(self, s: S) {
-        let Tile {
-            params,
-            rows,
-            columns,
-            scratch,
-            totals,
-            slots,
-        } = self.tile;
-        run_tile::<P, S, R>(
-            s,
-            self.reduction,
-            P::Params::from_slice(params),
-            vectors::<S>(rows),
-            columns,
-            vectors_mut::<S>(scratch),
-            totals,
-            *slots,
-        );
-    }
-}
-
-fn store_on<P: Pairing, T: Real>(
-    isa: InstructionSet,
-    params: &[T],
-    row: &[T],
-    columns: &Columns<'_, T>,
-    values: &mut [T],
-) {
-    dispatch(
-        isa,
-        Store::<P, T> {
-            params,
-            row,
-            columns,
-            values,
-            kernel: PhantomData,
-        },
-    );
-}
-
-struct Store<'a, 'b, P, T> {
-    params: &'a [T],
-    row: &'a [T],
-    columns: &'a Columns<'b, T>,
-    values: &'a mut [T],
-    kernel: PhantomData<P>,
-}
-
-impl<P: Pairing, T: Real> WithSimd<T> for Store<'_, '_, P, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with<S: Simd<T = T>>(self, s: S) {
-        let params = P::Params::from_slice(self.params);
-        let row = P::Row::from_slice(vectors::<S>(self.row));
-        let columns = P::Column::many(self.columns.features, self.columns.count);
-        let values = vectors_mut::<S>(self.values);
-        for (value, column) in values.iter_mut().zip(columns) {
-            *value = scalar_value::<P, S>(s, params, &Lanes(row), &Splat(column));
-        }
-    }
-}
-
-fn run_mirrored_on<P: Pairing, T: Real, const E: usize>(
-    isa: InstructionSet,
-    params: &[T],
-    rows: &[T],
-    columns: &Columns<'_, T>,
-    sums: [&mut [T]; 2],
-) {
-    dispatch(
-        isa,
-        RunMirrored::<P, T, E> {
-            params,
-            rows,
-            columns,
-            sums,
-            kernel: PhantomData,
-        },
-    );
-}
-
-struct RunMirrored<'a, 'b, P, T, const E: usize> {
-    params: &'a [T],
-    rows: &'a [T],
-    columns: &'a Columns<'b, T>,
-    sums: [&'a mut [T]; 2],
-    kernel: PhantomData<P>,
-}
-
-impl<P: Pairing, T: Real, const E: usize> WithSimd<T> for RunMirrored<'_, '_, P, T, E> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with<S: Simd<T = T>>(self, s: S) {
-        let [row_sums, column_sums] = self.sums;
-        run_mirrored::<P, S, E>(
-            s,
-            P::Params::from_slice(self.params),
-            vectors::<S>(self.rows),
-            self.columns,
-            vectors_mut::<S>(row_sums),
-            vectors_mut::<S>(column_sums),
-        );
     }
 }

@@ -10,6 +10,7 @@
 mod block;
 mod code;
 mod dense;
+mod entry;
 mod job;
 mod mirror;
 mod pack;

@@ -135,10 +135,6 @@ pub(crate) struct Evaluation {
     )]
     pub(super) formula: Formula<'static>,
     /// The type in which it is evaluated.
-    #[cfg_attr(
-        not(feature = "cuda"),
-        expect(dead_code, reason = "there are no devices")
-    )]
     pub(super) t: Type,
     /// The features of raw parameters, in double precision.
     #[cfg_attr(

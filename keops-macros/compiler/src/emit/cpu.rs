@@ -69,6 +69,7 @@ pub fn kernel(
         on_stack: program.pair.stored() <= ON_STACK,
     }
     .block(&schedule(&program.pair, true));
+    let [i_copied, j_copied] = [&program.i, &program.j].map(is_copy);
     let cuda = cuda::functions(program);
     quote! {
         // Features are computed once for each row and column: what their bounds checks cost is nothing beside the pairs.
@@ -82,6 +83,7 @@ pub fn kernel(
             const COST: usize = #cost;
             const LIVE: usize = #live;
             const STORED: usize = #stored;
+            const COPIED: [bool; 2] = [#i_copied, #j_copied];
             const CUDA: &'static str = #cuda;
             #facts
 
@@ -128,6 +130,13 @@ pub fn kernel(
             }
         }
     }
+}
+
+/// Whether the outputs of a graph are the first raw inputs as they are.
+fn is_copy(graph: &Graph) -> bool {
+    graph.outputs.iter().all(|output| {
+        matches!(graph.expr(output.value), Expr::Load(Source::Raw(_), index) if *index == output.index)
+    })
 }
 
 /// The largest number of computed values alive at once when they are computed in order of need.
