@@ -15,13 +15,25 @@ use core::fmt;
 use core::marker::PhantomData;
 use ndarray::{Array2, ArrayView2};
 
-/// The gradients of `sum(lambda * K a)` by `N` variables, times -1, for vectors `lambda` and `a`.
-type Kernels<'a, const N: usize> =
-    dyn Fn(&CallOptions, [ArrayView2<'_, f64>; 2]) -> Result<[Array2<f64>; N], Error> + 'a;
+/// Computes the gradients by `N` variables.
+type Compute<const N: usize> =
+    for<'p, 'a> fn(&'p Pass<'a>, Beside<'p>) -> Result<[Array2<f64>; N], Error>;
+
+fn compute<'p, T: Element, K: Differentiable<N>, const N: usize>(
+    pass: &'p Pass<'_>,
+    beside: Beside<'p>,
+) -> Result<[Array2<f64>; N], Error> {
+    Sums::<T>::compute::<K, N>(pass, beside)
+}
 
 /// The gradients of a [`System`] whose macro has the option `grad = [..]` with `N` variables.
 pub struct Adjoint<'a, T, const N: usize> {
-    kernels: Box<Kernels<'a, N>>,
+    call: Call<'a>,
+    axis: usize,
+    /// The position of the unknown, and those of the variables.
+    unknown: usize,
+    variables: [usize; N],
+    compute: Compute<N>,
     element: PhantomData<T>,
 }
 
@@ -48,18 +60,12 @@ impl<'a, T: Element> System<'a, T> {
             captured,
             unknown: Some(unknown),
         };
-        let kernels = move |options: &CallOptions, [lambda, a]: [ArrayView2<'_, f64>; 2]| {
-            let (pass, e) = product_of(&call, options, O::AXIS, lambda)?;
-            let beside = Beside::System {
-                e: e.view(),
-                solution: a,
-            };
-            let mut gradients = Sums::<T>::compute::<K, N>(&pass, beside)?;
-            set(&mut gradients, &K::VARIABLES, unknown, lambda);
-            Ok(gradients)
-        };
         self.map_gradients(Adjoint {
-            kernels: Box::new(kernels),
+            call,
+            axis: O::AXIS,
+            unknown,
+            variables: K::VARIABLES,
+            compute: compute::<T, K, N>,
             element: PhantomData,
         })
     }
@@ -140,8 +146,26 @@ impl<T: Element, const N: usize> Adjoint<'_, T, N> {
         solver.tolerance = for_adjoint(solver.tolerance, solution, e);
         let adjoint = solve(operator, e, None, solver)?;
         let lambda = &adjoint.values_f64;
-        let gradients = (self.kernels)(options, [lambda.view(), values.view()])?;
+        let gradients = self.of_kernels(options, [lambda.view(), values.view()])?;
         Ok((adjoint, gradients))
+    }
+}
+
+impl<T, const N: usize> Adjoint<'_, T, N> {
+    /// The gradients of `sum(lambda * K a)`, times -1, for vectors `lambda` and `a`.
+    fn of_kernels(
+        &self,
+        options: &CallOptions,
+        [lambda, a]: [ArrayView2<'_, f64>; 2],
+    ) -> Result<[Array2<f64>; N], Error> {
+        let (pass, e) = product_of(&self.call, options, self.axis, lambda)?;
+        let beside = Beside::System {
+            e: e.view(),
+            solution: a,
+        };
+        let mut gradients = (self.compute)(&pass, beside)?;
+        set(&mut gradients, &self.variables, self.unknown, lambda);
+        Ok(gradients)
     }
 }
 

@@ -1,10 +1,10 @@
 //! Sums `sum_j k(x_i, y_j) b_j` by their kernel.
 
-use super::matrix::{FEWEST_MIRRORED, expanded, goes_wide};
+use super::product::{ExpandedCode, FEWEST_MIRRORED, goes_wide};
 use super::{Axis, Call, Orientation};
 use crate::Error;
 use crate::cpu::{
-    Expandable, Points, Problem, Squares, Weighted, mirrored, mirrored_expanded, wide,
+    Expandable, MirrorCode, Points, Problem, Squares, ValuesCode, Weighted, mirrored, wide,
 };
 use crate::cuda::recipe::{Adding, Evaluation, Reduction, Type};
 use crate::input::{Argument, Element};
@@ -80,23 +80,27 @@ impl<T: Element> FactoredSum<'_, T> {
             return Ok(Some(out));
         }
         let isa = self.hardware.isa;
-        let totals = if const { <Terms<K> as Expandable>::EXPANDS }
-            && let Some(squares) = Squares::of::<Terms<K>, T::Compute>(isa, &points)
-        {
-            let mut problem = squares.with(&points);
-            problem.rows.push(weights.view(), W);
-            problem.columns.push(weights.view(), W);
-            mirrored_expanded::<Terms<K>, T::Compute, W>(isa, &problem, summation)
-        } else {
-            problem.rows.push(weights.view(), W);
-            mirrored::<Terms<K>, T::Compute, W>(isa, &problem, summation)
+        let expanded = const { &ExpandedCode::<T::Compute>::of::<Terms<K>, W>(true) };
+        let squares = expanded.as_ref().and_then(|expanded| {
+            let squares = Squares::of(&expanded.squares, isa, &points)?;
+            Some((expanded.mirrored()?, squares))
+        });
+        let (code, mut problem) = match &squares {
+            Some((code, squares)) => (*code, squares.with(&points)),
+            None => {
+                let code = const { &MirrorCode::<T::Compute>::of::<Terms<K>, W>() };
+                (code, points.reborrow())
+            }
         };
+        problem.rows.push(weights.view(), W);
+        problem.columns.push(weights.view(), W);
+        let totals = mirrored(code, isa, &problem, summation);
         T::round_rows(&totals, W, out.view_mut());
         Ok(Some(out))
     }
 
-    /// The sum by the kernel `K`, which multiplies the variable at position `unknown`, of `width` components, from values that are stored for a few points; `None` where options or
-    /// hardware want another way. With few components it is taken only where it saves computing values, from scalar products of the points.
+    /// The sum by the kernel `K`, which multiplies the variable at position `unknown`, of `width` components, from values that are stored for a few points;
+    /// `None` where options or hardware want another way. With few components it is taken only from scalar products of the points.
     ///
     /// # Errors
     /// If the arrays do not fit their variables.
@@ -115,39 +119,30 @@ impl<T: Element> FactoredSum<'_, T> {
         let Argument::Points(weights) = &self.call.arguments[unknown] else {
             return Ok(None);
         };
+        let isa = self.hardware.isa;
         if !goes_wide::<T::Compute>(self.hardware, self.options, &problem, K::COST) {
             return Ok(None);
         }
+        let expanded = const { &ExpandedCode::<T::Compute>::of::<O::Pairing<K>, 1>(false) };
+        let squares = expanded.as_ref().and_then(|expanded| {
+            let squares = Squares::of(&expanded.squares, isa, &problem)?;
+            Some((&expanded.values, squares))
+        });
+        let (code, problem) = match &squares {
+            Some((code, squares)) => (*code, squares.with(&problem)),
+            None if is_wide => {
+                let code = const { &ValuesCode::<T::Compute>::of::<O::Pairing<K>>() };
+                (code, problem.reborrow())
+            }
+            None => return Ok(None),
+        };
         let mut out = filled(Ix2(problem.rows.count(), width), T::from_f64(0.0))?;
         let mut vectors = Points::new(problem.columns.count());
         vectors.push(weights.view(), width);
-        let Self {
-            hardware, options, ..
-        } = *self;
-        if const { <O::Pairing<K> as Expandable>::EXPANDS }
-            && expanded::<O::Pairing<K>, T::Compute, T>(
-                hardware,
-                options,
-                &problem,
-                &vectors,
-                out.view_mut(),
-            )?
-        {
-            return Ok(Some(out));
-        }
-        if !is_wide {
-            return Ok(None);
-        }
-        let summation = Summation::new::<T::Compute>(options);
-        wide::<O::Pairing<K>, T::Compute>(
-            hardware.isa,
-            &problem,
-            &vectors,
-            summation,
-            &mut |job| {
-                T::take_rows(job, out.view_mut());
-            },
-        )?;
+        let summation = Summation::new::<T::Compute>(self.options);
+        wide(code, isa, &problem, &vectors, summation, &mut |job| {
+            T::take_rows(job, out.view_mut());
+        })?;
         Ok(Some(out))
     }
 }

@@ -1,29 +1,25 @@
 //! Symbolic matrices: a scalar formula with its points, never stored.
 
 use super::operand::Width;
-use super::operation::{self, Operation, sum};
+use super::operation::{self, Operation};
 use super::operator::KernelOperator;
+use super::product::ProductCode;
 use super::{Axis, Call, Operand, Orientation, Rectangular, System, product_source};
 use crate::Error;
-use crate::cpu::{
-    Expandable, Pairing, Points, Problem, Squares, Weighted, dense, diagonal, mirrored,
-    mirrored_expanded, wide, wide_expanded,
-};
+use crate::cpu::{PairsCode, ValuesCode, dense, diagonal};
 use crate::input::{Argument, Element, IntoPoints};
 use crate::kernel::{Features, Kernel};
 use crate::memory;
-use crate::options::{CallOptions, Hardware, option_methods};
-use crate::reduce::Summation;
+use crate::options::{CallOptions, option_methods};
 use crate::signature::{Category, Signature};
-use crate::simd::{InstructionSet, Real};
 use crate::solve::LinearOperator;
 use core::marker::PhantomData;
-use ndarray::{Array, Array1, Array2, Array3, ArrayView2, ArrayViewMut2, Ix1, Ix2, s};
+use ndarray::{Array, Array1, Array2, Array3, Ix1, Ix2};
 
 /// A matrix `K_ij = F(i, j)` whose entries are computed when they are needed.
 ///
 /// Functions can take and return any such matrix as `impl SymbolicMatrix<T>`.
-pub trait SymbolicMatrix<T: Element>: Rectangular + LinearOperator {
+pub trait SymbolicMatrix<T: Element>: Rectangular {
     /// The transpose.
     type Transposed: SymbolicMatrix<T>;
     /// The matrix as the solver takes it.
@@ -307,22 +303,13 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
         let mut out = memory::filled(shape, T::from_f64(0.0))?;
         let symmetric = const { is_symmetric::<K>() } && self.call.has_same_points(K::SYMMETRIC);
         let out_view = out.view_mut();
+        let code =
+            const { &ProductCode::<T::Compute>::of::<O::Pairing<K>, 0>(is_symmetric::<K>()) };
+        let options = &self.options;
         if symmetric {
-            symmetric_product::<O::Pairing<K>, T::Compute, T, T, 0>(
-                hardware,
-                &self.options,
-                &problem,
-                weights,
-                out_view,
-            )?;
+            code.symmetric_product(hardware, options, &problem, weights, out_view)?;
         } else {
-            product::<O::Pairing<K>, T::Compute, T, T, 0>(
-                hardware,
-                &self.options,
-                &problem,
-                weights,
-                out_view,
-            )?;
+            code.product(hardware, options, &problem, weights, out_view)?;
         }
         Ok(V::Dim::restore(out))
     }
@@ -363,7 +350,11 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
         }
         let mut entries = memory::filled(Ix1(rows), 0.0)?;
         if let Some(entries) = entries.as_slice_mut() {
-            diagonal::<O::Pairing<K>>(&problem, entries);
+            diagonal(
+                const { &PairsCode::of::<O::Pairing<K>>() },
+                &problem,
+                entries,
+            );
         }
         Ok(entries.mapv(T::from_f64))
     }
@@ -376,200 +367,13 @@ impl<'a, T: Element, K: Kernel, O: Orientation> SymbolicMatrix<T> for BoundMatri
         let (rows, columns) = (problem.rows.count(), problem.columns.count());
         let mut out = memory::filled(Ix2(rows, columns), T::from_f64(0.0))?;
         if let Some(out) = out.as_slice_mut() {
-            dense::<O::Pairing<K>, T::Compute, T>(isa, &problem, out);
+            dense(
+                const { &ValuesCode::<T::Compute>::of::<O::Pairing<K>>() },
+                isa,
+                &problem,
+                out,
+            );
         }
         Ok(out)
     }
-}
-
-/// The number of vectors that are multiplied together where they are several, filled up with zeros: by a symmetric matrix, on a device, or where the summation does not
-/// allow to multiply as matrices are.
-pub(super) const SEVERAL: usize = 4;
-
-/// Writes `sum_j k(i, j) v_j` to `out`, of shape `(rows, vectors)`, for the scalar kernel `P`, evaluating in `C`.
-/// `weights` has shape `(columns, vectors)`. `W` vectors are multiplied together; 0 leaves the number open.
-pub(crate) fn product<P: Expandable, C: Real, V: Element, T: Element, const W: usize>(
-    hardware: Hardware,
-    options: &CallOptions,
-    problem: &Problem<'_>,
-    weights: ArrayView2<'_, V>,
-    mut out: ArrayViewMut2<'_, T>,
-) -> Result<(), Error> {
-    if const { P::EXPANDS } {
-        let vectors = vectors(problem, weights.view(), out.ncols());
-        if expanded::<P, C, T>(hardware, options, problem, &vectors, out.view_mut())? {
-            return Ok(());
-        }
-    }
-    if const { may_be_wide(W) }
-        && weights.ncols() > W.max(1)
-        && goes_wide::<C>(hardware, options, problem, P::COST)
-    {
-        wide_product::<P, C, V, T>(hardware, options, problem, weights, out)
-    } else if const { W > 0 } {
-        product_by::<P, C, V, T, W>(hardware, options, problem, weights, out)
-    } else if weights.ncols() == 1 {
-        product_by::<P, C, V, T, 1>(hardware, options, problem, weights, out)
-    } else {
-        product_by::<P, C, V, T, SEVERAL>(hardware, options, problem, weights, out)
-    }
-}
-
-/// Whether there can be more vectors than the `width` that are multiplied together: where their number is open, or those of a system are cut
-/// into equal parts, which are not smaller than this.
-const fn may_be_wide(width: usize) -> bool {
-    width == 0 || width > SEVERAL
-}
-
-/// Whether products with several vectors compute values once for them all.
-pub(super) fn goes_wide<C: Real>(
-    hardware: Hardware,
-    options: &CallOptions,
-    problem: &Problem<'_>,
-    cost: usize,
-) -> bool {
-    Summation::new::<C>(options).is_blocks() && !hardware.has_device(problem, cost)
-}
-
-/// [`product`] with all vectors at once.
-pub(super) fn wide_product<P: Pairing, C: Real, V: Element, T: Element>(
-    hardware: Hardware,
-    options: &CallOptions,
-    problem: &Problem<'_>,
-    weights: ArrayView2<'_, V>,
-    mut out: ArrayViewMut2<'_, T>,
-) -> Result<(), Error> {
-    let vectors = vectors(problem, weights, out.ncols());
-    let summation = Summation::new::<C>(options);
-    wide::<P, C>(hardware.isa, problem, &vectors, summation, &mut |job| {
-        T::take_rows(job, out.view_mut());
-    })
-}
-
-/// [`product`] from scalar products of the points, where that is as accurate; or else nothing, and `false`.
-pub(super) fn expanded<P: Expandable, C: Real, T: Element>(
-    hardware: Hardware,
-    options: &CallOptions,
-    problem: &Problem<'_>,
-    vectors: &Points<'_>,
-    mut out: ArrayViewMut2<'_, T>,
-) -> Result<bool, Error> {
-    if vectors.components() == 0 || !goes_wide::<C>(hardware, options, problem, P::COST) {
-        return Ok(false);
-    }
-    let Some(squares) = Squares::of::<P, C>(hardware.isa, problem) else {
-        return Ok(false);
-    };
-    let problem = squares.with(problem);
-    let summation = Summation::new::<C>(options);
-    wide_expanded::<P, C>(hardware.isa, &problem, vectors, summation, &mut |job| {
-        T::take_rows(job, out.view_mut());
-    })?;
-    Ok(true)
-}
-
-/// Vectors by the columns of a problem.
-fn vectors<'a, V: Element>(
-    problem: &Problem<'_>,
-    weights: ArrayView2<'a, V>,
-    count: usize,
-) -> Points<'a> {
-    let mut vectors = Points::new(problem.columns.count());
-    vectors.push(V::erase(weights), count);
-    vectors
-}
-
-fn product_by<P: Pairing, C: Real, V: Element, T: Element, const W: usize>(
-    hardware: Hardware,
-    options: &CallOptions,
-    problem: &Problem<'_>,
-    weights: ArrayView2<'_, V>,
-    out: ArrayViewMut2<'_, T>,
-) -> Result<(), Error> {
-    let multiply: &mut Multiply<'_, T> =
-        &mut |problem, out| sum::<Weighted<P, W>, C, T>(hardware, options, problem, out);
-    for_each_block(problem, weights, out, W, false, multiply)
-}
-
-type Multiply<'a, T> = dyn FnMut(&Problem<'_>, ArrayViewMut2<'_, T>) -> Result<(), Error> + 'a;
-
-/// Calls `multiply` for blocks of `width` vectors: with the problem to whose columns, and for a mirrored product to whose rows, these have been added as
-/// the last array, and with their part of `out`.
-fn for_each_block<V: Element, T: Element>(
-    problem: &Problem<'_>,
-    weights: ArrayView2<'_, V>,
-    mut out: ArrayViewMut2<'_, T>,
-    width: usize,
-    mirrored: bool,
-    multiply: &mut Multiply<'_, T>,
-) -> Result<(), Error> {
-    let vectors = if out.is_empty() { 0 } else { out.ncols() };
-    for from in (0..vectors).step_by(width) {
-        let to = vectors.min(from + width);
-        let block = weights.slice(s![.., from..to]);
-        let mut problem = problem.reborrow();
-        if mirrored {
-            problem.rows.push(V::erase(block.reborrow()), width);
-        }
-        problem.columns.push(V::erase(block), width);
-        multiply(&problem, out.slice_mut(s![.., from..to]))?;
-    }
-    Ok(())
-}
-
-/// [`product`] for a kernel that is symmetric for the points of `problem`, which takes about half the time for many points.
-pub(crate) fn symmetric_product<P: Expandable, C: Real, V: Element, T: Element, const W: usize>(
-    hardware: Hardware,
-    options: &CallOptions,
-    problem: &Problem<'_>,
-    weights: ArrayView2<'_, V>,
-    out: ArrayViewMut2<'_, T>,
-) -> Result<(), Error> {
-    let summation = Summation::new::<C>(options);
-    let pays = problem.rows.count() >= FEWEST_MIRRORED && !hardware.has_device(problem, P::COST);
-    if !pays || !summation.is_blocks() || problem.pattern.is_some() {
-        let mut problem = problem.reborrow();
-        problem.symmetric = problem.pattern.is_none();
-        return product::<P, C, V, T, W>(hardware, options, &problem, weights, out);
-    }
-    if const { may_be_wide(W) } && weights.ncols() > W.max(SEVERAL) {
-        return product::<P, C, V, T, W>(hardware, options, problem, weights, out);
-    }
-    let isa = hardware.isa;
-    if const { W > 0 } {
-        mirrored_by::<P, C, V, T, W>(isa, summation, problem, weights, out)
-    } else if weights.ncols() == 1 {
-        mirrored_by::<P, C, V, T, 1>(isa, summation, problem, weights, out)
-    } else {
-        mirrored_by::<P, C, V, T, SEVERAL>(isa, summation, problem, weights, out)
-    }
-}
-
-/// Below so many points it is as fast to compute every entry.
-pub(super) const FEWEST_MIRRORED: usize = 1024;
-
-fn mirrored_by<P: Expandable, C: Real, V: Element, T: Element, const W: usize>(
-    isa: InstructionSet,
-    summation: Summation,
-    problem: &Problem<'_>,
-    weights: ArrayView2<'_, V>,
-    out: ArrayViewMut2<'_, T>,
-) -> Result<(), Error> {
-    if const { P::EXPANDS }
-        && let Some(squares) = Squares::of::<P, C>(isa, problem)
-    {
-        let problem = &squares.with(problem);
-        return for_each_block(problem, weights, out, W, true, &mut |problem, out| {
-            T::round_rows(
-                &mirrored_expanded::<P, C, W>(isa, problem, summation),
-                W,
-                out,
-            );
-            Ok(())
-        });
-    }
-    for_each_block(problem, weights, out, W, true, &mut |problem, out| {
-        T::round_rows(&mirrored::<P, C, W>(isa, problem, summation), W, out);
-        Ok(())
-    })
 }

@@ -8,6 +8,7 @@ mod factored_sum;
 mod forward;
 mod forward_batch;
 mod gradient;
+mod kernel_matrix;
 mod linear;
 mod matrix;
 #[cfg(feature = "cuda")]
@@ -15,6 +16,7 @@ mod on_device;
 mod operand;
 pub mod operation;
 mod operator;
+mod product;
 mod rectangular;
 mod reduction;
 mod resident_diagonal;

@@ -1,10 +1,11 @@
 //! Reductions whose results stay on the device.
 
-use super::matrix::{SEVERAL, assert_scalar, is_symmetric};
+use super::matrix::{assert_scalar, is_symmetric};
 use super::operation::{
     ArgKMin, ArgMax, ArgMin, KMin, KMinArgKMin, LogSumExp, Max, MaxArgMax, Min, MinArgMin,
     Operation, Sum, SumSoftMaxWeight, WeightedLogSumExp, at_least_one,
 };
+use super::product::SEVERAL;
 use super::{BoundMatrix, BoundReduction, Call, FactoredSum, Orientation};
 use crate::Error;
 use crate::cpu::{Problem, Weighted};

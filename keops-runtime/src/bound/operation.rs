@@ -8,8 +8,8 @@
 
 use super::{FactoredSum, Stack};
 use crate::Error;
-use crate::cpu::{self, Pairing, Problem};
-use crate::cuda::recipe::{self as cuda, Adding, Evaluation, Outcome, Type};
+use crate::cpu::{self, Pairing, Problem, TermsCode};
+use crate::cuda::recipe::{self as cuda, Adding, Outcome, Type};
 use crate::input::Element;
 use crate::kernel::Kernel;
 use crate::memory::filled;
@@ -50,24 +50,25 @@ fn rows<P: Pairing, C: Real, T: Element, R: Reduction<Total = f64>>(
     width: usize,
 ) -> Result<Array2<T>, Error> {
     let mut out = filled(Ix2(problem.result_rows(), width), T::from_f64(0.0))?;
-    write_rows::<P, C, T, R>(hardware, problem, reduction, kernel, out.view_mut())?;
+    let terms = const { &TermsCode::<C, R>::of::<P>() };
+    write_rows(terms, hardware, problem, reduction, kernel, out.view_mut())?;
     Ok(out)
 }
 
 /// Writes the first totals of every row, as many as there are columns.
-fn write_rows<P: Pairing, C: Real, T: Element, R: Reduction<Total = f64>>(
+fn write_rows<C: Real, T: Element, R: Reduction<Total = f64>>(
+    terms: &TermsCode<C, R>,
     hardware: Hardware,
     problem: &Problem<'_>,
     reduction: R,
     kernel: cuda::Reduction,
     mut out: ArrayViewMut2<'_, T>,
 ) -> Result<(), Error> {
-    let terms = Evaluation::of::<P, C>();
-    let done = hardware.on_device(problem, P::COST, &mut |device| {
-        device.rows(&terms, problem, kernel, out.view_mut())
+    let done = hardware.on_device(problem, terms.cost, &mut |device| {
+        device.rows(&terms.evaluation, problem, kernel, out.view_mut())
     })?;
     if !done {
-        cpu::reduce::<P, C, R>(hardware.isa, problem, reduction, &mut |job| {
+        cpu::reduce(terms, hardware.isa, problem, reduction, &mut |job| {
             T::take_rows(job, out.view_mut());
         })?;
     }
@@ -75,7 +76,8 @@ fn write_rows<P: Pairing, C: Real, T: Element, R: Reduction<Total = f64>>(
 }
 
 /// The first `k` candidates of every row and component, in arrays of shape `(rows, k, components)`.
-fn candidates<P: Pairing, T: Element, R: Reduction<Total = Candidate>>(
+fn candidates<T: Element, R: Reduction<Total = Candidate>>(
+    terms: &TermsCode<T::Compute, R>,
     hardware: Hardware,
     problem: &Problem<'_>,
     reduction: R,
@@ -86,12 +88,17 @@ fn candidates<P: Pairing, T: Element, R: Reduction<Total = Candidate>>(
     let shape = Ix3(problem.result_rows(), k, components);
     let mut values = filled(shape, T::from_f64(0.0))?;
     let mut indices = filled(shape, 0)?;
-    let terms = Evaluation::of::<P, T::Compute>();
-    let done = hardware.on_device(problem, P::COST, &mut |device| {
-        device.candidates(&terms, problem, kernel, &mut values, &mut indices)
+    let done = hardware.on_device(problem, terms.cost, &mut |device| {
+        device.candidates(
+            &terms.evaluation,
+            problem,
+            kernel,
+            &mut values,
+            &mut indices,
+        )
     })?;
     if !done {
-        cpu::reduce::<P, T::Compute, R>(hardware.isa, problem, reduction, &mut |job| {
+        cpu::reduce(terms, hardware.isa, problem, reduction, &mut |job| {
             T::take_candidates(job, &mut values, &mut indices);
         })?;
     }
@@ -99,7 +106,8 @@ fn candidates<P: Pairing, T: Element, R: Reduction<Total = Candidate>>(
 }
 
 /// Writes `sum_j F(i, j)` to `out`, evaluating in `C`. Components beyond the columns of `out` are dropped.
-pub(crate) fn sum<P: Pairing, C: Real, T: Element>(
+pub(crate) fn sum<C: Real, T: Element>(
+    terms: &TermsCode<C, reduce::Sum>,
     hardware: Hardware,
     options: &CallOptions,
     problem: &Problem<'_>,
@@ -107,7 +115,7 @@ pub(crate) fn sum<P: Pairing, C: Real, T: Element>(
 ) -> Result<(), Error> {
     let kernel = cuda::Reduction::Sum(Adding::new(options, Type::of::<C>()));
     let reduction = reduce::Sum(Summation::new::<C>(options));
-    write_rows::<P, C, T, _>(hardware, problem, reduction, kernel, out)
+    write_rows(terms, hardware, problem, reduction, kernel, out)
 }
 
 /// `sum_j F(i, j)`; 0 where there is no `j`. An array of shape `(rows, components)`.
@@ -300,7 +308,8 @@ macro_rules! extremes {
             ) -> Result<Self::Output, Error> {
                 let reduction = Extreme::<$greatest, $indexed>;
                 let kernel = Operation::<T>::on_device(self, options, Type::of::<T::Compute>());
-                let (values, indices) = candidates::<P, T, _>(hardware, problem, reduction, kernel, 1, components)?;
+                let terms = const { &TermsCode::<T::Compute, Extreme<$greatest, $indexed>>::of::<P>() };
+                let (values, indices) = candidates::<T, _>(terms, hardware, problem, reduction, kernel, 1, components)?;
                 let ($values, $indices) = (values.remove_axis(Axis(1)), indices.remove_axis(Axis(1)));
                 Ok($result)
             }
@@ -369,7 +378,8 @@ macro_rules! smallest {
                 at_least_one(self.0)?;
                 let reduction = Smallest::new(self.0, problem.most_columns());
                 let kernel = Operation::<T>::on_device(self, options, Type::of::<T::Compute>());
-                let ($values, $indices) = candidates::<P, T, _>(hardware, problem, reduction, kernel, self.0, components)?;
+                let terms = const { &TermsCode::<T::Compute, Smallest>::of::<P>() };
+                let ($values, $indices) = candidates::<T, _>(terms, hardware, problem, reduction, kernel, self.0, components)?;
                 Ok($result)
             }
         }

@@ -1,8 +1,9 @@
 //! Matrices of any shape whose entries are computed in double precision.
 
-use super::matrix::{assert_scalar, product};
+use super::matrix::assert_scalar;
+use super::product::ProductCode;
 use super::{BoundMatrix, Orientation};
-use crate::cpu::{Problem, dense, diagonal};
+use crate::cpu::{PairsCode, Problem, ValuesCode, dense, diagonal};
 use crate::input::Element;
 use crate::kernel::Kernel;
 use crate::options::{Accumulate, CallOptions};
@@ -104,7 +105,8 @@ impl<T: Element, K: Kernel, O: Orientation> Rectangular for BoundMatrix<'_, T, K
             accumulate: Accumulate::F64,
             ..self.options.clone()
         };
-        product::<O::Pairing<K>, f64, f64, f64, 0>(hardware, &options, &problem, v, out)?;
+        let code = const { &ProductCode::<f64>::of::<O::Pairing<K>, 0>(false) };
+        code.product(hardware, &options, &problem, v, out)?;
         Ok(())
     }
 
@@ -123,7 +125,12 @@ impl<T: Element, K: Kernel, O: Orientation> Rectangular for BoundMatrix<'_, T, K
         };
         let values = out.as_slice_mut().ok_or("rows need a contiguous array")?;
         values.fill(0.0);
-        dense::<O::Pairing<K>, f64, f64>(isa, &all, values);
+        dense(
+            const { &ValuesCode::<f64>::of::<O::Pairing<K>>() },
+            isa,
+            &all,
+            values,
+        );
         if let Some(pattern) = &problem.pattern {
             for ((k, j), value) in out.indexed_iter_mut() {
                 // Not a product, which would make an infinity outside of the pattern NaN.
@@ -141,7 +148,7 @@ impl<T: Element, K: Kernel, O: Orientation> Rectangular for BoundMatrix<'_, T, K
         self.call.check_on_host("diagonals are computed")?;
         let problem = self.call.problem::<O>(&self.options)?;
         check_diagonal((problem.rows.count(), problem.columns.count()), out.len())?;
-        diagonal::<O::Pairing<K>>(&problem, out);
+        diagonal(const { &PairsCode::of::<O::Pairing<K>>() }, &problem, out);
         Ok(())
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use ndarray::Array2;
 
-use super::operator::{KernelOperator, MatrixOperator};
+use super::kernel_matrix::{KernelMatrix, MatrixCode};
+use super::operator::MatrixOperator;
 use super::{Call, Orientation};
 use crate::Error;
 use crate::input::{Argument, Element, IntoPoints};
@@ -328,8 +329,19 @@ fn scalar_operator<'a, T: Element, K: Kernel, O: Orientation, const W: usize>(
     call: &Call<'a>,
     options: &CallOptions,
 ) -> Result<Operator<'a>, Error> {
-    call.check_symmetry(K::SYMMETRIC, options)?;
-    let operator = KernelOperator::<T, K, O, W>::new(call, options)?;
+    let code = const { &MatrixCode::of::<T, K, O, W>() };
+    operator_of::<O>(code, K::SYMMETRIC, call, options)
+}
+
+/// The matrix with this code.
+fn operator_of<'a, O: Orientation>(
+    code: &'static MatrixCode,
+    symmetric: Option<&'static [(usize, usize)]>,
+    call: &Call<'a>,
+    options: &CallOptions,
+) -> Result<Operator<'a>, Error> {
+    call.check_symmetry(symmetric, options)?;
+    let operator = KernelMatrix::new::<O>(code, call, options)?;
     match operator.stored() {
         Some(matrix) => Ok(Box::new(matrix)),
         None => Ok(Box::new(operator)),

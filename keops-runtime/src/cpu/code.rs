@@ -1,18 +1,21 @@
 //! What is compiled for each formula: everything else of the driver is compiled once, with this crate.
 //!
-//! A formula costs its user's crate one hoist of each side and one loop over a tile, for each instruction set. The driver
-//! calls them through the traits here, once per vector of points and once per tile, so that the calls cost nothing.
+//! A formula costs its user's crate one hoist of each side and one loop over a tile, for each instruction set. Tables of constants hold what
+//! is known of it and where these functions are; the driver calls them once per vector of points and once per tile, so that the calls cost nothing.
 
 use super::Problem;
-use super::dense::Stored;
-use super::mirror::Once;
-use super::pairing::{Hoisting, Mirrored, Pairing, scalar_value};
-use super::tile::{Columns, rows_per_block, run_mirrored, run_tile};
-use crate::kernel::{Features, Lanes, Splat};
-use crate::lanes::{vectors, vectors_mut};
+use super::entry::{copy, hoist, hoist_single, run_mirrored_on, run_tile_on, store_on};
+use super::expanded::{replace_on, use_twice_on};
+use super::pairing::{Expandable, Hoisting, Mirrored, Pairing};
+use super::pairs::of_parameters;
+use super::products::ScalarProducts;
+use super::tile::{Columns, rows_per_block};
+use super::wide::{ROWS, TOGETHER};
+use crate::cuda::recipe::Evaluation;
+use crate::kernel::Features;
+use crate::lanes::Aligned;
 use crate::reduce::Reduction;
 use crate::simd::{InstructionSet, Real, Simd, WithSimd, dispatch};
-use core::marker::PhantomData;
 
 /// Columns with more features than this are packed one by one: reading them in order is worth more than lanes.
 const WIDE: usize = 32;
@@ -28,348 +31,464 @@ pub(super) struct Layout {
     pub(super) row: usize,
     /// Features of a column.
     pub(super) column: usize,
-    /// Scratch of the loop over a tile.
-    pub(super) scratch: usize,
 }
+
+/// Computes features from raw coordinates, both by feature, then by lane. The second argument are the features of the parameters.
+type Hoist<T> = fn(InstructionSet, &[T], &[T], &mut [T]);
 
 /// The sides of the pairs of a formula.
-pub(super) trait Sides<T>: Sync {
-    /// The lengths.
-    fn layout(&self) -> Layout;
-    /// Computes the features of a vector of rows, by feature, then by lane, from their raw coordinates in the same order.
-    fn hoist_rows(&self, raw: &[T], features: &mut [T]);
-    /// The same for columns, [`Layout::column_lanes`] of them.
-    fn hoist_columns(&self, raw: &[T], features: &mut [T]);
+#[derive(Clone, Copy)]
+struct SidesCode<T> {
+    params: fn(&[f64]) -> Vec<f64>,
+    /// Features of a row and of a column.
+    features: [usize; 2],
+    /// How many of these, the last ones, are weights.
+    weights: [usize; 2],
+    hoist: [Hoist<T>; 2],
 }
 
-/// A formula with a reduction.
-pub(super) trait Code<T, Total>: Sides<T> {
+impl<T: Real> SidesCode<T> {
+    /// The points of an expanded formula: columns one by one.
+    const fn of_points<P: Expandable>() -> Self {
+        let mut code = Self::of::<P::Product>();
+        code.hoist[1] = hoist_single::<<P::Product as Pairing>::Hoisting, T>;
+        code
+    }
+
+    const fn of<P: Pairing>() -> Self {
+        Self {
+            params: P::Hoisting::params,
+            features: [P::Row::<T>::LEN, P::Column::<T>::LEN],
+            weights: [P::ROW_WEIGHTS, P::WEIGHTS],
+            hoist: [
+                if P::Hoisting::COPIED[0] {
+                    copy::<T>
+                } else {
+                    hoist::<P::Hoisting, T, true>
+                },
+                if P::Hoisting::COPIED[1] {
+                    copy::<T>
+                } else if P::Column::<T>::LEN > WIDE {
+                    hoist_single::<P::Hoisting, T>
+                } else {
+                    hoist::<P::Hoisting, T, false>
+                },
+            ],
+        }
+    }
+}
+
+/// The sides of the pairs of a formula, with the parameters of a problem.
+pub(super) struct Sides<T: 'static> {
+    isa: InstructionSet,
+    code: SidesCode<T>,
+    params: Vec<T>,
+    /// What computes the features that come before, of an expanded formula: the components of points relative to a centre.
+    point: Option<(SidesCode<T>, Vec<T>)>,
+}
+
+impl<T: Real> Sides<T> {
+    fn new(isa: InstructionSet, code: SidesCode<T>, params: &[f64]) -> Self {
+        Self {
+            isa,
+            code,
+            params: T::held(&(code.params)(params)),
+            point: None,
+        }
+    }
+
+    /// The same with the features of `point` before.
+    fn with_point(mut self, point: Option<SidesCode<T>>, params: &[f64]) -> Self {
+        self.point = point.map(|code| (code, T::held(&(code.params)(params))));
+        self
+    }
+
+    /// Components of a point of an expanded formula.
+    pub(super) fn dimensions(&self) -> usize {
+        self.point.as_ref().map_or(0, |(code, _)| code.features[0])
+    }
+
+    /// The lengths.
+    pub(super) fn layout(&self) -> Layout {
+        let lanes = lanes::<T>(self.isa);
+        let [row, column] = self.lengths();
+        Layout {
+            lanes,
+            column_lanes: if column > WIDE { 1 } else { lanes },
+            row,
+            column,
+        }
+    }
+
+    /// Features of a row and of a column.
+    fn lengths(&self) -> [usize; 2] {
+        self.code.features.map(|length| self.dimensions() + length)
+    }
+
+    /// Computes the features of a vector of rows, by feature, then by lane, from their raw coordinates in the same order.
+    pub(super) fn hoist_rows(&self, raw: &[T], features: &mut [T]) {
+        self.hoist(0, raw, features);
+    }
+
+    /// The same for columns, [`Layout::column_lanes`] of them.
+    pub(super) fn hoist_columns(&self, raw: &[T], features: &mut [T]) {
+        self.hoist(1, raw, features);
+    }
+
+    /// Writes the scalar products of the points of some vectors of rows and of some columns, by vector, then by column, then by lane.
+    fn multiply(&self, rows: &[T], columns: &Columns<'_, T>, products: &mut [T]) {
+        if self.dimensions() > 0 {
+            let [row, column] = self.lengths();
+            let products = ScalarProducts {
+                rows,
+                row,
+                columns: columns.features,
+                column,
+                dimensions: self.dimensions(),
+                count: columns.count,
+                products,
+            };
+            T::scalar_products(self.isa, products);
+        }
+    }
+
+    /// Weights are features as they are.
+    fn hoist(&self, side: usize, raw: &[T], features: &mut [T]) {
+        let mut features = features;
+        if let Some((code, params)) = &self.point {
+            let of_point = features.len() / self.lengths()[side] * self.dimensions();
+            let (point, others) = features.split_at_mut(of_point);
+            code.hoist[side](self.isa, params, raw, point);
+            features = others;
+        }
+        let SidesCode { hoist, weights, .. } = self.code;
+        let weights = features.len() / self.code.features[side].max(1) * weights[side];
+        let (raw, weights_in) = raw.split_at(raw.len() - weights);
+        let (features, weights_out) = features.split_at_mut(features.len() - weights);
+        weights_out.copy_from_slice(weights_in);
+        hoist[side](self.isa, &self.params, raw, features);
+    }
+}
+
+/// The number of rows of a vector.
+pub(super) fn lanes<T: Real>(isa: InstructionSet) -> usize {
+    dispatch::<T, _>(isa, CountLanes)
+}
+
+struct CountLanes;
+
+impl<T: Real> WithSimd<T> for CountLanes {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with<S: Simd<T = T>>(self, _: S) -> usize {
+        S::LANES
+    }
+}
+
+/// The terms of a formula, evaluated in `T`, with a reduction.
+pub(crate) struct TermsCode<T: 'static, R: Reduction> {
+    sides: SidesCode<T>,
+    /// Components of a term.
+    pub(super) components: usize,
+    /// Instructions of a pair.
+    pub(crate) cost: usize,
+    /// Vectors of scratch of the loop over a tile, on each instruction set.
+    scratch: [usize; 3],
+    run_tile: fn(InstructionSet, R, &mut Tile<'_, T, R::Total>),
+    /// The same for a device.
+    pub(crate) evaluation: Evaluation,
+}
+
+impl<T: Real, R: Reduction> TermsCode<T, R> {
+    /// The terms of `P`.
+    pub(crate) const fn of<P: Pairing>() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        let [avx512, avx2] = [scratch::<P, T::Avx512, R>(), scratch::<P, T::Avx2, R>()];
+        #[cfg(not(target_arch = "x86_64"))]
+        let [avx512, avx2] = [0; 2];
+        Self {
+            sides: SidesCode::of::<P>(),
+            components: P::Out::<T>::LEN,
+            cost: P::COST,
+            scratch: [avx512, avx2, scratch::<P, T::Portable, R>()],
+            run_tile: run_tile_on::<P, T, R>,
+            evaluation: Evaluation::of::<P, T>(),
+        }
+    }
+
+    /// Features of a row.
+    pub(super) fn row(&self) -> usize {
+        self.sides.features[0]
+    }
+}
+
+const fn scratch<P: Pairing, S: Simd, R: Reduction>() -> usize {
+    rows_per_block::<P, S, R>() * R::Tile::<S::V, P::Out<S::V>>::LEN
+}
+
+/// A tile of columns for all vectors of rows of a task.
+pub(super) struct Tile<'a, T, Total> {
+    pub(super) params: &'a [T],
+    pub(super) rows: &'a [T],
+    pub(super) columns: Columns<'a, T>,
+    pub(super) scratch: &'a mut [T],
+    pub(super) totals: &'a mut [Total],
+    pub(super) slots: usize,
+}
+
+/// A formula with a reduction and the parameters of a problem, for code that does not know the reduction.
+pub(super) trait Code<T: 'static, Total>: Sync {
+    /// The sides of its pairs.
+    fn sides(&self) -> &Sides<T>;
+    /// Vectors of scratch of the loop over a tile.
+    fn scratch(&self) -> usize;
     /// The totals of no columns, for each slot.
     fn neutral(&self, slot: usize) -> Total;
     /// Reduces a tile of columns for all vectors of rows.
     fn run_tile(
         &self,
         rows: &[T],
-        columns: &Columns<'_, T>,
+        columns: Columns<'_, T>,
         scratch: &mut [T],
         totals: &mut [Total],
         slots: usize,
     );
 }
 
-/// A formula with a store for its values.
-pub(super) trait Values<T>: Sides<T> {
-    /// Writes the values of a scalar formula for some vectors of rows and a tile of columns, by vector, then by column, then by lane.
-    fn values(&self, rows: &[T], columns: &Columns<'_, T>, values: &mut [T]);
+/// The terms of a problem.
+pub(super) struct Terms<'c, T: 'static, R: Reduction> {
+    sides: Sides<T>,
+    code: &'c TermsCode<T, R>,
+    reduction: R,
 }
 
-/// A symmetric scalar formula whose entries are used twice.
-pub(super) trait Mirror<T>: Sides<T> {
-    /// Multiplies a tile with the weights of its columns into `row_sums`, which is overwritten, and its transpose with the
-    /// weights of its rows onto `column_sums`. Sums are stored by point, then by weight, then by lane.
-    fn run_mirrored(
-        &self,
-        rows: &[T],
-        columns: &Columns<'_, T>,
-        row_sums: &mut [T],
-        column_sums: &mut [T],
-    );
-}
-
-/// The formula `P`, with `R` saying what becomes of its terms.
-pub(super) struct Compiled<P, T, R> {
-    isa: InstructionSet,
-    pub(super) params: Vec<T>,
-    pub(super) reduction: R,
-    kernel: PhantomData<P>,
-}
-
-impl<P: Pairing, T: Real, R> Compiled<P, T, R> {
-    /// The formula with the parameters of a problem.
-    pub(super) fn new(isa: InstructionSet, problem: &Problem<'_>, reduction: R) -> Self {
-        Self::with_params(isa, &problem.params, reduction)
-    }
-
-    /// The same with these parameters.
-    pub(super) fn with_params(isa: InstructionSet, params: &[f64], reduction: R) -> Self {
+impl<'c, T: Real, R: Reduction> Terms<'c, T, R> {
+    pub(super) fn new(
+        isa: InstructionSet,
+        code: &'c TermsCode<T, R>,
+        problem: &Problem<'_>,
+        reduction: R,
+    ) -> Self {
         Self {
-            isa,
-            params: T::held(&P::Hoisting::params(params)),
+            sides: Sides::new(isa, code.sides, &problem.params),
+            code,
             reduction,
-            kernel: PhantomData,
-        }
-    }
-
-    /// Computes the features of one column.
-    pub(super) fn hoist_column(&self, raw: &[T], features: &mut [T]) {
-        let weights = [P::WEIGHTS, P::Column::<T>::LEN];
-        let hoist = self.hoist::<false>(raw, features, weights);
-        // SAFETY: vectors of one lane need no instruction set.
-        hoist.with(unsafe { T::Scalar::assume_available() });
-    }
-}
-
-/// What the reduction adds to the layout.
-pub(super) trait Scratch: Send + Sync {
-    /// Vectors of scratch of the loop over a tile.
-    fn scratch<P: Pairing, S: Simd>() -> usize;
-}
-
-impl<R: Reduction> Scratch for R {
-    fn scratch<P: Pairing, S: Simd>() -> usize {
-        const { rows_per_block::<P, S, R>() * R::Tile::<S::V, P::Out<S::V>>::LEN }
-    }
-}
-
-impl Scratch for Stored {
-    fn scratch<P: Pairing, S: Simd>() -> usize {
-        0
-    }
-}
-
-impl<P: Pairing, T: Real, R: Scratch> Sides<T> for Compiled<P, T, R> {
-    fn layout(&self) -> Layout {
-        dispatch::<T, _>(self.isa, Measure::<P, R>(PhantomData))
-    }
-
-    fn hoist_rows(&self, raw: &[T], features: &mut [T]) {
-        let weights = [P::ROW_WEIGHTS, P::Row::<T>::LEN];
-        dispatch(self.isa, self.hoist::<true>(raw, features, weights));
-    }
-
-    fn hoist_columns(&self, raw: &[T], features: &mut [T]) {
-        if const { P::Column::<T>::LEN > WIDE } {
-            self.hoist_column(raw, features);
-        } else {
-            let weights = [P::WEIGHTS, P::Column::<T>::LEN];
-            dispatch(self.isa, self.hoist::<false>(raw, features, weights));
         }
     }
 }
 
-impl<P: Pairing, T: Real, R> Compiled<P, T, R> {
-    /// The hoist of points of which so many of all features are weights, which are copied.
-    fn hoist<'a, const ROWS: bool>(
-        &'a self,
-        raw: &'a [T],
-        features: &'a mut [T],
-        weights: [usize; 2],
-    ) -> Hoist<'a, P::Hoisting, T, ROWS> {
-        let (raw, features) = copy_weights(raw, features, weights);
-        Hoist {
-            params: &self.params,
-            raw,
-            features,
-            kernel: PhantomData,
+impl<T: Real, R: Reduction> Code<T, R::Total> for Terms<'_, T, R> {
+    fn sides(&self) -> &Sides<T> {
+        &self.sides
+    }
+
+    fn scratch(&self) -> usize {
+        let [avx512, avx2, portable] = self.code.scratch;
+        match self.sides.isa.usable() {
+            InstructionSet::Avx512 => avx512,
+            InstructionSet::Avx2 => avx2,
+            InstructionSet::Portable => portable,
         }
     }
-}
 
-/// Copies weights, so many of all features of a point, which come last, and returns what the other features are computed from and where they go.
-fn copy_weights<'a, 'b, T: Copy>(
-    raw: &'a [T],
-    features: &'b mut [T],
-    [weights, of]: [usize; 2],
-) -> (&'a [T], &'b mut [T]) {
-    let weights = features.len() / of.max(1) * weights;
-    let (raw, weights_in) = raw.split_at(raw.len() - weights);
-    let (features, weights_out) = features.split_at_mut(features.len() - weights);
-    weights_out.copy_from_slice(weights_in);
-    (raw, features)
-}
-
-impl<P: Pairing, T: Real, R: Reduction> Code<T, R::Total> for Compiled<P, T, R> {
     fn neutral(&self, slot: usize) -> R::Total {
-        self.reduction.neutral(slot, P::Out::<T>::LEN)
+        self.reduction.neutral(slot, self.code.components)
     }
 
     fn run_tile(
         &self,
         rows: &[T],
-        columns: &Columns<'_, T>,
+        columns: Columns<'_, T>,
         scratch: &mut [T],
         totals: &mut [R::Total],
         slots: usize,
     ) {
-        let (params, reduction) = (&self.params, self.reduction);
-        dispatch(
-            self.isa,
-            RunTile::<P, T, R> {
-                params,
-                reduction,
-                rows,
-                columns,
-                scratch,
-                totals,
-                slots,
-                kernel: PhantomData,
-            },
-        );
+        let mut tile = Tile {
+            params: &self.sides.params,
+            rows,
+            columns,
+            scratch,
+            totals,
+            slots,
+        };
+        (self.code.run_tile)(self.sides.isa, self.reduction, &mut tile);
     }
 }
 
-impl<P: Pairing, T: Real> Values<T> for Compiled<P, T, Stored> {
-    fn values(&self, rows: &[T], columns: &Columns<'_, T>, values: &mut [T]) {
-        let params = &self.params;
-        dispatch(
-            self.isa,
-            Store::<P, T> {
-                params,
-                rows,
-                columns,
-                values,
-                kernel: PhantomData,
-            },
-        );
+/// The values of a scalar formula, evaluated in `T`.
+pub(crate) struct ValuesCode<T: 'static> {
+    sides: SidesCode<T>,
+    /// The points of an expanded formula.
+    point: Option<SidesCode<T>>,
+    /// Instructions of a pair.
+    pub(super) cost: usize,
+    /// Of an expanded formula, writes values in the place of scalar products.
+    values: fn(InstructionSet, &[T], &[T], &Columns<'_, T>, &mut [T]),
+}
+
+impl<T: Real> ValuesCode<T> {
+    /// The values of `P`.
+    pub(crate) const fn of<P: Pairing>() -> Self {
+        Self {
+            sides: SidesCode::of::<P>(),
+            point: None,
+            cost: P::COST,
+            values: store_on::<P, T>,
+        }
+    }
+
+    /// The values of `P` from scalar products.
+    pub(crate) const fn expanded<P: Expandable>() -> Self {
+        Self {
+            sides: SidesCode::of::<P::Value>(),
+            point: Some(SidesCode::of_points::<P>()),
+            cost: <P::Product as Pairing>::Row::<T>::LEN + <P::Value as Pairing>::COST,
+            values: replace_on::<P, T>,
+        }
+    }
+
+    /// Features of a row.
+    pub(super) fn row(&self) -> usize {
+        self.sides.features[0] + self.point.map_or(0, |point| point.features[0])
     }
 }
 
-impl Scratch for Once {
-    fn scratch<P: Pairing, S: Simd>() -> usize {
-        0
-    }
+/// The values of a problem.
+pub(super) struct Values<'c, T: 'static> {
+    pub(super) sides: Sides<T>,
+    code: &'c ValuesCode<T>,
 }
 
-impl<P: Pairing, T: Real, const E: usize> Mirror<T> for Compiled<Mirrored<P, E>, T, Once> {
-    fn run_mirrored(
-        &self,
-        rows: &[T],
-        columns: &Columns<'_, T>,
-        row_sums: &mut [T],
-        column_sums: &mut [T],
-    ) {
-        let params = &self.params;
-        dispatch(
-            self.isa,
-            RunMirrored::<P, T, E> {
-                params,
-                rows,
-                columns,
-                row_sums,
-                column_sums,
-                kernel: PhantomData,
-            },
-        );
+impl<'c, T: Real> Values<'c, T> {
+    pub(super) fn new(isa: InstructionSet, code: &'c ValuesCode<T>, problem: &Problem<'_>) -> Self {
+        let sides = Sides::new(isa, code.sides, &problem.params);
+        let sides = sides.with_point(code.point, &problem.params);
+        Self { sides, code }
     }
-}
 
-struct Measure<P, R>(PhantomData<(P, R)>);
-
-impl<P: Pairing, T: Real, R: Scratch> WithSimd<T> for Measure<P, R> {
-    type Output = Layout;
-
-    #[inline(always)]
-    fn with<S: Simd<T = T>>(self, _: S) -> Layout {
-        let wide = P::Column::<T>::LEN > WIDE;
-        Layout {
-            lanes: S::LANES,
-            column_lanes: if wide { 1 } else { S::LANES },
-            row: P::Row::<T>::LEN,
-            column: P::Column::<T>::LEN,
-            scratch: R::scratch::<P, S>(),
+    /// Writes the values for some vectors of rows and a tile of columns, by vector, then by column, then by lane.
+    pub(super) fn write(&self, rows: &[T], columns: &Columns<'_, T>, values: &mut [T]) {
+        let Sides { isa, params, .. } = &self.sides;
+        self.sides.multiply(rows, columns, values);
+        let Layout { lanes, row, .. } = self.sides.layout();
+        let values = values.chunks_exact_mut(columns.count * lanes);
+        for (n, values) in values.enumerate() {
+            let row = &rows[n * row * lanes..][..row * lanes];
+            (self.code.values)(*isa, params, row, columns, values);
         }
     }
 }
 
-/// Computes features of rows, or else of columns.
-struct Hoist<'a, H, T, const ROWS: bool> {
-    params: &'a [T],
-    raw: &'a [T],
-    features: &'a mut [T],
-    kernel: PhantomData<H>,
+/// Products of a symmetric scalar formula, evaluated in `T`, whose entries are used twice.
+pub(crate) struct MirrorCode<T: 'static> {
+    sides: SidesCode<T>,
+    /// The points of an expanded formula.
+    point: Option<SidesCode<T>>,
+    /// Instructions of a pair.
+    pub(super) cost: usize,
+    /// Number of vectors that are multiplied together.
+    pub(crate) vectors: usize,
+    run: fn(InstructionSet, &[T], &[T], &Columns<'_, T>, &[T], [&mut [T]; 2]),
 }
 
-impl<H: Hoisting, T: Real, const ROWS: bool> WithSimd<T> for Hoist<'_, H, T, ROWS> {
-    type Output = ();
+impl<T: Real> MirrorCode<T> {
+    /// Products of `P` with `E` vectors.
+    pub(crate) const fn of<P: Pairing, const E: usize>() -> Self {
+        Self {
+            sides: SidesCode::of::<Mirrored<P, E>>(),
+            point: None,
+            cost: Mirrored::<P, E>::COST,
+            vectors: E,
+            run: run_mirrored_on::<P, T, E>,
+        }
+    }
 
-    #[inline(always)]
-    fn with<S: Simd<T = T>>(self, s: S) {
-        let params = H::Params::from_slice(self.params);
-        let (raw, features) = (vectors::<S>(self.raw), vectors_mut::<S>(self.features));
-        if const { ROWS } {
-            H::hoist_rows(s, params, raw, features);
-        } else {
-            H::hoist_columns(s, params, raw, features);
+    /// The same from scalar products.
+    pub(crate) const fn expanded<P: Expandable, const E: usize>() -> Self {
+        Self {
+            sides: SidesCode::of::<Mirrored<P::Value, E>>(),
+            point: Some(SidesCode::of_points::<P>()),
+            cost: <P::Product as Pairing>::Row::<T>::LEN + Mirrored::<P::Value, E>::COST,
+            vectors: E,
+            run: use_twice_on::<P, T, E>,
         }
     }
 }
 
-struct RunTile<'a, 'b, P, T, R: Reduction> {
-    params: &'a [T],
-    reduction: R,
-    rows: &'a [T],
-    columns: &'a Columns<'b, T>,
-    scratch: &'a mut [T],
-    totals: &'a mut [R::Total],
-    slots: usize,
-    kernel: PhantomData<P>,
+/// Such products for a problem.
+pub(super) struct Mirror<'c, T: 'static> {
+    pub(super) sides: Sides<T>,
+    pub(super) code: &'c MirrorCode<T>,
 }
 
-impl<P: Pairing, T: Real, R: Reduction> WithSimd<T> for RunTile<'_, '_, P, T, R> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with<S: Simd<T = T>>(self, s: S) {
-        run_tile::<P, S, R>(
-            s,
-            self.reduction,
-            P::Params::from_slice(self.params),
-            vectors::<S>(self.rows),
-            self.columns,
-            vectors_mut::<S>(self.scratch),
-            self.totals,
-            self.slots,
-        );
+impl<'c, T: Real> Mirror<'c, T> {
+    pub(super) fn new(isa: InstructionSet, code: &'c MirrorCode<T>, problem: &Problem<'_>) -> Self {
+        let sides = Sides::new(isa, code.sides, &problem.params);
+        let sides = sides.with_point(code.point, &problem.params);
+        Self { sides, code }
     }
-}
 
-struct Store<'a, 'b, P, T> {
-    params: &'a [T],
-    rows: &'a [T],
-    columns: &'a Columns<'b, T>,
-    values: &'a mut [T],
-    kernel: PhantomData<P>,
-}
-
-impl<P: Pairing, T: Real> WithSimd<T> for Store<'_, '_, P, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with<S: Simd<T = T>>(self, s: S) {
-        let params = P::Params::from_slice(self.params);
-        let columns = P::Column::many(self.columns.features, self.columns.count);
-        let values = vectors_mut::<S>(self.values).chunks_exact_mut(columns.len());
-        let rows = vectors::<S>(self.rows);
-        let rows = P::Row::many(rows, values.len());
-        for (values, row) in values.zip(rows) {
-            for (value, column) in values.iter_mut().zip(columns) {
-                *value = scalar_value::<P, S>(s, params, &Lanes(row), &Splat(column));
+    /// Multiplies a tile with the weights of its columns into the sums of the rows, which are overwritten, and its transpose with the
+    /// weights of its rows onto those of the columns. Sums are stored by point, then by weight, then by lane.
+    pub(super) fn run(&self, rows: &[T], columns: &Columns<'_, T>, sums: [&mut [T]; 2]) {
+        let Sides { isa, params, .. } = &self.sides;
+        if self.sides.dimensions() == 0 {
+            return (self.code.run)(*isa, params, rows, columns, &[], sums);
+        }
+        let Layout {
+            lanes, row, column, ..
+        } = self.sides.layout();
+        let length = self.code.vectors * lanes;
+        let [row_sums, column_sums] = sums;
+        row_sums.fill(T::ZERO);
+        let column_sums = &mut column_sums[..columns.count * length];
+        let mut products = Aligned::zeros(ROWS * TOGETHER * lanes);
+        let blocks = rows.chunks(ROWS * row * lanes);
+        for (rows, row_sums) in blocks.zip(row_sums.chunks_mut(ROWS * length)) {
+            let sums = column_sums.chunks_mut(TOGETHER * length);
+            for (n, column_sums) in sums.enumerate() {
+                let columns = Columns {
+                    first: columns.first + n * TOGETHER,
+                    count: column_sums.len() / length,
+                    features: &columns.features[n * TOGETHER * column..],
+                };
+                let products = &mut products[..rows.len() / row * columns.count];
+                self.sides.multiply(rows, &columns, products);
+                (self.code.run)(
+                    *isa,
+                    params,
+                    rows,
+                    &columns,
+                    products,
+                    [row_sums, column_sums],
+                );
             }
         }
     }
 }
 
-struct RunMirrored<'a, 'b, P, T, const E: usize> {
-    params: &'a [T],
-    rows: &'a [T],
-    columns: &'a Columns<'b, T>,
-    row_sums: &'a mut [T],
-    column_sums: &'a mut [T],
-    kernel: PhantomData<P>,
+/// The squares of the points of an expanded formula.
+pub(crate) struct SquaresCode<T: 'static> {
+    point: SidesCode<T>,
+    /// [`Expansion::Slope`](crate::kernel::Expansion::Slope)
+    pub(super) slope: fn(&[f64]) -> f64,
+    /// Whether rows are points i, whose means are the centre.
+    pub(super) rows_are_i: bool,
 }
 
-impl<P: Pairing, T: Real, const E: usize> WithSimd<T> for RunMirrored<'_, '_, P, T, E> {
-    type Output = ();
+impl<T: Real> SquaresCode<T> {
+    /// The squares of the points of `P`.
+    pub(crate) const fn of<P: Expandable>() -> Self {
+        Self {
+            point: SidesCode::of_points::<P>(),
+            slope: of_parameters::<P::Slope>,
+            rows_are_i: P::ROWS_ARE_I,
+        }
+    }
 
-    #[inline(always)]
-    fn with<S: Simd<T = T>>(self, s: S) {
-        run_mirrored::<P, S, E>(
-            s,
-            P::Params::from_slice(self.params),
-            vectors::<S>(self.rows),
-            self.columns,
-            vectors_mut::<S>(self.row_sums),
-            vectors_mut::<S>(self.column_sums),
-        );
+    /// What computes the components of points.
+    pub(super) fn sides(&self, isa: InstructionSet, params: &[f64]) -> Sides<T> {
+        Sides::new(isa, self.point, params)
     }
 }

@@ -1,13 +1,11 @@
 //! All values of a scalar formula, as a matrix.
 
 use super::Problem;
-use super::code::{Compiled, Values};
-use super::pairing::Pairing;
+use super::code::{Values, ValuesCode};
 use super::plan::{Plan, Rows, Shape, Span};
 use super::task::tile_columns;
 use super::tile::Columns;
 use crate::input::Element;
-use crate::kernel::Features;
 use crate::lanes::Aligned;
 use crate::ranges::Interval;
 use crate::simd::{InstructionSet, Real};
@@ -28,30 +26,26 @@ impl<U: Send> Rows for Entries<'_, U> {
     }
 }
 
-/// Adds the value of the scalar formula `P` for all pairs of the problem to `out`, row by row, evaluating in `T`.
-pub(crate) fn dense<P: Pairing, T: Real, U: Element>(
+/// Adds the value of a scalar formula for all pairs of the problem to `out`, row by row, evaluating in `T`.
+pub(crate) fn dense<T: Real, U: Element>(
+    code: &ValuesCode<T>,
     isa: InstructionSet,
     problem: &Problem<'_>,
     out: &mut [U],
 ) {
-    let code = Compiled::<P, T, Stored>::new(isa, problem, Stored);
     let shape = Shape {
         elements: 1,
         rows: problem.rows.count(),
         columns: problem.columns.count(),
         shortest_part: usize::MAX,
-        cost: P::COST,
-        row_bytes: P::Row::<T>::LEN * size_of::<T>(),
+        cost: code.cost,
+        row_bytes: code.row() * size_of::<T>(),
     };
-    fill(&code, problem, &shape, out);
+    fill(&Values::new(isa, code, problem), problem, &shape, out);
 }
 
-/// Values are stored: there is no reduction.
-#[derive(Clone, Copy)]
-pub(super) struct Stored;
-
 fn fill<T: Real, U: Element>(
-    code: &dyn Values<T>,
+    code: &Values<'_, T>,
     problem: &Problem<'_>,
     shape: &Shape,
     out: &mut [U],
@@ -69,21 +63,21 @@ fn fill<T: Real, U: Element>(
 
 /// Adds the values of some rows in some intervals of columns.
 fn fill_span<T: Real, U: Element>(
-    code: &dyn Values<T>,
+    code: &Values<'_, T>,
     problem: &Problem<'_>,
     rows: Range<usize>,
     intervals: &[Interval],
     out: &mut [U],
 ) {
-    let layout = code.layout();
+    let layout = code.sides.layout();
     let lanes = layout.lanes;
     let width = problem.columns.count();
     let count = rows.len();
-    let features = problem.rows.pack_rows(code, &layout, rows);
+    let features = problem.rows.pack_rows(&code.sides, &layout, rows);
 
     let longest = intervals.iter().map(|&(from, to)| to - from).max();
     let tile = tile_columns::<T>(&layout, longest.unwrap_or(0));
-    let mut pack = problem.columns.pack_columns(code, &layout);
+    let mut pack = problem.columns.pack_columns(&code.sides, &layout);
     let mut packed = Aligned::zeros(tile * layout.column);
     let mut values = Aligned::zeros(tile * lanes);
     let tiles = intervals.iter().filter(|&&(from, to)| from < to);
@@ -100,7 +94,7 @@ fn fill_span<T: Real, U: Element>(
         };
         for v in 0..count.div_ceil(lanes) {
             let row = &features[v * layout.row * lanes..][..layout.row * lanes];
-            code.values(row, &tile, &mut values[..columns * lanes]);
+            code.write(row, &tile, &mut values[..columns * lanes]);
             for l in 0..lanes.min(count - v * lanes) {
                 let row = &mut out[(v * lanes + l) * width + first..][..columns];
                 for (c, out) in row.iter_mut().enumerate() {

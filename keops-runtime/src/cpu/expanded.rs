@@ -7,16 +7,11 @@
 //! have the same error for a pair that is as far apart.
 
 use super::Problem;
-use super::code::{Compiled, Layout, Mirror, Sides, Values};
-use super::dense::Stored;
-use super::mirror::Once;
+use super::code::{Sides, SquaresCode};
 use super::pack::Points;
-use super::pairing::{Expandable, Mirrored, Pairing, scalar_value};
-use super::pairs::of_parameters;
+use super::pairing::{Expandable, Pairing, scalar_value};
 use super::parallel::for_each_part;
-use super::products::ScalarProducts;
 use super::tile::Columns;
-use super::wide::{ROWS, TOGETHER};
 use crate::input::Input;
 use crate::kernel::{Features, Given, Lanes, Splat};
 use crate::lanes::{Aligned, vectors, vectors_mut};
@@ -41,7 +36,8 @@ pub(crate) struct Squares {
 
 impl Squares {
     /// The squares for a kernel that is evaluated in `T`, where expanding its distances is as accurate as computing them, and faster.
-    pub(crate) fn of<P: Expandable, T: Real>(
+    pub(crate) fn of<T: Real>(
+        code: &SquaresCode<T>,
         isa: InstructionSet,
         problem: &Problem<'_>,
     ) -> Option<Self> {
@@ -49,10 +45,10 @@ impl Squares {
         if problem.batch.is_some() || rows.count().min(columns.count()) < FEWEST_POINTS {
             return None;
         }
-        let centre = if P::ROWS_ARE_I { rows } else { columns }.means();
+        let centre = if code.rows_are_i { rows } else { columns }.means();
         let params = [&problem.params[..], &centre].concat();
-        let slope = of_parameters::<P::Slope>(&params);
-        let sides = Compiled::<P::Product, T, Stored>::with_params(isa, &params, Stored);
+        let slope = (code.slope)(&params);
+        let sides = code.sides(isa, &params);
         let squares = [(rows, true), (columns, false)].map(|(points, rows)| {
             T::squares(&SquaresOf {
                 sides: &sides,
@@ -92,9 +88,9 @@ impl Squares {
 }
 
 /// The squares of points.
-pub struct SquaresOf<'a, 'b, T> {
-    /// What the components are features of.
-    sides: &'a dyn Sides<T>,
+pub struct SquaresOf<'a, 'b, T: 'static> {
+    /// What computes the components.
+    sides: &'a Sides<T>,
     points: &'a Points<'b>,
     /// Whether the points are rows, or columns.
     rows: bool,
@@ -129,161 +125,94 @@ impl<T: Real> SquaresOf<'_, '_, T> {
     }
 }
 
-/// The expanded kernel: the features of a point are its components, relative to the centre, and then those of `Q`, the values by themselves or with weights.
-pub(super) struct Expanded<P: Expandable, Q, T, R = Stored> {
+/// Values for a vector of rows, in the place of scalar products.
+pub(super) fn replace_on<P: Expandable, T: Real>(
     isa: InstructionSet,
-    product: Compiled<P::Product, T, Stored>,
-    value: Compiled<Q, T, R>,
-}
-
-impl<P: Expandable, Q, T: Real, R> Expanded<P, Q, T, R> {
-    /// The kernel for a problem [with its squares](Squares::with).
-    pub(super) fn new(
-        isa: InstructionSet,
-        problem: &Problem<'_>,
-        value: Compiled<Q, T, R>,
-    ) -> Self {
-        Self {
-            isa,
-            product: Compiled::new(isa, problem, Stored),
-            value,
-        }
-    }
-
-    /// Components of a point.
-    const DIMENSIONS: usize = <P::Product as Pairing>::Row::<T>::LEN;
-
-    /// Number of vector instructions per pair.
-    pub(super) const COST: usize = Self::DIMENSIONS + <P::Value as Pairing>::COST;
-}
-
-impl<P: Expandable, Q: Pairing, T: Real, R: Send + Sync> Sides<T> for Expanded<P, Q, T, R>
-where
-    Compiled<Q, T, R>: Sides<T>,
-{
-    fn layout(&self) -> Layout {
-        let value = self.value.layout();
-        Layout {
-            column_lanes: 1,
-            row: Self::DIMENSIONS + value.row,
-            column: Self::DIMENSIONS + value.column,
-            scratch: 0,
-            ..value
-        }
-    }
-
-    fn hoist_rows(&self, raw: &[T], features: &mut [T]) {
-        let lanes = features.len() / self.layout().row;
-        let (point, others) = features.split_at_mut(Self::DIMENSIONS * lanes);
-        self.product.hoist_rows(raw, point);
-        self.value.hoist_rows(raw, others);
-    }
-
-    fn hoist_columns(&self, raw: &[T], features: &mut [T]) {
-        let (point, others) = features.split_at_mut(Self::DIMENSIONS);
-        self.product.hoist_column(raw, point);
-        self.value.hoist_column(raw, others);
-    }
-}
-
-impl<P: Expandable, T: Real> Values<T> for Expanded<P, P::Value, T> {
-    fn values(&self, rows: &[T], columns: &Columns<'_, T>, values: &mut [T]) {
-        let Layout { row, column, .. } = self.layout();
-        let products = ScalarProducts {
-            rows,
+    params: &[T],
+    row: &[T],
+    columns: &Columns<'_, T>,
+    values: &mut [T],
+) {
+    dispatch(
+        isa,
+        Replace::<P, T> {
+            params,
             row,
-            columns: columns.features,
-            column,
-            dimensions: Self::DIMENSIONS,
-            count: columns.count,
-            products: &mut *values,
-        };
-        T::scalar_products(self.isa, products);
-        let values = Store::<P, T> {
-            params: &self.value.params,
-            rows,
             columns,
             values,
             kernel: PhantomData,
-        };
-        dispatch(self.isa, values);
+        },
+    );
+}
+
+struct Replace<'a, 'b, P, T> {
+    params: &'a [T],
+    row: &'a [T],
+    columns: &'a Columns<'b, T>,
+    values: &'a mut [T],
+    kernel: PhantomData<P>,
+}
+
+impl<P: Expandable, T: Real> WithSimd<T> for Replace<'_, '_, P, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with<S: Simd<T = T>>(self, s: S) {
+        let params = <P::Value as Pairing>::Params::from_slice(self.params);
+        let [_, column] = const { features::<P, T>(0) };
+        let row = vectors::<S>(self.row);
+        let columns = self.columns.features.chunks_exact(column);
+        for (product, column) in vectors_mut::<S>(self.values).iter_mut().zip(columns) {
+            *product = value::<P, S>(s, params, row, column, *product);
+        }
     }
 }
 
-impl<P: Expandable, T: Real, const E: usize> Mirror<T>
-    for Expanded<P, Mirrored<P::Value, E>, T, Once>
-{
-    fn run_mirrored(
-        &self,
-        rows: &[T],
-        columns: &Columns<'_, T>,
-        row_sums: &mut [T],
-        column_sums: &mut [T],
-    ) {
-        let Layout {
-            lanes, row, column, ..
-        } = self.layout();
-        row_sums.fill(T::ZERO);
-        let column_sums = &mut column_sums[..columns.count * E * lanes];
-        let mut products = Aligned::zeros(ROWS * TOGETHER * lanes);
-        let blocks = rows.chunks(ROWS * row * lanes);
-        for (rows, row_sums) in blocks.zip(row_sums.chunks_mut(ROWS * E * lanes)) {
-            let sums = column_sums.chunks_mut(TOGETHER * E * lanes);
-            for (n, column_sums) in sums.enumerate() {
-                let count = column_sums.len() / (E * lanes);
-                let columns = &columns.features[n * TOGETHER * column..][..count * column];
-                let products = &mut products[..rows.len() / row * count];
-                T::scalar_products(
-                    self.isa,
-                    ScalarProducts {
-                        rows,
-                        row,
-                        columns,
-                        column,
-                        dimensions: Self::DIMENSIONS,
-                        count,
-                        products,
-                    },
-                );
-                let twice = Twice::<P, T, E> {
-                    params: &self.value.params,
-                    rows,
-                    columns,
-                    products,
-                    row_sums,
-                    column_sums,
-                    kernel: PhantomData,
-                };
-                dispatch(self.isa, twice);
-            }
-        }
-    }
+/// The products of some vectors of rows and some columns, whose scalar products are given, and of their transpose.
+pub(super) fn use_twice_on<P: Expandable, T: Real, const E: usize>(
+    isa: InstructionSet,
+    params: &[T],
+    rows: &[T],
+    columns: &Columns<'_, T>,
+    products: &[T],
+    sums: [&mut [T]; 2],
+) {
+    dispatch(
+        isa,
+        Twice::<P, T, E> {
+            params,
+            rows,
+            columns,
+            products,
+            sums,
+            kernel: PhantomData,
+        },
+    );
 }
 
 /// Adds the products of the values, which are computed from scalar products, with the weights of columns to the sums of the rows, and with those of rows to the
 /// sums of the columns.
-struct Twice<'a, P, T, const E: usize> {
+struct Twice<'a, 'b, P, T, const E: usize> {
     params: &'a [T],
     rows: &'a [T],
-    columns: &'a [T],
+    columns: &'a Columns<'b, T>,
     products: &'a [T],
-    row_sums: &'a mut [T],
-    column_sums: &'a mut [T],
+    sums: [&'a mut [T]; 2],
     kernel: PhantomData<P>,
 }
 
-impl<P: Expandable, T: Real, const E: usize> WithSimd<T> for Twice<'_, P, T, E> {
+impl<P: Expandable, T: Real, const E: usize> WithSimd<T> for Twice<'_, '_, P, T, E> {
     type Output = ();
 
     #[inline(always)]
     fn with<S: Simd<T = T>>(self, s: S) {
         let params = <P::Value as Pairing>::Params::from_slice(self.params);
         let [row, column] = const { features::<P, T>(E) };
-        let columns = self.columns.chunks_exact(column);
-        let products = vectors::<S>(self.products).chunks_exact(columns.len());
+        let columns = self.columns.features.chunks_exact(column);
+        let products = vectors::<S>(self.products).chunks_exact(self.columns.count);
         let rows = vectors::<S>(self.rows).chunks_exact(row);
-        let row_sums = vectors_mut::<S>(self.row_sums).chunks_exact_mut(E);
-        let column_sums = vectors_mut::<S>(self.column_sums);
+        let [row_sums, column_sums] = self.sums.map(vectors_mut::<S>);
+        let row_sums = row_sums.chunks_exact_mut(E);
         for ((products, row), row_sums) in products.zip(rows).zip(row_sums) {
             let (row, row_weights) = row.split_at(row.len() - E);
             let mut sums = [s.splat(T::ZERO); E];
@@ -334,31 +263,4 @@ fn value<P: Expandable, S: Simd>(
         product,
     };
     scalar_value::<P::Value, S>(s, params, &row, &column)
-}
-
-/// Computes values in the place of scalar products.
-struct Store<'a, 'b, P, T> {
-    params: &'a [T],
-    rows: &'a [T],
-    columns: &'a Columns<'b, T>,
-    values: &'a mut [T],
-    kernel: PhantomData<P>,
-}
-
-impl<P: Expandable, T: Real> WithSimd<T> for Store<'_, '_, P, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with<S: Simd<T = T>>(self, s: S) {
-        let params = <P::Value as Pairing>::Params::from_slice(self.params);
-        let [row, column] = const { features::<P, T>(0) };
-        let rows = vectors::<S>(self.rows).chunks_exact(row);
-        let values = vectors_mut::<S>(self.values).chunks_exact_mut(self.columns.count);
-        for (values, row) in values.zip(rows) {
-            let columns = self.columns.features.chunks_exact(column);
-            for (product, column) in values.iter_mut().zip(columns) {
-                *product = value::<P, S>(s, params, row, column, *product);
-            }
-        }
-    }
 }

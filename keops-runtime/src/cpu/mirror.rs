@@ -6,9 +6,7 @@
 //! are added depends on the number of rows alone.
 
 use super::Problem;
-use super::code::{Compiled, Layout, Mirror};
-use super::expanded::Expanded;
-use super::pairing::{Expandable, Mirrored, Pairing};
+use super::code::{Layout, Mirror, MirrorCode};
 use super::task::tile_columns;
 use super::tile::Columns;
 use crate::lanes::Aligned;
@@ -25,50 +23,26 @@ const BLOCK: usize = 64;
 /// Fewer instructions than this are done by the calling thread, as for other reductions.
 const SERIAL_WORK: usize = 1 << 21;
 
-/// Computes `sum_j k(i, j) v_j` for a scalar kernel `P` that is symmetric for the points of `problem`, both sides of which
-/// hold the `E` vectors `v` as their last array. The result are the totals by row, then by vector.
-pub(crate) fn mirrored<P: Pairing, T: Real, const E: usize>(
+/// Computes `sum_j k(i, j) v_j` for a scalar kernel that is symmetric for the points of `problem`, both sides of which
+/// hold the vectors `v` as their last array. The result are the totals by row, then by vector.
+pub(crate) fn mirrored<T: Real>(
+    code: &MirrorCode<T>,
     isa: InstructionSet,
-    problem: &Problem<'_>,
-    summation: Summation,
-) -> Vec<f64> {
-    let code = Compiled::<Mirrored<P, E>, T, Once>::new(isa, problem, Once);
-    multiply::<T, E>(&code, P::COST, problem, summation)
-}
-
-/// The same from scalar products of the points, for a `problem` [with their squares](super::Squares::with), which stand before the vectors.
-pub(crate) fn mirrored_expanded<P: Expandable, T: Real, const E: usize>(
-    isa: InstructionSet,
-    problem: &Problem<'_>,
-    summation: Summation,
-) -> Vec<f64> {
-    let value = Compiled::<Mirrored<P::Value, E>, T, Once>::new(isa, problem, Once);
-    let code = Expanded::<P, Mirrored<P::Value, E>, T, Once>::new(isa, problem, value);
-    multiply::<T, E>(&code, Expanded::<P, P::Value, T>::COST, problem, summation)
-}
-
-fn multiply<T: Real, const E: usize>(
-    code: &dyn Mirror<T>,
-    cost: usize,
     problem: &Problem<'_>,
     summation: Summation,
 ) -> Vec<f64> {
     T::run_mirrored(&Product {
-        code,
+        code: &Mirror::new(isa, code, problem),
         problem,
         summation,
-        vectors: E,
-        serial: SERIAL_WORK / (cost + 2 * E).max(1),
+        vectors: code.vectors,
+        serial: SERIAL_WORK / code.cost.max(1),
     })
 }
 
-/// Every entry is computed once.
-#[derive(Clone, Copy)]
-pub(super) struct Once;
-
 /// A product with a symmetric matrix.
-pub struct Product<'a, 'b, T> {
-    code: &'a dyn Mirror<T>,
+pub struct Product<'a, 'b, T: 'static> {
+    code: &'a Mirror<'a, T>,
     problem: &'a Problem<'b>,
     summation: Summation,
     /// Number of vectors.
@@ -82,7 +56,7 @@ impl<T: Real> Product<'_, '_, T> {
     pub(crate) fn run(&self) -> Vec<f64> {
         let rows = self.problem.rows.count();
         let mut totals = vec![0.0; rows * self.vectors];
-        self.square(&self.code.layout(), 0..rows, &mut totals);
+        self.square(&self.code.sides.layout(), 0..rows, &mut totals);
         totals
     }
 
@@ -159,7 +133,7 @@ impl<T: Real> Product<'_, '_, T> {
     ) {
         let (lanes, vectors) = (layout.lanes, self.vectors);
         let count = rows.len();
-        let mut features = self.problem.rows.pack_rows(self.code, layout, rows);
+        let mut features = self.problem.rows.pack_rows(&self.code.sides, layout, rows);
         // Lanes beyond the last row repeat it; they must not add to the columns.
         if !count.is_multiple_of(lanes) {
             let weights = vectors * lanes;
@@ -172,7 +146,7 @@ impl<T: Real> Product<'_, '_, T> {
 
         let tile = tile_columns::<T>(layout, columns.len());
         debug_assert!(tile <= TILE_COLUMNS);
-        let mut pack = self.problem.columns.pack_columns(self.code, layout);
+        let mut pack = self.problem.columns.pack_columns(&self.code.sides, layout);
         let mut packed = Aligned::zeros(tile * layout.column);
         let mut column_sums = Aligned::zeros(tile * vectors * lanes);
         for first in columns.clone().step_by(tile.max(1)) {
@@ -184,8 +158,8 @@ impl<T: Real> Product<'_, '_, T> {
                 features: &packed,
             };
             column_sums.fill(T::ZERO);
-            self.code
-                .run_mirrored(&features, &tile, &mut row_sums, &mut column_sums);
+            let sums: [&mut [T]; 2] = [&mut row_sums, &mut column_sums];
+            self.code.run(&features, &tile, sums);
             let block = vectors * lanes;
             for (totals, sums) in above.chunks_mut(block).zip(row_sums.chunks_exact(block)) {
                 for (lane, totals) in totals.chunks_exact_mut(vectors).enumerate() {

@@ -10,6 +10,7 @@
 mod block;
 mod code;
 mod dense;
+mod entry;
 mod expanded;
 mod job;
 mod mirror;
@@ -27,23 +28,23 @@ pub(crate) use dense::dense;
 pub(crate) use expanded::{Squares, SquaresOf};
 pub(crate) use job::Job;
 use job::Part;
-pub(crate) use mirror::{Product, mirrored, mirrored_expanded};
+pub(crate) use mirror::{Product, mirrored};
 pub(crate) use pack::Points;
 pub(crate) use pairing::{Expandable, Hoisting, Pairing, RowsI, RowsJ, Weighted};
-pub(crate) use pairs::{diagonal, symmetric_matrix};
+pub(crate) use pairs::{PairsCode, diagonal, symmetric_matrix};
 pub(crate) use parallel::for_each_part;
 pub(crate) use plan::{Rows, Span};
 pub(crate) use products::ScalarProducts;
 pub(crate) use task::{Task, Total};
-pub(crate) use wide::{WideProduct, wide, wide_expanded};
+pub(crate) use wide::{WideProduct, wide};
 
 use crate::Error;
-use crate::kernel::Features;
 use crate::memory;
 use crate::ranges::{Interval, Pattern};
 use crate::reduce::Reduction;
-use crate::simd::{InstructionSet, Real, Simd, WithSimd, dispatch};
-use code::{Code, Compiled};
+use crate::simd::{InstructionSet, Real};
+use code::{Code, Terms};
+pub(crate) use code::{MirrorCode, SquaresCode, TermsCode, ValuesCode};
 use core::ops::Range;
 use plan::{Plan, Shape};
 use std::sync::Arc;
@@ -160,116 +161,72 @@ fn check_totals<T: Real, Totals>(
 ) -> Result<(), Error> {
     let lanes = match problem.rows.count() {
         0 => 0,
-        _ => dispatch::<T, _>(isa, Lanes),
+        _ => code::lanes::<T>(isa),
     };
     memory::check::<Totals>("the totals", &[lanes, slots])
 }
 
-/// Reduces the terms of `P` over all columns, for all rows, evaluating in `T`. `run` decides where the rows go.
+/// Reduces terms over all columns, for all rows, evaluating in `T`. `run` decides where the rows go.
 ///
 /// # Errors
 /// [`Error::Shape`] if totals do not fit into memory.
-pub(crate) fn reduce<P: Pairing, T: Real, R: Reduction>(
+pub(crate) fn reduce<T: Real, R: Reduction>(
+    terms: &TermsCode<T, R>,
     isa: InstructionSet,
     problem: &Problem<'_>,
     reduction: R,
     run: &mut dyn FnMut(&Job<'_, R::Total>),
 ) -> Result<(), Error> {
-    let terms = Terms {
-        isa,
-        components: P::Out::<T>::LEN,
-        cost: P::COST,
-        row: P::Row::<T>::LEN,
-        compile: &|problem, see| see(&Compiled::<P, T, R>::new(isa, problem, reduction)),
+    let slots = reduction.slots(terms.components);
+    check_totals::<T, R::Total>(isa, problem, slots)?;
+    // What merging parts and writing them takes must be little against their terms.
+    let worthwhile = PART_WORK.saturating_mul(slots) / terms.cost.max(1);
+    let shape = Shape {
+        elements: problem.elements(),
+        rows: problem.rows.count(),
+        columns: problem.columns.count(),
+        shortest_part: reduction.shortest_part().max(worthwhile),
+        cost: terms.cost,
+        row_bytes: slots
+            .saturating_mul(size_of::<R::Total>())
+            .saturating_add(terms.row() * size_of::<T>()),
     };
-    terms.reduce(problem, reduction, run)
-}
-
-/// Asks for the length of vectors.
-struct Lanes;
-
-impl<T: Real> WithSimd<T> for Lanes {
-    type Output = usize;
-
-    #[inline(always)]
-    fn with<S: Simd<T = T>>(self, _: S) -> usize {
-        S::LANES
-    }
-}
-
-/// The terms of a reduction, in what is not compiled for each formula.
-struct Terms<'a, T, Total> {
-    isa: InstructionSet,
-    /// Components of a term.
-    components: usize,
-    /// Instructions of a pair.
-    cost: usize,
-    /// Features of a row.
-    row: usize,
-    /// Shows the code for a problem.
-    compile: &'a Compile<'a, T, Total>,
-}
-
-type Compile<'a, T, Total> = dyn Fn(&Problem<'_>, &mut dyn FnMut(&dyn Code<T, Total>)) + Sync + 'a;
-
-impl<T: Real, Totals: Total> Terms<'_, T, Totals> {
-    fn reduce<R: Reduction<Total = Totals>>(
-        &self,
-        problem: &Problem<'_>,
-        reduction: R,
-        run: &mut dyn FnMut(&Job<'_, Totals>),
-    ) -> Result<(), Error> {
-        let slots = reduction.slots(self.components);
-        check_totals::<T, Totals>(self.isa, problem, slots)?;
-        // What merging parts and writing them takes must be little against their terms.
-        let worthwhile = PART_WORK.saturating_mul(slots) / self.cost.max(1);
-        let shape = Shape {
-            elements: problem.elements(),
-            rows: problem.rows.count(),
-            columns: problem.columns.count(),
-            shortest_part: reduction.shortest_part().max(worthwhile),
-            cost: self.cost,
-            row_bytes: slots
-                .saturating_mul(size_of::<Totals>())
-                .saturating_add(self.row * size_of::<T>()),
-        };
-        let plan = Plan::new(&shape, problem.pattern.as_deref());
-        let compute = |problem: &Problem<'_>,
-                       code: &dyn Code<T, Totals>,
-                       rows: Range<usize>,
-                       intervals: &[Interval]| {
-            Totals::run(&Task {
-                problem,
-                code,
-                rows,
-                intervals,
-                slots,
-                by_lane: R::BY_LANE,
-                longest_tile: reduction.longest_tile(),
-            })
-        };
-        let mut run_parts = |part: Part<'_, Totals>| {
-            run(&Job {
-                plan: &plan,
-                slots,
-                part,
-                ends: &reduction,
-            });
-        };
-        match &problem.batch {
-            None => (self.compile)(problem, &mut |code| {
-                run_parts(&|_, rows, intervals| compute(problem, code, rows, intervals));
-            }),
-            Some(batch) => run_parts(&|element, rows, intervals| {
-                let mut totals = Vec::new();
-                (batch.visit)(element, &mut |problem| {
-                    (self.compile)(problem, &mut |code| {
-                        totals = compute(problem, code, rows.clone(), intervals);
-                    });
-                });
-                totals
-            }),
+    let plan = Plan::new(&shape, problem.pattern.as_deref());
+    let compute = |problem: &Problem<'_>,
+                   code: &dyn Code<T, R::Total>,
+                   rows: Range<usize>,
+                   intervals: &[Interval]| {
+        R::Total::run(&Task {
+            problem,
+            code,
+            rows,
+            intervals,
+            slots,
+            by_lane: R::BY_LANE,
+            longest_tile: reduction.longest_tile(),
+        })
+    };
+    let of = |problem: &Problem<'_>| Terms::new(isa, terms, problem, reduction);
+    let mut run_parts = |part: Part<'_, R::Total>| {
+        run(&Job {
+            plan: &plan,
+            slots,
+            part,
+            ends: &reduction,
+        });
+    };
+    match &problem.batch {
+        None => {
+            let terms = of(problem);
+            run_parts(&|_, rows, intervals| compute(problem, &terms, rows, intervals));
         }
-        Ok(())
+        Some(batch) => run_parts(&|element, rows, intervals| {
+            let mut totals = Vec::new();
+            (batch.visit)(element, &mut |problem| {
+                totals = compute(problem, &of(problem), rows.clone(), intervals);
+            });
+            totals
+        }),
     }
+    Ok(())
 }

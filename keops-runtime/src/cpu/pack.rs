@@ -194,7 +194,7 @@ impl<'a> Points<'a> {
     /// The features of rows, by vector, then by feature, then by lane.
     pub(super) fn pack_rows<T: Real>(
         &self,
-        sides: &dyn Sides<T>,
+        sides: &Sides<T>,
         layout: &Layout,
         rows: Range<usize>,
     ) -> Aligned<T> {
@@ -214,7 +214,7 @@ impl<'a> Points<'a> {
     /// What packs the features of columns.
     pub(super) fn pack_columns<'b, T: Real>(
         &'b self,
-        sides: &'b dyn Sides<T>,
+        sides: &'b Sides<T>,
         layout: &Layout,
     ) -> ColumnPacker<'b, 'a, T> {
         let lanes = layout.column_lanes;
@@ -243,9 +243,9 @@ impl<'a> Points<'a> {
 }
 
 /// Packs the features of columns, tile by tile.
-pub(super) struct ColumnPacker<'b, 'a, T> {
+pub(super) struct ColumnPacker<'b, 'a, T: 'static> {
     points: &'b Points<'a>,
-    sides: &'b dyn Sides<T>,
+    sides: &'b Sides<T>,
     /// Columns that are hoisted together.
     lanes: usize,
     /// Features of a column.

@@ -10,6 +10,9 @@ pub trait Hoisting: Copy + Send + Sync + 'static {
     /// Features that depend on parameters alone.
     type Params<V: Copy>: Features<V>;
 
+    /// Whether the features of rows, and of columns, are their first raw coordinates as they are.
+    const COPIED: [bool; 2];
+
     /// The parameter features of raw parameters, computed in double precision whatever the type of the evaluation.
     fn params(raw: &[f64]) -> Vec<f64>;
     /// Computes the features of rows from their raw coordinates.
@@ -80,6 +83,11 @@ macro_rules! pairing {
     ($name:ident, $rows_are_i:literal, $row:ident, $column:ident, $hoist_rows:ident, $hoist_columns:ident, $r:ident $c:ident => $i:expr, $j:expr) => {
         impl<K: Kernel> Hoisting for $name<K> {
             type Params<V: Copy> = K::Params<V>;
+
+            const COPIED: [bool; 2] = {
+                let [i, j] = K::COPIED;
+                if $rows_are_i { [i, j] } else { [j, i] }
+            };
 
             fn params(raw: &[f64]) -> Vec<f64> {
                 params::<K>(raw)

@@ -12,12 +12,11 @@ use ndarray::Array2;
 /// Number of pairs of a task.
 const SPAN: usize = 4096;
 
-/// Writes the components of the formula `P` for row `n` and column `n`, for all `n`, one after the other to `out`, evaluating
+/// Writes the components of a formula for row `n` and column `n`, for all `n`, one after the other to `out`, evaluating
 /// in double precision.
-pub(crate) fn diagonal<P: Pairing>(problem: &Problem<'_>, out: &mut [f64]) {
-    let params = P::Hoisting::params(&problem.params);
-    let formula = &formula::<P>(&params);
-    let components = formula.components;
+pub(crate) fn diagonal(code: &PairsCode, problem: &Problem<'_>, out: &mut [f64]) {
+    let formula = &Formula::new(code, problem);
+    let components = code.components;
     for_each_part(out, SPAN * components, &|span, out| {
         let count = out.len() / components.max(1);
         let points = formula.points(problem, span * SPAN..span * SPAN + count);
@@ -27,10 +26,9 @@ pub(crate) fn diagonal<P: Pairing>(problem: &Problem<'_>, out: &mut [f64]) {
     });
 }
 
-/// The values of the scalar formula `P`, which is symmetric for the points of `problem`, for all of its few pairs, evaluating in double precision.
-pub(crate) fn symmetric_matrix<P: Pairing>(problem: &Problem<'_>) -> Array2<f64> {
-    let params = P::Hoisting::params(&problem.params);
-    formula::<P>(&params).symmetric_matrix(problem)
+/// The values of a scalar formula, which is symmetric for the points of `problem`, for all of its few pairs, evaluating in double precision.
+pub(crate) fn symmetric_matrix(code: &PairsCode, problem: &Problem<'_>) -> Array2<f64> {
+    Formula::new(code, problem).symmetric_matrix(problem)
 }
 
 /// The value of the scalar formula `P`, which depends on parameters alone.
@@ -45,29 +43,37 @@ pub(super) fn of_parameters<P: Pairing>(raw: &[f64]) -> f64 {
 /// A formula for single pairs.
 ///
 /// Without vector instructions: these pairs are few beside those of a reduction, and not worth the time to compile more.
-struct Formula<'a> {
+#[derive(Clone, Copy)]
+pub(crate) struct PairsCode {
+    /// Computes the features of the parameters.
+    params: fn(&[f64]) -> Vec<f64>,
     /// Numbers of features of a row and of a column.
     features: [usize; 2],
     /// Number of components.
     components: usize,
     /// Computes the features of a row and of a column from their raw coordinates.
-    hoist: &'a Hoist,
+    hoist: fn(&[f64], [&[f64]; 2], [&mut [f64]; 2]),
     /// Writes the components from the features of a row and of a column.
-    pair: &'a Pair,
-    params: &'a [f64],
+    pair: fn(&[f64], [&[f64]; 2], &mut [f64]),
 }
 
-type Hoist = dyn Fn(&[f64], [&[f64]; 2], [&mut [f64]; 2]) + Sync;
-type Pair = dyn Fn(&[f64], [&[f64]; 2], &mut [f64]) + Sync;
-
-fn formula<P: Pairing>(params: &[f64]) -> Formula<'_> {
-    Formula {
-        features: [P::Row::<f64>::LEN, P::Column::<f64>::LEN],
-        components: P::Out::<f64>::LEN,
-        hoist: &hoist::<P::Hoisting>,
-        pair: &pair::<P>,
-        params,
+impl PairsCode {
+    /// The formula `P`.
+    pub(crate) const fn of<P: Pairing>() -> Self {
+        Self {
+            params: P::Hoisting::params,
+            features: [P::Row::<f64>::LEN, P::Column::<f64>::LEN],
+            components: P::Out::<f64>::LEN,
+            hoist: hoist::<P::Hoisting>,
+            pair: pair::<P>,
+        }
     }
+}
+
+/// A formula with the features of the parameters of a problem.
+struct Formula {
+    code: PairsCode,
+    params: Vec<f64>,
 }
 
 fn hoist<H: Hoisting>(params: &[f64], raw: [&[f64]; 2], features: [&mut [f64]; 2]) {
@@ -103,7 +109,7 @@ impl<S: Simd<T = f64, V = [f64; 1]>> Accumulator<S> for Components<'_> {
 
 /// The features of some rows and of the columns of the same numbers.
 struct Points<'a, 'b> {
-    formula: &'a Formula<'a>,
+    formula: &'a Formula,
     problem: &'a Problem<'b>,
     /// The number of the first.
     first: usize,
@@ -111,9 +117,16 @@ struct Points<'a, 'b> {
     columns: Vec<f64>,
 }
 
-impl Formula<'_> {
+impl Formula {
+    fn new(code: &PairsCode, problem: &Problem<'_>) -> Self {
+        Self {
+            code: *code,
+            params: (code.params)(&problem.params),
+        }
+    }
+
     fn points<'a, 'b>(&'a self, problem: &'a Problem<'b>, of: Range<usize>) -> Points<'a, 'b> {
-        let [row, column] = self.features;
+        let [row, column] = self.code.features;
         let mut points = Points {
             formula: self,
             problem,
@@ -128,7 +141,7 @@ impl Formula<'_> {
             problem.columns.gather(of.start + n, 1, &mut raw_column);
             let row = &mut points.rows[n * row..][..row];
             let column = &mut points.columns[n * column..][..column];
-            (self.hoist)(self.params, [&raw_row, &raw_column], [row, column]);
+            (self.code.hoist)(&self.params, [&raw_row, &raw_column], [row, column]);
         }
         points
     }
@@ -152,15 +165,14 @@ impl Formula<'_> {
 impl Points<'_, '_> {
     /// Writes the components for the i-th of the rows and the j-th of the columns.
     fn write(&self, [i, j]: [usize; 2], out: &mut [f64]) {
-        let Formula {
+        let PairsCode {
             features: [row, column],
             pair,
-            params,
             ..
-        } = *self.formula;
+        } = self.formula.code;
         let row = &self.rows[i * row..][..row];
         let column = &self.columns[j * column..][..column];
-        pair(params, [row, column], out);
+        pair(&self.formula.params, [row, column], out);
         if let Some(pattern) = &self.problem.pattern {
             // Not a product, which would make an infinity outside of the pattern NaN.
             match pattern.count(self.first + i, self.first + j) {

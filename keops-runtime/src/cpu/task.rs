@@ -1,7 +1,7 @@
 //! One task: a span of rows over some intervals of columns, on one thread.
 
 use super::Problem;
-use super::code::{Code, Layout, Sides};
+use super::code::{Code, Layout};
 use super::tile::Columns;
 use crate::lanes::Aligned;
 use crate::ranges::Interval;
@@ -13,7 +13,7 @@ use core::ops::Range;
 const TILE_BYTES: usize = 128 << 10;
 
 /// The reduction of the columns in `intervals` for the rows in `rows`.
-pub struct Task<'a, 'b, T, Total> {
+pub struct Task<'a, 'b, T: 'static, Total> {
     pub(super) problem: &'a Problem<'b>,
     pub(super) code: &'a dyn Code<T, Total>,
     pub(super) rows: Range<usize>,
@@ -58,8 +58,8 @@ impl<T: Real, Totals: Copy> Task<'_, '_, T, Totals> {
     /// The totals, by row, then by slot.
     pub(crate) fn run(&self) -> Vec<Totals> {
         let (code, slots) = (self.code, self.slots);
-        let layout = code.layout();
-        let sides: &dyn Sides<T> = code;
+        let sides = code.sides();
+        let layout = sides.layout();
         let (row_points, column_points) = (&self.problem.rows, &self.problem.columns);
         let count = self.rows.len();
         let rows = row_points.pack_rows(sides, &layout, self.rows.clone());
@@ -82,7 +82,7 @@ impl<T: Real, Totals: Copy> Task<'_, '_, T, Totals> {
         let tile = tile_columns::<T>(&layout, longest.unwrap_or(0));
         let mut packed = Aligned::zeros(tile * layout.column);
         let mut pack = column_points.pack_columns(sides, &layout);
-        let mut scratch = Aligned::zeros(layout.scratch * layout.lanes);
+        let mut scratch = Aligned::zeros(code.scratch() * layout.lanes);
         for &(from, to) in self.intervals {
             let mut first = from;
             while first < to {
@@ -94,7 +94,7 @@ impl<T: Real, Totals: Copy> Task<'_, '_, T, Totals> {
                         count: self.longest_tile.min(count - offset),
                         features: &packed[offset * layout.column..],
                     };
-                    code.run_tile(&rows, &columns, &mut scratch, &mut totals, slots);
+                    code.run_tile(&rows, columns, &mut scratch, &mut totals, slots);
                 }
                 first += count;
             }

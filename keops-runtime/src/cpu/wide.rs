@@ -4,12 +4,9 @@
 //! some vectors of rows and a few columns, once, and multiplied with the weights of these columns as matrices are: a block of sums stays in
 //! registers for all of these columns.
 
-use super::code::{Compiled, Layout, Values};
-use super::dense::Stored;
-use super::expanded::Expanded;
+use super::code::{Layout, Values, ValuesCode};
 use super::job::{Ends, Job};
 use super::pack::Points;
-use super::pairing::{Expandable, Pairing};
 use super::plan::{Plan, Shape};
 use super::task::{by_row, tile_columns};
 use super::tile::Columns;
@@ -26,52 +23,16 @@ pub(super) const TOGETHER: usize = 60;
 /// Vectors of rows of a block.
 pub(super) const ROWS: usize = 4;
 
-/// Computes `sum_j k(i, j) v_j` for a scalar kernel `P`, evaluating in `T`; `weights` holds the vectors `v`, row by row. `run` decides where the rows go.
+/// Computes `sum_j k(i, j) v_j` for a scalar kernel, evaluating in `T`; `weights` holds the vectors `v`, row by row. `run` decides where the rows go.
 ///
 /// # Errors
 /// [`Error::Shape`] if totals do not fit into memory.
-pub(crate) fn wide<P: Pairing, T: Real>(
+pub(crate) fn wide<T: Real>(
+    code: &ValuesCode<T>,
     isa: InstructionSet,
     problem: &Problem<'_>,
     weights: &Points<'_>,
     summation: Summation,
-    run: &mut dyn FnMut(&Job<'_, f64>),
-) -> Result<(), Error> {
-    let code = Compiled::<P, T, Stored>::new(isa, problem, Stored);
-    multiply(isa, problem, weights, summation, &code, P::COST, run)
-}
-
-/// The same from scalar products of the points, for a `problem` [with their squares](Squares::with).
-///
-/// # Errors
-/// As for [`wide`].
-pub(crate) fn wide_expanded<P: Expandable, T: Real>(
-    isa: InstructionSet,
-    problem: &Problem<'_>,
-    weights: &Points<'_>,
-    summation: Summation,
-    run: &mut dyn FnMut(&Job<'_, f64>),
-) -> Result<(), Error> {
-    let value = Compiled::<P::Value, T, Stored>::new(isa, problem, Stored);
-    let code = Expanded::<P, P::Value, T>::new(isa, problem, value);
-    multiply(
-        isa,
-        problem,
-        weights,
-        summation,
-        &code,
-        Expanded::<P, P::Value, T>::COST,
-        run,
-    )
-}
-
-fn multiply<T: Real>(
-    isa: InstructionSet,
-    problem: &Problem<'_>,
-    weights: &Points<'_>,
-    summation: Summation,
-    code: &dyn Values<T>,
-    cost: usize,
     run: &mut dyn FnMut(&Job<'_, f64>),
 ) -> Result<(), Error> {
     let vectors = weights.components();
@@ -82,14 +43,15 @@ fn multiply<T: Real>(
         columns: problem.columns.count(),
         // What merging parts and writing them takes must be little against their terms.
         shortest_part: 4096,
-        cost: cost + vectors,
+        cost: code.cost + vectors,
         row_bytes: vectors
             .saturating_mul(size_of::<f64>())
-            .saturating_add(code.layout().row * size_of::<T>()),
+            .saturating_add(code.row() * size_of::<T>()),
     };
+    let code = Values::new(isa, code, problem);
     let product = WideProduct {
         isa,
-        code,
+        code: &code,
         problem: problem.reborrow(),
         weights: weights.reborrow(),
         summation,
@@ -104,9 +66,9 @@ fn multiply<T: Real>(
 }
 
 /// A product with many vectors.
-pub struct WideProduct<'a, T> {
+pub struct WideProduct<'a, T: 'static> {
     isa: InstructionSet,
-    code: &'a dyn Values<T>,
+    code: &'a Values<'a, T>,
     problem: Problem<'a>,
     weights: Points<'a>,
     summation: Summation,
@@ -115,12 +77,12 @@ pub struct WideProduct<'a, T> {
 impl<T: Real> WideProduct<'_, T> {
     /// The totals of some rows over some intervals of columns, by row, then by vector.
     pub(crate) fn run(&self, rows: Range<usize>, intervals: &[Interval]) -> Vec<f64> {
-        let layout = self.code.layout();
+        let layout = self.code.sides.layout();
         let (lanes, width) = (layout.lanes, self.weights.components());
         let count = rows.len();
         let row_vectors = count.div_ceil(lanes);
         let row_length = layout.row * lanes;
-        let features = self.problem.rows.pack_rows(self.code, &layout, rows);
+        let features = self.problem.rows.pack_rows(&self.code.sides, &layout, rows);
         let mut totals = vec![0.0; row_vectors * width * lanes];
 
         let longest = intervals.iter().map(|&(from, to)| to - from).max();
@@ -129,7 +91,7 @@ impl<T: Real> WideProduct<'_, T> {
             ..layout
         };
         let tile = tile_columns::<T>(&with_weights, longest.unwrap_or(0));
-        let mut pack = self.problem.columns.pack_columns(self.code, &layout);
+        let mut pack = self.problem.columns.pack_columns(&self.code.sides, &layout);
         let mut packed = Aligned::zeros(tile * layout.column);
         let mut weights = Aligned::<T>::zeros(tile * width);
         let mut values = Aligned::<T>::zeros(ROWS * TOGETHER * lanes);
@@ -156,7 +118,7 @@ impl<T: Real> WideProduct<'_, T> {
                     };
                     let values = &mut values[..rows * together.count * lanes];
                     let features = &features[block * ROWS * row_length..][..rows * row_length];
-                    self.code.values(features, &together, values);
+                    self.code.write(features, &together, values);
                     let multiply = Multiply {
                         values,
                         weights: &weights[offset * width..][..together.count * width],

@@ -19,7 +19,7 @@ pub enum Type {
 
 impl Type {
     /// The type of `T`, which is `f32` or `f64`.
-    pub(crate) fn of<T>() -> Self {
+    pub(crate) const fn of<T>() -> Self {
         if size_of::<T>() == 4 {
             Type::Single
         } else {
@@ -135,10 +135,6 @@ pub(crate) struct Evaluation {
     )]
     pub(super) formula: Formula<'static>,
     /// The type in which it is evaluated.
-    #[cfg_attr(
-        not(feature = "cuda"),
-        expect(dead_code, reason = "there are no devices")
-    )]
     pub(super) t: Type,
     /// The features of raw parameters, in double precision.
     #[cfg_attr(
@@ -150,12 +146,17 @@ pub(crate) struct Evaluation {
 
 impl Evaluation {
     /// The terms of `P`, evaluated in `C`.
-    pub(crate) fn of<P: Pairing, C: Real>() -> Self {
+    pub(crate) const fn of<P: Pairing, C: Real>() -> Self {
         Self {
             formula: const { Formula::anonymous::<P>() },
             t: Type::of::<C>(),
             hoist: P::Hoisting::params,
         }
+    }
+
+    /// How the options want sums of these terms added.
+    pub(crate) fn adding(&self, options: &CallOptions) -> Adding {
+        Adding::new(options, self.t)
     }
 
     /// The features of raw parameters, as they are in the type of the evaluation.

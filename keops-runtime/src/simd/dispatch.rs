@@ -54,6 +54,16 @@ impl InstructionSet {
         }
     }
 
+    /// This one where the running processor has it. Never inlined: it would be compiled with every kernel.
+    #[inline(never)]
+    pub(crate) fn usable(self) -> Self {
+        if self.is_available() {
+            self
+        } else {
+            Self::Portable
+        }
+    }
+
     /// Those that the running processor has, best first.
     pub fn available() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|isa| isa.is_available())
@@ -120,13 +130,8 @@ pub trait WithSimd<T: Real> {
 /// Runs `work` compiled for `isa`, or for [`InstructionSet::Portable`] where the processor does not have it.
 #[inline]
 pub fn dispatch<T: Real, W: WithSimd<T>>(isa: InstructionSet, work: W) -> W::Output {
-    let isa = if isa.is_available() {
-        isa
-    } else {
-        InstructionSet::Portable
-    };
     // SAFETY: the instruction set has just been detected.
-    unsafe { run_on(isa, work) }
+    unsafe { run_on(isa.usable(), work) }
 }
 
 /// Runs `work` compiled for `isa`.
@@ -139,11 +144,11 @@ pub(super) unsafe fn run_on<T: Real, W: WithSimd<T>>(isa: InstructionSet, work: 
     match isa {
         // SAFETY: the caller vouches for the features of the callee.
         #[cfg(target_arch = "x86_64")]
-        InstructionSet::Avx512 => unsafe { with_avx512(work) },
+        InstructionSet::Avx512 => unsafe { avx512::run(work) },
         // SAFETY: the caller vouches for the features of the callee.
         #[cfg(target_arch = "x86_64")]
-        InstructionSet::Avx2 => unsafe { with_avx2(work) },
-        _ => with_portable(work),
+        InstructionSet::Avx2 => unsafe { avx2::run(work) },
+        _ => portable::run(work),
     }
 }
 
@@ -157,26 +162,40 @@ pub(super) fn run_apart<S: Simd, W: WithSimd<S::T>>(_: S, work: W) -> W::Output 
     unsafe { run_on(S::SET, work) }
 }
 
-// Each a function of its own: inlined into its callers, the largest part of a kernel's code would be optimised once more with every one of them.
+// Each a function of its own: inlined into its callers, the largest part of a kernel's code would be optimised once more with every one of them. And each in a
+// module of its own, because rustc makes a unit of what is in a module, and compiles units at the same time: in one module, all kernels of a crate would be
+// compiled one after the other.
 
-#[inline(never)]
-fn with_portable<T: Real, W: WithSimd<T>>(work: W) -> W::Output {
-    // SAFETY: the portable token needs no instruction set.
-    work.with(unsafe { T::Portable::assume_available() })
+mod portable {
+    use super::{Real, Simd, WithSimd};
+
+    #[inline(never)]
+    pub(super) fn run<T: Real, W: WithSimd<T>>(work: W) -> W::Output {
+        // SAFETY: the portable token needs no instruction set.
+        work.with(unsafe { T::Portable::assume_available() })
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
-#[inline(never)]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
-fn with_avx512<T: Real, W: WithSimd<T>>(work: W) -> W::Output {
-    // SAFETY: the caller had to establish the features of this function.
-    work.with(unsafe { T::Avx512::assume_available() })
+mod avx512 {
+    use super::{Real, Simd, WithSimd};
+
+    #[inline(never)]
+    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
+    pub(super) fn run<T: Real, W: WithSimd<T>>(work: W) -> W::Output {
+        // SAFETY: the caller had to establish the features of this function.
+        work.with(unsafe { T::Avx512::assume_available() })
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
-#[inline(never)]
-#[target_feature(enable = "avx2,fma")]
-fn with_avx2<T: Real, W: WithSimd<T>>(work: W) -> W::Output {
-    // SAFETY: the caller had to establish the features of this function.
-    work.with(unsafe { T::Avx2::assume_available() })
+mod avx2 {
+    use super::{Real, Simd, WithSimd};
+
+    #[inline(never)]
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn run<T: Real, W: WithSimd<T>>(work: W) -> W::Output {
+        // SAFETY: the caller had to establish the features of this function.
+        work.with(unsafe { T::Avx2::assume_available() })
+    }
 }

@@ -106,6 +106,7 @@ fn implementation(
         on_stack: program.pair.stored() <= ON_STACK,
     }
     .block(&schedule(&program.pair, true));
+    let [i_copied, j_copied] = [&program.i, &program.j].map(is_copy);
     quote! {
         // Features are computed once for each row and column: what their bounds checks cost is nothing beside the pairs.
         #[allow(clippy::missing_asserts_for_indexing)]
@@ -119,6 +120,7 @@ fn implementation(
             const COST: usize = #cost;
             const LIVE: usize = #live;
             const STORED: usize = #stored;
+            const COPIED: [bool; 2] = [#i_copied, #j_copied];
             const CUDA: &'static str = #cuda;
             #facts
 
@@ -165,6 +167,13 @@ fn implementation(
             }
         }
     }
+}
+
+/// Whether the outputs of a graph are the first raw inputs as they are.
+fn is_copy(graph: &Graph) -> bool {
+    graph.outputs.iter().all(|output| {
+        matches!(graph.expr(output.value), Expr::Load(Source::Raw(_), index) if *index == output.index)
+    })
 }
 
 /// The largest number of computed values alive at once when they are computed in order of need.

@@ -2,15 +2,17 @@
 
 use super::{BatchCall, Extents, Stack, SystemBatch, reduce};
 use crate::Error;
-use crate::bound::matrix::{SEVERAL, assert_scalar, assert_symmetric};
+use crate::bound::matrix::{assert_scalar, assert_symmetric};
 use crate::bound::operation::sum;
+use crate::bound::product::SEVERAL;
 use crate::bound::{Axis, BoundMatrix, Operation, Orientation, SymbolicMatrix, operation};
-use crate::cpu::{Batch, Problem, Weighted};
+use crate::cpu::{Batch, Problem, TermsCode, Weighted};
 use crate::error::shape;
 use crate::input::{BatchArgument, Element, element_view};
 use crate::kernel::Kernel;
 use crate::memory::{filled, room};
 use crate::options::{CallOptions, option_methods};
+use crate::reduce::Sum;
 use crate::signature::Signature;
 use core::marker::PhantomData;
 use ndarray::{
@@ -215,7 +217,8 @@ impl<'a, T: Element, K: Kernel, O: Orientation> MatrixBatch<'a, T, K, O> {
                 ..matrices.reborrow()
             };
             let out = out.slice_mut(s![.., chosen.clone()]);
-            sum::<Weighted<O::Pairing<K>, W>, T::Compute, T>(
+            sum(
+                const { &TermsCode::<T::Compute, Sum>::of::<Weighted<O::Pairing<K>, W>>() },
                 hardware,
                 &self.options,
                 &products,

@@ -3,7 +3,7 @@
 use super::{Differentiable, GradientFormulas, Gradients, Pass};
 use crate::Error;
 use crate::bound::Orientation;
-use crate::cpu::{Problem, diagonal};
+use crate::cpu::{PairsCode, Problem, diagonal};
 use crate::input::Input;
 use crate::kernel::Kernel;
 use crate::signature::Category;
@@ -111,7 +111,7 @@ impl GradientFormulas for Selected<'_, '_> {
                 pairs.rows.push(Input::F64(e.view()), components);
                 let mut values = Array2::zeros((chosen.len(), width));
                 if let Some(values) = values.as_slice_mut() {
-                    diagonal::<O::Pairing<K>>(&pairs, values);
+                    diagonal(const { &PairsCode::of::<O::Pairing<K>>() }, &pairs, values);
                 }
                 self.scatter(variables, element, chosen, values.view());
             }

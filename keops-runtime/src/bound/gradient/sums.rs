@@ -4,9 +4,10 @@ use super::{Differentiable, GradientFormulas, Gradients, Pass};
 use crate::Error;
 use crate::bound::Orientation;
 use crate::bound::operation::sum;
-use crate::cpu::Problem;
+use crate::cpu::{Problem, TermsCode};
 use crate::input::{Element, Input};
 use crate::kernel::Kernel;
+use crate::reduce::Sum;
 use core::marker::PhantomData;
 use ndarray::{Array2, ArrayView2};
 
@@ -47,9 +48,35 @@ impl<'p, 'a, T: Element> Sums<'p, 'a, T> {
         sums.gradients.finish(K::VARIABLES)
     }
 
-    /// Adds the gradients of a system by `variables` as those by `targets`.
-    fn add_of_system<K: Kernel, O: Orientation>(
+    /// Takes terms whose components are the gradients by `variables`.
+    fn add_terms<O: Orientation>(
         &mut self,
+        terms: &TermsCode<T::Compute, Sum>,
+        variables: &[usize],
+    ) -> Result<(), Error> {
+        let pass = self.gradients.pass;
+        let own: Vec<_> = variables.iter().copied().map(Some).collect();
+        match self.beside {
+            Beside::Rows(of_rows) => {
+                let problem = pass.problem::<O>(of_rows, None);
+                self.add_sums(terms, &problem, variables, &own)
+            }
+            Beside::System { e, solution } => {
+                self.add_of_system::<O>(terms, pass, [e, solution], variables, &own)?;
+                if self.exchanged.is_empty() {
+                    return Ok(());
+                }
+                let other = partners(self.exchanged, variables);
+                let pass = pass.exchanged(self.exchanged);
+                self.add_of_system::<O>(terms, &pass, [solution, e], variables, &other)
+            }
+        }
+    }
+
+    /// Adds the gradients of a system by `variables` as those by `targets`.
+    fn add_of_system<O: Orientation>(
+        &mut self,
+        terms: &TermsCode<T::Compute, Sum>,
         pass: &Pass<'_>,
         [e, solution]: [ArrayView2<'_, f64>; 2],
         variables: &[usize],
@@ -57,43 +84,28 @@ impl<'p, 'a, T: Element> Sums<'p, 'a, T> {
     ) -> Result<(), Error> {
         let of_rows = [Input::F64(e)];
         let problem = pass.problem::<O>(&of_rows, Some(solution));
-        self.add_sums::<K, O>(&problem, variables, targets)
+        self.add_sums(terms, &problem, variables, targets)
     }
 
-    /// Adds the sums of a problem. It is a function of its own so that the kernel is compiled once.
-    #[inline(never)]
-    fn add_sums<K: Kernel, O: Orientation>(
+    /// Adds the sums of a problem.
+    fn add_sums(
         &mut self,
+        terms: &TermsCode<T::Compute, Sum>,
         problem: &Problem<'_>,
         variables: &[usize],
         targets: &[Option<usize>],
     ) -> Result<(), Error> {
         let pass = self.gradients.pass;
         self.gradients.add(problem, variables, targets, &mut |out| {
-            sum::<O::Pairing<K>, T::Compute, f64>(pass.hardware, &pass.options, problem, out)
+            sum(terms, pass.hardware, &pass.options, problem, out)
         })
     }
 }
 
 impl<T: Element> GradientFormulas for Sums<'_, '_, T> {
     fn add<K: Kernel, O: Orientation>(&mut self, variables: &[usize]) -> Result<(), Error> {
-        let pass = self.gradients.pass;
-        let own: Vec<_> = variables.iter().copied().map(Some).collect();
-        match self.beside {
-            Beside::Rows(of_rows) => {
-                let problem = pass.problem::<O>(of_rows, None);
-                self.add_sums::<K, O>(&problem, variables, &own)
-            }
-            Beside::System { e, solution } => {
-                self.add_of_system::<K, O>(pass, [e, solution], variables, &own)?;
-                if self.exchanged.is_empty() {
-                    return Ok(());
-                }
-                let other = partners(self.exchanged, variables);
-                let pass = pass.exchanged(self.exchanged);
-                self.add_of_system::<K, O>(&pass, [solution, e], variables, &other)
-            }
-        }
+        let terms = const { &TermsCode::<T::Compute, Sum>::of::<O::Pairing<K>>() };
+        self.add_terms::<O>(terms, variables)
     }
 }
 

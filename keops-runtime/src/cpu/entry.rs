@@ -1,0 +1,210 @@
+//! The functions that a formula compiles: each finds the code for an instruction set.
+
+use super::code::Tile;
+use super::pairing::{Hoisting, Pairing, scalar_value};
+use super::tile::{Columns, run_mirrored, run_tile};
+use crate::kernel::{Features, Lanes, Splat};
+use crate::lanes::{vectors, vectors_mut};
+use crate::reduce::Reduction;
+use crate::simd::{InstructionSet, Real, Simd, WithSimd, dispatch};
+use core::marker::PhantomData;
+
+/// Features that are the first raw coordinates.
+pub(super) fn copy<T: Real>(_: InstructionSet, _: &[T], raw: &[T], features: &mut [T]) {
+    features.copy_from_slice(&raw[..features.len()]);
+}
+
+/// Features of rows, or else of columns.
+pub(super) fn hoist<H: Hoisting, T: Real, const ROWS: bool>(
+    isa: InstructionSet,
+    params: &[T],
+    raw: &[T],
+    features: &mut [T],
+) {
+    dispatch(
+        isa,
+        Side::<H, T, ROWS> {
+            params,
+            raw,
+            features,
+            kernel: PhantomData,
+        },
+    );
+}
+
+/// The features of a single column.
+pub(super) fn hoist_single<H: Hoisting, T: Real>(
+    _: InstructionSet,
+    params: &[T],
+    raw: &[T],
+    features: &mut [T],
+) {
+    let hoist = Side::<H, T, false> {
+        params,
+        raw,
+        features,
+        kernel: PhantomData,
+    };
+    // SAFETY: vectors of one lane need no instruction set.
+    hoist.with(unsafe { T::Scalar::assume_available() });
+}
+
+/// Computes features of rows, or else of columns.
+struct Side<'a, H, T, const ROWS: bool> {
+    params: &'a [T],
+    raw: &'a [T],
+    features: &'a mut [T],
+    kernel: PhantomData<H>,
+}
+
+impl<H: Hoisting, T: Real, const ROWS: bool> WithSimd<T> for Side<'_, H, T, ROWS> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with<S: Simd<T = T>>(self, s: S) {
+        let params = H::Params::from_slice(self.params);
+        let (raw, features) = (vectors::<S>(self.raw), vectors_mut::<S>(self.features));
+        if const { ROWS } {
+            H::hoist_rows(s, params, raw, features);
+        } else {
+            H::hoist_columns(s, params, raw, features);
+        }
+    }
+}
+
+/// The loop over a tile.
+pub(super) fn run_tile_on<P: Pairing, T: Real, R: Reduction>(
+    isa: InstructionSet,
+    reduction: R,
+    tile: &mut Tile<'_, T, R::Total>,
+) {
+    dispatch(
+        isa,
+        RunTile::<P, T, R> {
+            reduction,
+            tile,
+            kernel: PhantomData,
+        },
+    );
+}
+
+struct RunTile<'a, 'b, P, T, R: Reduction> {
+    reduction: R,
+    tile: &'a mut Tile<'b, T, R::Total>,
+    kernel: PhantomData<P>,
+}
+
+impl<P: Pairing, T: Real, R: Reduction> WithSimd<T> for RunTile<'_, '_, P, T, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with<S: Simd<T = T>>(self, s: S) {
+        let Tile {
+            params,
+            rows,
+            columns,
+            scratch,
+            totals,
+            slots,
+        } = self.tile;
+        run_tile::<P, S, R>(
+            s,
+            self.reduction,
+            P::Params::from_slice(params),
+            vectors::<S>(rows),
+            columns,
+            vectors_mut::<S>(scratch),
+            totals,
+            *slots,
+        );
+    }
+}
+
+/// The values for a vector of rows.
+pub(super) fn store_on<P: Pairing, T: Real>(
+    isa: InstructionSet,
+    params: &[T],
+    row: &[T],
+    columns: &Columns<'_, T>,
+    values: &mut [T],
+) {
+    dispatch(
+        isa,
+        Store::<P, T> {
+            params,
+            row,
+            columns,
+            values,
+            kernel: PhantomData,
+        },
+    );
+}
+
+struct Store<'a, 'b, P, T> {
+    params: &'a [T],
+    row: &'a [T],
+    columns: &'a Columns<'b, T>,
+    values: &'a mut [T],
+    kernel: PhantomData<P>,
+}
+
+impl<P: Pairing, T: Real> WithSimd<T> for Store<'_, '_, P, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with<S: Simd<T = T>>(self, s: S) {
+        let params = P::Params::from_slice(self.params);
+        let row = P::Row::from_slice(vectors::<S>(self.row));
+        let columns = P::Column::many(self.columns.features, self.columns.count);
+        let values = vectors_mut::<S>(self.values);
+        for (value, column) in values.iter_mut().zip(columns) {
+            *value = scalar_value::<P, S>(s, params, &Lanes(row), &Splat(column));
+        }
+    }
+}
+
+/// The products of a tile and its transpose.
+pub(super) fn run_mirrored_on<P: Pairing, T: Real, const E: usize>(
+    isa: InstructionSet,
+    params: &[T],
+    rows: &[T],
+    columns: &Columns<'_, T>,
+    _: &[T],
+    sums: [&mut [T]; 2],
+) {
+    dispatch(
+        isa,
+        RunMirrored::<P, T, E> {
+            params,
+            rows,
+            columns,
+            sums,
+            kernel: PhantomData,
+        },
+    );
+}
+
+struct RunMirrored<'a, 'b, P, T, const E: usize> {
+    params: &'a [T],
+    rows: &'a [T],
+    columns: &'a Columns<'b, T>,
+    sums: [&'a mut [T]; 2],
+    kernel: PhantomData<P>,
+}
+
+impl<P: Pairing, T: Real, const E: usize> WithSimd<T> for RunMirrored<'_, '_, P, T, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with<S: Simd<T = T>>(self, s: S) {
+        let [row_sums, column_sums] = self.sums;
+        run_mirrored::<P, S, E>(
+            s,
+            P::Params::from_slice(self.params),
+            vectors::<S>(self.rows),
+            self.columns,
+            vectors_mut::<S>(row_sums),
+            vectors_mut::<S>(column_sums),
+        );
+    }
+}
