@@ -160,7 +160,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
         self.select_eq(a, zero, zero, inverse)
     }
 
-    /// `exp(a)`, to 1.2 ulp in `f32` and 1.1 in `f64`. Results below the smallest normal number are
+    /// `exp(a)`, to 1.1 ulp. Results below the smallest normal number are
     /// flushed to zero: subnormal numbers take a hundred times as long, here and wherever they are used.
     #[inline(always)]
     fn exp(self, a: Self::V) -> Self::V {
@@ -171,7 +171,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn exp2(self, a: Self::V) -> Self::V {
         math::exp::exp2(self, a)
     }
-    /// `exp(a) - 1` without cancellation at zero, to 1.4 ulp in `f32` and 1.3 in `f64`.
+    /// `exp(a) - 1` without cancellation at zero, to 1.2 ulp.
     #[inline(always)]
     fn expm1(self, a: Self::V) -> Self::V {
         math::exp::expm1(self, a)
@@ -186,13 +186,13 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn log1p(self, a: Self::V) -> Self::V {
         math::log::log1p(self, a)
     }
-    /// `sin(a)`, to 1.7 ulp in `f32` and 1.5 in `f64`; NaN at infinities. Lanes above 2^16 (`f32`) or 2^30 (`f64`)
+    /// `sin(a)`, to 1.7 ulp; NaN at infinities. Lanes above 2^16 (`f32`) or 2^30 (`f64`)
     /// go through the standard library.
     #[inline(always)]
     fn sin(self, a: Self::V) -> Self::V {
         math::trig::sin(self, a)
     }
-    /// `cos(a)`, to 1.9 ulp in `f32` and 1.5 in `f64`; otherwise as [`Simd::sin`].
+    /// `cos(a)`, to 1.8 ulp in `f32` and 1.7 in `f64`; otherwise as [`Simd::sin`].
     #[inline(always)]
     fn cos(self, a: Self::V) -> Self::V {
         math::trig::cos(self, a)
@@ -202,7 +202,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn asin(self, a: Self::V) -> Self::V {
         math::inverse_trig::asin(self, a)
     }
-    /// `acos(a)`, to 1.1 ulp in `f32` and 1.0 in `f64`; NaN beyond -1 and 1.
+    /// `acos(a)`, to 1.1 ulp; NaN beyond -1 and 1.
     #[inline(always)]
     fn acos(self, a: Self::V) -> Self::V {
         math::inverse_trig::acos(self, a)

@@ -11,6 +11,7 @@ use crate::scalar::{Instruction, Value};
 use crate::special::bessel_k;
 use crate::special::twofold::{LOG2_E, Twofold};
 
+mod powers;
 mod scaled;
 
 use scaled::{Scaled, bounded};
@@ -63,7 +64,7 @@ pub(crate) static BESSEL_K: Op = Op {
         vec![Some(dag.apply(&MINUS, &[sum]))]
     }),
     ulp: Some([4.0, 4.0]),
-    doc: "The modified Bessel function of the second kind K_nu(f), of an order nu from -32 to 32 that is a number; in `f32` up to 0.7 units more for some orders near 0.1 where there are no fused multiply-adds, and 0.05 where there are; in `f64` 0.2 more for the order 3/2 where there are none; NaN for f below 0",
+    doc: "The modified Bessel function of the second kind K_nu(f), of an order nu from -32 to 32 that is a number; NaN for f below 0",
     ..Op::BASE
 };
 
@@ -84,7 +85,7 @@ pub(crate) static MATERN: Op = Op {
         dag.apply_with(&MATERN_FAMILY, args, &params)
     }),
     doc: "The Matern kernel of order nu (0.5, 1.5, or any other number up to 32) at the squared distance f in units of the length scale: \
-          2^(1-nu) / Gamma(nu) s^nu K_nu(s) with s = sqrt(2 nu f), which is 1 at 0; derivatives that do not exist at 0 are taken as 0; the closed forms of 1/2, 3/2 and 5/2 are 0 where e^-s is, beyond s = 87 in `f32`",
+          2^(1-nu) / Gamma(nu) s^nu K_nu(s) with s = sqrt(2 nu f), which is 1 at 0; derivatives that do not exist at 0 are taken as 0; for nu up to 7/4, and for 5/2, it is 0 where e^-s is, beyond s = 87 in `f32`",
     ulp: Some([4.0, 4.0]),
     ..Op::BASE
 };
@@ -147,7 +148,7 @@ pub(crate) static MATERN_FAMILY: Op = Op {
         vec![Some(dag.apply(&MULT, &[factor, lower]))]
     }),
     ulp: Some([4.0, 4.0]),
-    doc: "s^nu K_nu(s) with s = sqrt(c f), and c = 1 if left out, which Matern kernels and their derivatives are made of: scaled to 1 at 0 where nu > 0, and taken as 0 at 0 where nu <= 0; in `f64` up to 0.7 units more for some nu between -1/2 and 0 where there are no fused multiply-adds",
+    doc: "s^nu K_nu(s) with s = sqrt(c f), and c = 1 if left out, which Matern kernels and their derivatives are made of: scaled to 1 at 0 where nu > 0, and taken as 0 at 0 where nu <= 0",
     ..Op::BASE
 };
 

@@ -29,7 +29,7 @@ pub(crate) static EXPM1: Op = Op {
     args: &["f"],
     meaning: Meaning::Component(|c| elementwise(c, Instruction::Expm1)),
     derivative: Derivative::Partials(|dag, args, _, _| vec![Some(dag.apply(&EXP, args))]),
-    ulp: Some([1.4, 1.3]),
+    ulp: Some([1.2, 1.2]),
     doc: "e^f - 1, accurate near 0",
     ..Op::BASE
 };

@@ -34,7 +34,7 @@ pub(crate) static EXP: Op = Op {
         let x = dag.as_constant(args[0]).filter(|_| dag.dim(args[0]) == 1)?;
         Some(dag.constant(x.exp()))
     },
-    ulp: Some([1.2, 1.1]),
+    ulp: Some([1.1, 1.1]),
     doc: "e^f",
     ..Op::BASE
 };
@@ -66,7 +66,7 @@ pub(crate) static XLOGX: Op = Op {
         let one = dag.constant(1.0);
         vec![Some(dag.apply(&ADD, &[log, one]))]
     }),
-    ulp: Some([1.6, 1.6]),
+    ulp: Some([1.8, 1.8]),
     doc: "f log f, and 0 at 0",
     ..Op::BASE
 };
@@ -77,7 +77,7 @@ pub(crate) static SIN: Op = Op {
     args: &["f"],
     meaning: Meaning::Component(|c| elementwise(c, Instruction::Sin)),
     derivative: Derivative::Partials(|dag, args, _, _| vec![Some(dag.apply(&COS, args))]),
-    ulp: Some([1.7, 1.5]),
+    ulp: Some([1.7, 1.7]),
     doc: "sin f",
     ..Op::BASE
 };
@@ -91,7 +91,7 @@ pub(crate) static COS: Op = Op {
         let sin = dag.apply(&SIN, args);
         minus(dag, sin)
     }),
-    ulp: Some([1.9, 1.5]),
+    ulp: Some([1.8, 1.7]),
     doc: "cos f",
     ..Op::BASE
 };
@@ -104,7 +104,7 @@ pub(crate) static SINXDIVX: Op = Op {
     meaning: Meaning::Expand(|dag, args, _| {
         dag.apply_with(&SPHERICAL_BESSEL, args, &[Param::Int(0)])
     }),
-    ulp: Some([2.4, 2.0]),
+    ulp: Some([1.9, 1.8]),
     doc: "sin f / f, and 1 at 0",
     ..Op::BASE
 };
@@ -196,7 +196,7 @@ pub(crate) static ACOS: Op = Op {
         let root = inverse_root(dag, args[0]);
         minus(dag, root)
     }),
-    ulp: Some([1.1, 1.0]),
+    ulp: Some([1.1, 1.1]),
     doc: "arccos f; its derivative at -1 and 1 is taken as 0",
     ..Op::BASE
 };

@@ -16,7 +16,8 @@ pub(crate) fn border(order: f64) -> f64 {
     match order {
         0.0 => 0.6,
         // The difference of two powers cancels from here on, and the polynomial below.
-        0.0..0.5 => 0.15,
+        0.0..0.28 => 0.25,
+        0.28..0.5 => 0.15,
         0.5..1.0 => 0.4,
         1.0..1.5 => 0.8,
         _ => 1.0,

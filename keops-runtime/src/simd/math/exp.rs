@@ -20,8 +20,12 @@ fn reduce<S: Simd>(s: S, x: S::V) -> (S::V, S::V) {
 #[inline(always)]
 fn exp_reduced<S: Simd>(s: S, r: S::V) -> S::V {
     let one = s.splat(S::T::ONE);
-    let p = s.fma(polynomial(s, r, S::T::EXP), r, one);
-    s.fma(p, r, one)
+    let q = polynomial(s, r, S::T::EXP);
+    if S::FUSED {
+        return s.fma(s.fma(q, r, one), r, one);
+    }
+    // As many instructions as that has where products are rounded, and fewer roundings that count.
+    s.add(s.add(s.mul(s.mul(r, r), q), r), one)
 }
 
 /// `p 2^k`, given `t = k + SHIFTER`, for a normal result. Adding to the exponent field is right up to the last binade
@@ -97,8 +101,11 @@ pub(in super::super) fn expm1<S: Simd>(s: S, x: S::V) -> S::V {
     // 2^k (1 + r + tail) - 1, halved so that 2^k does not overflow before the result does.
     let half = constant(s, 0.5);
     let power = s.scale(half, k);
-    let head = s.fma(power, r, s.sub(power, half));
-    let y = s.fma(power, tail, head);
+    let first = s.sub(power, half);
+    let head = s.fma(power, r, first);
+    // The product is exact, and this what the sum with it lost.
+    let lost = s.fma(power, r, s.sub(first, head));
+    let y = s.add(head, s.fma(power, tail, lost));
     let y = s.copysign(s.add(y, y), x);
     let y = s.select_lt(x, s.splat(S::T::EXPM1_MIN), s.neg(one), y);
     s.select_le(

@@ -1,8 +1,11 @@
 //! Powers of s times K(s), from polynomials, recurrences and closed forms in two words.
 
-use super::super::arithmetic::integer_power;
 use super::super::helpers::horner;
 use super::super::two_words::TwoWords;
+use super::powers::{
+    NEAR_ONE, changed, difference_of_powers, parts, power, power_less_one, scaled, simple_power,
+    sum, times_power,
+};
 use super::{CLOSED, LARGEST_S, at_zero};
 use crate::lower::Component;
 use crate::scalar::{Instruction, Value};
@@ -15,10 +18,7 @@ const EARLY: f64 = 60.0;
 const LATE: f64 = 80.0;
 
 /// Orders whose polynomials are not steep.
-const MODERATE: std::ops::Range<f64> = 0.12..0.9;
-
-/// Powers of exponents below this are near 1.
-const NEAR_ONE: f64 = 0.16;
+const MODERATE: std::ops::Range<f64> = 0.35..0.9;
 
 /// factor s^power K_order(s), for an order that is not negative.
 pub(super) struct Scaled {
@@ -96,21 +96,33 @@ impl Scaled {
     fn closed_form(&self, c: &mut Component<'_, '_>, s: Value, excess: Option<Value>) -> Value {
         use Instruction::*;
         let m = (self.order - 0.5) as usize;
-        let scale = (self.factor * root_of_half_pi()).rounded();
-        let (zero, one) = (c.constant(0.0), c.constant(1.0));
-        let inverse = c.apply(Div, &[one, s]);
-        let mut sum = horner(c, inverse, &reversed_bessel(m, scale));
+        let scale = self.factor * root_of_half_pi();
+        let zero = c.constant(0.0);
+        // Infinity is not to meet the inverse 0.
+        let s = bounded(c, s, LARGEST_S);
+        let inverse = TwoWords::of(c, s).inverse(c);
+        // In two words: roundings of the quotient and of the sum would be as many as all others.
+        let (mut sum, mut factor) = (TwoWords::constant(c, scale), scale);
+        for k in 0..m {
+            factor = factor * ratio_of_terms(m, k).into();
+            let power = inverse.power(c, k + 1);
+            let term = TwoWords::constant(c, factor).loosely_times(c, power);
+            sum = sum.loosely_plus(c, term);
+        }
+        let [first, mut second] = sum.words();
         if let Some(excess) = excess {
             // The derivative with respect to s^2 is -1/2 of the value of the order above.
-            let above = horner(c, inverse, &reversed_bessel(m + 1, -0.5 * scale));
+            let [inverse, _] = inverse.words();
+            let above = horner(c, inverse, &reversed_bessel(m + 1, -0.5 * scale.rounded()));
             let change = c.apply(Mul, &[excess, inverse]);
             let change = c.apply(Mul, &[change, above]);
-            sum = c.apply(Add, &[change, sum]);
+            second = c.apply(Add, &[change, second]);
         }
         let minus = c.apply(Neg, &[s]);
         let decay = c.apply_as_written(Exp, &[minus]);
-        let value = c.apply(Mul, &[decay, sum]);
-        let value = times_power(c, &[value], s, self.power - 0.5);
+        let exponent = Twofold::from(self.power) - 0.5.into();
+        let decay = times_power(c, &[decay], s, exponent);
+        let value = scaled(c, &[decay], &[first, second]);
         // Where powers of 1/s are infinite, the change is none.
         let infinity = c.constant(f64::INFINITY);
         let large = c.apply(SelectLe, &[zero, s, infinity, value]);
@@ -183,7 +195,7 @@ impl Scaled {
         halved: Value,
     ) -> Value {
         let exponent = self.power - self.order;
-        let value = times_power(c, &words, halved, exponent);
+        let value = times_power(c, &words, halved, exponent.into());
         if exponent >= 0.0 {
             return value;
         }
@@ -198,11 +210,22 @@ impl Scaled {
         let s = bounded(c, s, LARGEST_S);
         let scale = self.factor * root_of_half_pi();
         let minus = c.apply(Instruction::Neg, &[s]);
-        let sum = smooth_part(c, s, self.order, scale);
+        // A power of two as the first word: its product is exact.
+        let first = scale.rounded().log2().round().exp2();
+        let sum = smooth_part(c, s, self.order, scale, first);
         let sum = changed(c, sum, change);
         let decay = c.apply_as_written(Instruction::Exp, &[minus]);
-        let decay = times_power(c, &[decay], s, self.power - 0.5);
-        scaled(c, decay, &sum)
+        let exponent = Twofold::from(self.power) - 0.5.into();
+        let steep = exponent.rounded().abs() >= NEAR_ONE;
+        let decay = match simple_power(c, s, exponent.rounded()) {
+            None if steep => {
+                let power = power(c, s, exponent).into_iter();
+                let words = power.map(|word| c.apply(Instruction::Mul, &[decay, word]));
+                words.collect()
+            }
+            _ => vec![times_power(c, &[decay], s, exponent)],
+        };
+        scaled(c, &decay, &sum)
     }
 
     /// From the [`border`] on, and everywhere for a half-integer, for an order above [`DIRECT`]: from the orders around 1/2
@@ -227,7 +250,8 @@ impl Scaled {
             false => self.factor,
         };
         let [mut below, mut here] = [lowest - 1.0, lowest].map(|order| {
-            let sum = smooth_part(c, s, order, scale * root_of_half_pi());
+            let scale = scale * root_of_half_pi();
+            let sum = smooth_part(c, s, order, scale, parts(scale.rounded())[0]);
             let [upper, lower] = sum.map(|word| TwoWords::of(c, word));
             let sum = upper.plus(c, lower);
             TwoWords::of(c, early).times(c, sum)
@@ -260,9 +284,9 @@ impl Scaled {
         let value = c.apply(Mul, &[value, late]);
         let value = c.apply(Mul, &[value, rest]);
         if scaled_to_one {
-            return times_power(c, &[value], s, lowest - 0.5);
+            return times_power(c, &[value], s, Twofold::from(lowest) - 0.5.into());
         }
-        let value = times_power(c, &[value], s, self.power - 0.5);
+        let value = times_power(c, &[value], s, Twofold::from(self.power) - 0.5.into());
         // Where it is larger than the largest number, the lower word is none.
         let (zero, infinity) = (c.constant(0.0), c.constant(f64::INFINITY));
         let large = c.apply(SelectLe, &[zero, s, infinity, value]);
@@ -270,10 +294,16 @@ impl Scaled {
     }
 }
 
-/// scale e^s sqrt(2s / pi) K_order(s), as the sum of two words, the first of which is a constant
-fn smooth_part(c: &mut Component<'_, '_>, s: Value, order: f64, scale: Twofold) -> [Value; 2] {
+/// scale e^s sqrt(2s / pi) K_order(s), as the sum of two words, the first of which is a number near the scale that the smaller type holds.
+fn smooth_part(
+    c: &mut Component<'_, '_>,
+    s: Value,
+    order: f64,
+    scale: Twofold,
+    first: f64,
+) -> [Value; 2] {
     let scale = scale.rounded();
-    let [upper, lower] = parts(scale).map(|part| c.constant(part));
+    let [upper, lower] = [first, scale - first].map(|part| c.constant(part));
     if order.abs() == 0.5 {
         return [upper, lower];
     }
@@ -317,148 +347,18 @@ pub(super) fn bounded(c: &mut Component<'_, '_>, s: Value, bound: f64) -> Value 
     c.apply(Instruction::Min, &[bound, s])
 }
 
-/// What the smaller type can hold of a number, and the rest.
-fn parts(x: f64) -> [f64; 2] {
-    let held = f64::from(x as f32);
-    [held, x - held]
-}
-
-/// The sum of one or two words times s^exponent, for s >= 0: by products and quotients where twice the exponent is a small integer.
-fn times_power(c: &mut Component<'_, '_>, words: &[Value], s: Value, exponent: f64) -> Value {
-    use Instruction::*;
-    let twice = 2.0 * exponent;
-    if twice.fract() == 0.0 && twice.abs() <= 7.0 {
-        let mut power = integer_power(c, s, exponent.abs() as i64);
-        if exponent.fract() != 0.0 {
-            let root = c.apply(Sqrt, &[s]);
-            power = c.apply(Mul, &[power, root]);
-        }
-        if exponent < 0.0 {
-            let value = sum(c, words);
-            return c.apply(Div, &[value, power]);
-        }
-        return scaled(c, power, words);
-    }
-    let [held, rest] = TwoWords::nearest(c, exponent.into()).words();
-    let mut power = c.apply(Pow, &[s, held]);
-    if f64::from(exponent as f32) != exponent {
-        // What the smaller type cannot hold of the exponent is a factor of its own, near 1 for all but zero and infinity.
-        let (zero, infinity) = (c.constant(0.0), c.constant(f64::INFINITY));
-        let log = c.apply(Log, &[s]);
-        let change = c.apply(Mul, &[rest, log]);
-        let product = c.apply(Mul, &[power, change]);
-        let whole = c.apply(Add, &[power, product]);
-        let whole = c.apply(SelectEq, &[power, infinity, power, whole]);
-        power = c.apply(SelectEq, &[s, zero, power, whole]);
-    }
-    let powered = scaled(c, power, words);
-    if exponent.abs() >= NEAR_ONE {
-        return powered;
-    }
-    // Near 1 the power less one has fewer roundings; those of small numbers are not near 1.
-    let less_one = power_less_one(c, s, exponent);
-    let value = sum(c, words);
-    let change = c.apply(Mul, &[value, less_one]);
-    let near = match *words {
-        [first, second] => {
-            let small = c.apply(Add, &[change, second]);
-            c.apply(Add, &[small, first])
-        }
-        _ => c.apply(Add, &[value, change]),
-    };
-    let small = c.constant((-0.25 / exponent.abs()).exp());
-    c.apply(SelectLt, &[s, small, powered, near])
-}
-
-/// The sum of two words and its relative change.
-fn changed(
-    c: &mut Component<'_, '_>,
-    [first, second]: [Value; 2],
-    change: Option<Value>,
-) -> [Value; 2] {
-    let Some(change) = change else {
-        return [first, second];
-    };
-    let both = c.apply(Instruction::Add, &[first, second]);
-    let change = c.apply(Instruction::Mul, &[change, both]);
-    [first, c.apply(Instruction::Add, &[change, second])]
-}
-
-/// The sum of one or two words.
-fn sum(c: &mut Component<'_, '_>, words: &[Value]) -> Value {
-    match *words {
-        [first, second] => c.apply(Instruction::Add, &[first, second]),
-        _ => words[0],
-    }
-}
-
-/// The sum of one or two words times a factor, with one rounding of the first.
-fn scaled(c: &mut Component<'_, '_>, factor: Value, words: &[Value]) -> Value {
-    let [first, second] = *words else {
-        return c.apply(Instruction::Mul, &[words[0], factor]);
-    };
-    let second = c.apply(Instruction::Mul, &[factor, second]);
-    let first = c.apply(Instruction::Mul, &[factor, first]);
-    c.apply(Instruction::Add, &[second, first])
-}
-
-/// The sum of the regular series, and of the singular one times s^exponent - 1, for an exponent near 0, in two words: they cancel, and their roundings would be
-/// multiplied.
-fn difference_of_powers(
-    c: &mut Component<'_, '_>,
-    s: Value,
-    square: Value,
-    exponent: f64,
-    regular: &[f64],
-    singular: &[f64],
-) -> [Value; 2] {
-    use Instruction::*;
-    // Large instead of infinite, of which parts could cancel. NaN stays.
-    let (log, least, one) = (c.apply(Log, &[s]), c.constant(-1e30), c.constant(1.0));
-    let log = c.apply(Max, &[least, log]);
-    let log = TwoWords::of(c, log);
-    let product = TwoWords::constant(c, exponent.into()).times(c, log);
-    let [whole, rest] = product.words();
-    let less_one = c.apply(Expm1, &[whole]);
-    let power = c.apply(Add, &[one, less_one]);
-    let rest = c.apply(Mul, &[power, rest]);
-    let [less_one, rest] = [less_one, rest].map(|word| TwoWords::of(c, word));
-    let less_one = less_one.plus(c, rest);
-    let [regular, singular] = [regular, singular].map(|coefficients| {
-        let (first, others) = coefficients.split_first().unwrap_or((&0.0, &[]));
-        let first = TwoWords::constant(c, (*first).into());
-        if others.is_empty() {
-            return first;
-        }
-        let others = horner(c, square, others);
-        let others = c.apply(Mul, &[square, others]);
-        let others = TwoWords::of(c, others);
-        first.plus(c, others)
-    });
-    let product = singular.times(c, less_one);
-    product.plus(c, regular).words()
-}
-
-/// s^exponent - 1 for an exponent near 0.
-fn power_less_one(c: &mut Component<'_, '_>, s: Value, exponent: f64) -> Value {
-    // Large instead of infinite, of which parts could cancel. NaN stays.
-    let (log, least) = (c.apply(Instruction::Log, &[s]), c.constant(-1e30));
-    let log = c.apply(Instruction::Max, &[least, log]);
-    let [held, rest] = parts(exponent).map(|part| c.constant(part));
-    let product = c.apply(Instruction::Mul, &[held, log]);
-    let correction = c.apply(Instruction::Mul, &[rest, log]);
-    let product = c.apply(Instruction::Add, &[product, correction]);
-    c.apply(Instruction::Expm1, &[product])
-}
-
 /// The coefficients of `scale` sum_k (m+k)!/(k! (m-k)!) (2s)^-k in 1/s.
 fn reversed_bessel(m: usize, scale: f64) -> Vec<f64> {
     let mut coefficients = vec![scale];
     for k in 0..m {
-        let ratio = ((m + k + 1) * (m - k)) as f64 / (2.0 * (k + 1) as f64);
-        coefficients.push(coefficients[k] * ratio);
+        coefficients.push(coefficients[k] * ratio_of_terms(m, k));
     }
     coefficients
+}
+
+/// What coefficient k + 1 of these is of coefficient k.
+fn ratio_of_terms(m: usize, k: usize) -> f64 {
+    ((m + k + 1) * (m - k)) as f64 / (2.0 * (k + 1) as f64)
 }
 
 /// sqrt(pi / 2)
