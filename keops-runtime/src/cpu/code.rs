@@ -48,10 +48,10 @@ struct SidesCode<T> {
 }
 
 impl<T: Real> SidesCode<T> {
-    /// The points of an expanded formula: columns one by one.
-    const fn of_points<P: Expandable>() -> Self {
-        let mut code = Self::of::<P::Product>();
-        code.hoist[1] = hoist_single::<<P::Product as Pairing>::Hoisting, T>;
+    /// The same with columns one by one, as they are in many dimensions.
+    const fn one_by_one<P: Pairing>() -> Self {
+        let mut code = Self::of::<P>();
+        code.hoist[1] = hoist_single::<P::Hoisting, T>;
         code
     }
 
@@ -341,8 +341,8 @@ impl<T: Real> ValuesCode<T> {
     /// The values of `P` from scalar products.
     pub(crate) const fn expanded<P: Expandable>() -> Self {
         Self {
-            sides: SidesCode::of::<P::Value>(),
-            point: Some(SidesCode::of_points::<P>()),
+            sides: SidesCode::one_by_one::<P::Value>(),
+            point: Some(SidesCode::one_by_one::<P::Product>()),
             cost: <P::Product as Pairing>::Row::<T>::LEN + <P::Value as Pairing>::COST,
             values: replace_on::<P, T>,
         }
@@ -407,8 +407,8 @@ impl<T: Real> MirrorCode<T> {
     /// The same from scalar products.
     pub(crate) const fn expanded<P: Expandable, const E: usize>() -> Self {
         Self {
-            sides: SidesCode::of::<Mirrored<P::Value, E>>(),
-            point: Some(SidesCode::of_points::<P>()),
+            sides: SidesCode::one_by_one::<Mirrored<P::Value, E>>(),
+            point: Some(SidesCode::one_by_one::<P::Product>()),
             cost: <P::Product as Pairing>::Row::<T>::LEN + Mirrored::<P::Value, E>::COST,
             vectors: E,
             run: use_twice_on::<P, T, E>,
@@ -481,7 +481,7 @@ impl<T: Real> SquaresCode<T> {
     /// The squares of the points of `P`.
     pub(crate) const fn of<P: Expandable>() -> Self {
         Self {
-            point: SidesCode::of_points::<P>(),
+            point: SidesCode::one_by_one::<P::Product>(),
             slope: of_parameters::<P::Slope>,
             rows_are_i: P::ROWS_ARE_I,
         }
