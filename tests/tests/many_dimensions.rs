@@ -1,6 +1,6 @@
 //! Gaussians in many dimensions, whose squared distances are computed from scalar products: as accurate as from differences, wherever the points lie.
 
-use keops_solve::ndarray::{Array1, Array2, Axis, concatenate, s};
+use keops_solve::ndarray::{Array2, Axis, concatenate, s};
 use keops_solve::prelude::*;
 
 const D: usize = 100;

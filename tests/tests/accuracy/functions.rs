@@ -117,7 +117,7 @@ fn polygamma(n: usize, x: Twofold) -> Twofold {
     let first = ONE / (n as f64).into() + ONE / (z + z) + series;
     let factorial = (1..=n).fold(ONE, |product, m| product * (m as f64).into());
     let value = factorial * (lower + first / z.powi(n));
-    if n % 2 == 0 { -value } else { value }
+    if n.is_multiple_of(2) { -value } else { value }
 }
 
 /// K of the order `nu`, by the trapezoidal rule for the integral of e^(-x cosh u) cosh(nu u) over u > 0 (DLMF 10.32.9), which converges faster than any power of
