@@ -104,6 +104,31 @@ fn kernels(c: &mut Criterion) {
     );
 }
 
+/// A sum over i: the rows are points j.
+fn over_i(c: &mut Criterion) {
+    let sum = genred!(
+        "Exp(-g*SqDist(x,y))*b",
+        x = Vi(3),
+        y = Vj(3),
+        b = Vi(1),
+        g = Pm(1),
+        axis = 0
+    );
+    macro_rules! in_type {
+        ($t:ty) => {{
+            let n = points();
+            let (x, y) = (uniform::<$t>(n, 3, 1), uniform::<$t>(n, 3, 2));
+            let b = uniform::<$t>(n, 1, 3);
+            let best = [InstructionSet::detected()];
+            measure(c, "gaussian-axis-0", best, |isa| {
+                sum.bind(&x, &y, &b, 10.0).instruction_set(isa).run()
+            });
+        }};
+    }
+    in_type!(f32);
+    in_type!(f64);
+}
+
 /// Small problems, for which what comes before and after the sums counts: a call, a solve, and an element of a batch.
 fn small(c: &mut Criterion) {
     let mut group = c.benchmark_group("small");
@@ -149,5 +174,5 @@ fn small(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, kernels, small);
+criterion_group!(benches, kernels, over_i, small);
 criterion_main!(benches);

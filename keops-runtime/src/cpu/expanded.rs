@@ -7,10 +7,11 @@
 //! have the same error for a pair that is as far apart.
 
 use super::Problem;
-use super::code::{Sides, SquaresCode};
+use super::code::SquaresCode;
 use super::pack::Points;
 use super::pairing::{Expandable, Pairing, scalar_value};
 use super::parallel::for_each_part;
+use super::sides::Sides;
 use super::tile::Columns;
 use crate::input::Input;
 use crate::kernel::{Features, Given, Lanes, Splat};
@@ -20,7 +21,7 @@ use core::marker::PhantomData;
 use ndarray::Array2;
 
 /// The slope times `|a|^2 + |b|^2` is at most this: an exponent has an error of few units in the last place of it.
-const LARGEST_CHANGE: f64 = 4.0;
+const LARGEST_CHANGE: f64 = 8.0;
 /// With fewer points on a side, their squares take longer than what they save.
 const FEWEST_POINTS: usize = 256;
 /// Points whose squares are computed by one thread.

@@ -6,7 +6,8 @@
 //! are added depends on the number of rows alone.
 
 use super::Problem;
-use super::code::{Layout, Mirror, MirrorCode};
+use super::code::{Mirror, MirrorCode};
+use super::sides::Layout;
 use super::task::tile_columns;
 use super::tile::Columns;
 use crate::lanes::Aligned;

@@ -20,6 +20,7 @@ mod pairs;
 mod parallel;
 mod plan;
 mod products;
+mod sides;
 mod task;
 mod tile;
 mod wide;
@@ -161,7 +162,7 @@ fn check_totals<T: Real, Totals>(
 ) -> Result<(), Error> {
     let lanes = match problem.rows.count() {
         0 => 0,
-        _ => code::lanes::<T>(isa),
+        _ => sides::lanes::<T>(isa),
     };
     memory::check::<Totals>("the totals", &[lanes, slots])
 }

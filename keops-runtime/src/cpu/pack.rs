@@ -1,6 +1,6 @@
 //! Packing: from arrays of any element type and strides to the features of tiles.
 
-use super::code::{Layout, Sides};
+use super::sides::{Layout, Sides};
 use crate::Error;
 #[cfg(feature = "cuda")]
 use crate::cuda::Resident;

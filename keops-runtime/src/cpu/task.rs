@@ -1,7 +1,8 @@
 //! One task: a span of rows over some intervals of columns, on one thread.
 
 use super::Problem;
-use super::code::{Code, Layout};
+use super::code::Code;
+use super::sides::Layout;
 use super::tile::Columns;
 use crate::lanes::Aligned;
 use crate::ranges::Interval;

@@ -4,10 +4,11 @@
 //! some vectors of rows and a few columns, once, and multiplied with the weights of these columns as matrices are: a block of sums stays in
 //! registers for all of these columns.
 
-use super::code::{Layout, Values, ValuesCode};
+use super::code::{Values, ValuesCode};
 use super::job::{Ends, Job};
 use super::pack::Points;
 use super::plan::{Plan, Shape};
+use super::sides::Layout;
 use super::task::{by_row, tile_columns};
 use super::tile::Columns;
 use super::{Problem, check_totals};

@@ -1,5 +1,6 @@
 //! How many instructions the kernels take for a pair of points, counted without a clock.
 
+mod arithmetic;
 mod kernels;
 mod peak;
 
@@ -13,6 +14,7 @@ use std::time::Instant;
 
 use lexopt::prelude::*;
 
+use arithmetic::Arithmetic;
 use kernels::{KERNELS, Kernel};
 
 const HELP: &str =
@@ -22,8 +24,9 @@ Usage: cargo run --release -p keops-benches --bin instructions -- [OPTIONS]
 
   --check     fails where they differ from those of benches/instructions.txt by more than a tenth
   --update    writes that file
-  --roofline  measures the time of each kernel on one thread beside that of fused multiply-adds, of
-              which two start in a cycle, and prints how many instructions a cycle that makes";
+  --roofline  measures the time of each kernel on one thread beside that of fused multiply-adds, and
+              prints which part of the machine's peak its instructions that compute with vectors
+              reach; needs objdump";
 
 /// Where the counts are kept.
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.txt");
@@ -98,6 +101,33 @@ fn count_all() -> Result<Counts, Box<dyn Error>> {
 
 /// Counts the instructions of a kernel for a vector of pairs.
 fn count(kernel: &Kernel) -> Result<f64, Box<dyn Error>> {
+    count_with(kernel, &["--callgrind-out-file=/dev/null"], |told| {
+        let collected = told
+            .lines()
+            .find_map(|line| line.split_once("Collected : "));
+        let (_, number) = collected.ok_or_else(|| format!("no count in {told}"))?;
+        Ok(number.trim().parse()?)
+    })
+}
+
+/// Counts those of them that compute with vectors.
+fn count_arithmetic(kernel: &Kernel, arithmetic: &Arithmetic) -> Result<f64, Box<dyn Error>> {
+    let counts = std::env::temp_dir().join(format!("keops-instructions-{}", std::process::id()));
+    let file = format!("--callgrind-out-file={}", counts.display());
+    let options = [&file, "--dump-instr=yes", "--compress-pos=no"];
+    let count = count_with(kernel, &options, |_| arithmetic.executed(&counts));
+    // Nothing is lost if it stays.
+    let _ = fs::remove_file(counts);
+    count
+}
+
+/// Runs a kernel under callgrind, with more and with fewer columns, and returns the difference of the numbers that `read` finds, from what valgrind tells
+/// or where it writes, for a vector of pairs.
+fn count_with(
+    kernel: &Kernel,
+    options: &[&str],
+    read: impl Fn(&str) -> Result<f64, Box<dyn Error>>,
+) -> Result<f64, Box<dyn Error>> {
     let mut counts = [0.0; 2];
     // Few points are not taken twice.
     let columns = COLUMNS.map(|columns| {
@@ -109,7 +139,8 @@ fn count(kernel: &Kernel) -> Result<f64, Box<dyn Error>> {
     });
     for (count, columns) in counts.iter_mut().zip(columns) {
         let output = Command::new("valgrind")
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+            .arg("--tool=callgrind")
+            .args(options)
             .arg(std::env::current_exe()?)
             .args(["--run", kernel.name, &columns.to_string()])
             .env("KEOPS_ISA", "avx2")
@@ -120,11 +151,7 @@ fn count(kernel: &Kernel) -> Result<f64, Box<dyn Error>> {
         if !output.status.success() {
             return Err(format!("{}: {told}", kernel.name).into());
         }
-        let collected = told
-            .lines()
-            .find_map(|line| line.split_once("Collected : "));
-        let (_, number) = collected.ok_or_else(|| format!("no count in {told}"))?;
-        *count = number.trim().parse()?;
+        *count = read(&told)?;
     }
     let pairs = |columns: usize| match kernel.symmetric {
         true => columns * columns,
@@ -170,16 +197,21 @@ fn check(counts: &Counts) -> Result<(), Box<dyn Error>> {
     Err(format!("{differences}if that is meant, run this with --update").into())
 }
 
-/// Prints how many instructions a cycle each kernel reaches on one thread, with the cycles of fused multiply-adds measured beside it.
+/// Prints which part of the machine's peak, the fused multiply-adds that are measured beside it, each kernel reaches on one thread with its instructions that compute
+/// with vectors.
 fn roofline() -> Result<(), Box<dyn Error>> {
-    let counts = count_all()?;
+    let arithmetic = Arithmetic::of_this_program()?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
-    // SAFETY: nothing else runs yet that reads or writes the environment.
-    unsafe { std::env::set_var("KEOPS_ISA", "avx2") };
-    println!("| kernel | instructions for a vector of pairs | Gpair/s | instructions a cycle |");
-    println!("|---|---|---|---|");
+    println!(
+        "| kernel | instructions for a vector of pairs | of these compute with vectors | Gpair/s | of the peak |"
+    );
+    println!("|---|---|---|---|---|");
     for kernel in KERNELS {
         const POINTS: usize = 8192;
+        let count = count(kernel)?;
+        let computing = count_arithmetic(kernel, &arithmetic)?;
+        // SAFETY: nothing else runs here that reads or writes the environment.
+        unsafe { std::env::set_var("KEOPS_ISA", "avx2") };
         let once = || -> Result<f64, Box<dyn Error>> {
             let start = Instant::now();
             pool.install(|| (kernel.run)(POINTS, POINTS))?;
@@ -192,13 +224,11 @@ fn roofline() -> Result<(), Box<dyn Error>> {
             peak = peak.max(peak::instructions_per_second());
         }
         let speed = (POINTS * POINTS) as f64 / best;
-        let count = counts[kernel.name];
-        let cycles = peak / 2.0;
         println!(
-            "| {} | {count:.1} | {:.2} | {:.2} |",
+            "| {} | {count:.1} | {computing:.1} | {:.2} | {:.0} % |",
             kernel.name,
             speed / 1e9,
-            speed / kernel.lanes as f64 * count / cycles
+            100.0 * speed / kernel.lanes as f64 * computing / peak
         );
     }
     Ok(())
