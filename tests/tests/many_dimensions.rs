@@ -284,6 +284,23 @@ fn points_that_are_not_finite() {
         axis = 1
     );
     let (x, y, b) = (random(300, D, 1), random(300, D, 2), random(300, 1, 3));
+    let over_i = genred!(
+        "Exp(-g*SqDist(x,y))*b",
+        x = Vi(100),
+        y = Vj(100),
+        b = Vi(1),
+        g = Pm(1),
+        axis = 0
+    );
+    // The centre is that of the points of i, and does not know of those of j. Neither do others of the same vector.
+    let mut far = y.clone();
+    far[[0, 0]] = f64::INFINITY;
+    far[[1, 0]] = f64::NAN;
+    let values = over_i.bind(&x, &far, &b, 0.1).run().expect("sums");
+    for (j, value) in values.iter().enumerate() {
+        assert_eq!(value.is_nan(), j == 1, "{j}: {value}");
+        assert_eq!(*value == 0.0, j == 0, "{j}: {value}");
+    }
     for what in [f64::NAN, f64::INFINITY, 1e200] {
         let mut x = x.clone();
         x[[17, 3]] = what;

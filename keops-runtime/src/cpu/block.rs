@@ -13,10 +13,11 @@ const MANY: usize = 12;
 /// What pairs keep for themselves is on the stack, for all of a block at once: blocks are taken where it is at most so many bytes, as it is for one vector.
 const ON_STACK: usize = 256 << 10;
 
-/// Whether the loop over a tile takes blocks of rows and columns.
+/// Whether the loop over a tile takes blocks of rows and columns. Not where a multiply-add is two instructions: the few processors without AVX2 are not worth a third
+/// of the time that blocks take to compile.
 pub(super) const fn goes_by_blocks<P: Pairing, S: Simd, R: Reduction>() -> bool {
     let many = P::Row::<S::V>::LEN + R::Tile::<S::V, P::Out<S::V>>::LEN >= MANY;
-    R::SEPARATE && many && 8 * P::STORED * size_of::<S::V>() <= ON_STACK
+    R::SEPARATE && many && S::FUSED && 8 * P::STORED * size_of::<S::V>() <= ON_STACK
 }
 
 /// Whether blocks are of two columns: where the state is in memory, so that it is read and written once for both, or where there are registers for

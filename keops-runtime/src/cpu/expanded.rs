@@ -59,7 +59,7 @@ impl Squares {
         });
         // NaN is larger than anything.
         let largest = |squares: &[f64]| {
-            let larger = |a: f64, &b: &f64| if b <= a { a } else { b };
+            let larger = |a: f64, &b: &f64| if a.is_nan() || b <= a { a } else { b };
             squares.iter().fold(0.0, larger)
         };
         let [of_rows, of_columns] = [largest(&squares[0]), largest(&squares[1])];

@@ -64,7 +64,7 @@ pub(crate) static BESSEL_K: Op = Op {
         vec![Some(dag.apply(&MINUS, &[sum]))]
     }),
     ulp: Some([4.0, 4.0]),
-    doc: "The modified Bessel function of the second kind K_nu(f), of an order nu from -32 to 32 that is a number; NaN for f below 0",
+    doc: "The modified Bessel function of the second kind K_nu(f), of an order nu from -32 to 32 that is a number; NaN for f below 0, and infinity where sqrt(f) K_nu(f) is beyond the largest number",
     ..Op::BASE
 };
 
