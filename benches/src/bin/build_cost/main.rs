@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Instant;
 use std::{env, fs};
 
-/// Kernels `k(x, y)` of points in three dimensions, with a parameter `g`.
+/// Kernels `k(x, y)` of points, with a parameter `g`.
 const KERNELS: [&str; 20] = [
     "Exp(-g*SqDist(x,y))",
     "Exp(-g*Norm2(x-y))",
@@ -38,54 +38,58 @@ const KERNELS: [&str; 20] = [
 const USAGE: &str = "\
 What formulas add to a release build of the crate that uses them.
 
-usage: build_cost [--formulas N] [--repeats N]
+usage: build_cost [--formulas N] [--dimensions D] [--repeats N]
 
-  --formulas N   how many, at most 20 (20)
-  --repeats N    builds of which the fastest counts (3)
+  --formulas N     how many, at most 20 (20)
+  --dimensions D   of the points (3)
+  --repeats N      builds of which the fastest counts (3)
 ";
 
 /// What is made of a kernel.
 const KINDS: [(&str, Expression); 5] = [
-    ("`genred!`, a sum", |kernel| {
+    ("`genred!`, a sum", |kernel, points| {
         format!(
-            "genred!(\"({kernel})*b\", {VARIABLES}, axis = 1).bind(&x, &x, &b, 0.5).run().is_ok()"
+            "genred!(\"({kernel})*b\", {points}, b = Vj(2), axis = 1).bind(&x, &x, 0.5, &b).run().is_ok()"
         )
     }),
-    ("`genred!`, a log-sum-exp", |kernel| {
+    ("`genred!`, a log-sum-exp", |kernel, points| {
         format!(
-            "genred!(\"{kernel}\", x = Vi(3), y = Vj(3), g = Pm(1), reduction = LogSumExp, axis = 1)\
+            "genred!(\"{kernel}\", {points}, reduction = LogSumExp, axis = 1)\
              .bind(&x, &x, 0.5).run().is_ok()"
         )
     }),
-    ("`genred!`, a sum with the gradient in x", |kernel| {
+    (
+        "`genred!`, a sum with the gradient in x",
+        |kernel, points| {
+            format!(
+                "genred!(\"({kernel})*b\", {points}, b = Vj(2), axis = 1, grad = [x])\
+             .bind(&x, &x, 0.5, &b).forward().and_then(|f| f.pullback(&b)).is_ok()"
+            )
+        },
+    ),
+    ("`kernel_solve!`", |kernel, points| {
         format!(
-            "genred!(\"({kernel})*b\", {VARIABLES}, axis = 1, grad = [x])\
-             .bind(&x, &x, &b, 0.5).forward().and_then(|f| f.pullback(&b)).is_ok()"
+            "kernel_solve!(\"({kernel})*b\", {points}, b = Vj(2), var = b).bind(&x, &x, 0.5, &b).alpha(1.0).solve().is_ok()"
         )
     }),
-    ("`kernel_solve!`", |kernel| {
+    ("`kernel_solve!`, all gradients", |kernel, points| {
         format!(
-            "kernel_solve!(\"({kernel})*b\", {VARIABLES}, var = b).bind(&x, &x, &b, 0.5).alpha(1.0).solve().is_ok()"
-        )
-    }),
-    ("`kernel_solve!`, all gradients", |kernel| {
-        format!(
-            "kernel_solve!(\"({kernel})*b\", {VARIABLES}, var = b, grad = [x, y, b, g])\
-             .bind(&x, &x, &b, 0.5).alpha(1.0).forward().is_ok_and(|f| f.pullback(&b).is_ok())"
+            "kernel_solve!(\"({kernel})*b\", {points}, b = Vj(2), var = b, grad = [x, y, b, g])\
+             .bind(&x, &x, 0.5, &b).alpha(1.0).forward().is_ok_and(|f| f.pullback(&b).is_ok())"
         )
     }),
 ];
 
-type Expression = fn(&str) -> String;
-
-const VARIABLES: &str = "x = Vi(3), y = Vj(3), b = Vj(2), g = Pm(1)";
+/// The Rust of a kernel and these variables of points.
+type Expression = fn(&str, &str) -> String;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (mut formulas, mut repeats) = (KERNELS.len(), 3);
+    let (mut formulas, mut dimensions, mut repeats) = (KERNELS.len(), 3, 3);
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("formulas") => formulas = arguments.value()?.parse()?,
+            Long("dimensions") => dimensions = arguments.value()?.parse()?,
             Long("repeats") => repeats = arguments.value()?.parse()?,
             Long("help") => {
                 print!("{USAGE}");
@@ -99,9 +103,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         .filter(|kernels| !kernels.is_empty());
     let kernels = kernels.ok_or_else(|| format!("there are 1 to {} formulas", KERNELS.len()))?;
 
-    let user = User::new()?;
-    user.build(&[], |_| String::new())?;
-    println!("| each of {formulas} formulas, `f32` | seconds added to a release build |");
+    let user = User::new(dimensions)?;
+    user.build(&[], |_, _| String::new())?;
+    println!(
+        "| each of {formulas} formulas, `f32`, D = {dimensions} | seconds added to a release build |"
+    );
     println!("|---|---|");
     for (name, expression) in KINDS {
         let fastest = |kernels: &[&str]| -> Result<f64, Box<dyn Error>> {
@@ -120,10 +126,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// A crate that depends on keops-solve.
 struct User {
     folder: PathBuf,
+    /// Of the points that it has.
+    dimensions: usize,
 }
 
 impl User {
-    fn new() -> Result<Self, Box<dyn Error>> {
+    fn new(dimensions: usize) -> Result<Self, Box<dyn Error>> {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .ok_or("the benchmarks are in no workspace")?;
@@ -137,18 +145,24 @@ impl User {
         fs::write(folder.join("Cargo.toml"), manifest)?;
         // The versions of this workspace, so that nothing has to be looked up.
         fs::copy(workspace.join("Cargo.lock"), folder.join("Cargo.lock"))?;
-        Ok(Self { folder })
+        Ok(Self { folder, dimensions })
     }
 
     /// Builds the crate with these formulas and returns the seconds that it took.
     fn build(&self, kernels: &[&str], expression: Expression) -> Result<f64, Box<dyn Error>> {
-        let mut source = String::from(
-            "use keops_solve::ndarray::Array2;\nuse keops_solve::prelude::*;\n\nfn main() {\n    \
-             let (x, b) = (Array2::<f32>::zeros((10, 3)), Array2::<f32>::zeros((10, 2)));\n    \
-             println!(\"{} {}\", x.len(), b.len());\n",
+        let d = self.dimensions;
+        let points = format!("x = Vi({d}), y = Vj({d}), g = Pm(1)");
+        let mut source = format!(
+            "use keops_solve::ndarray::Array2;\nuse keops_solve::prelude::*;\n\nfn main() {{\n    \
+             let (x, b) = (Array2::<f32>::zeros((10, {d})), Array2::<f32>::zeros((10, 2)));\n    \
+             println!(\"{{}} {{}}\", x.len(), b.len());\n",
         );
         for kernel in kernels {
-            writeln!(source, "    println!(\"{{}}\", {});", expression(kernel))?;
+            writeln!(
+                source,
+                "    println!(\"{{}}\", {});",
+                expression(kernel, &points)
+            )?;
         }
         source.push_str("}\n");
         // Another time of change is another build.
