@@ -76,6 +76,15 @@ fn kernels(c: &mut Criterion) {
     );
     formula!(c, "gaussian-d10", best(), "Exp(-g*SqDist(x,y))*b", 10, 1);
     formula!(c, "gaussian-d100", best(), "Exp(-g*SqDist(x,y))*b", 100, 1);
+    // A wide one, whose squared distances come from scalar products.
+    formula!(
+        c,
+        "gaussian-d100-expanded",
+        best(),
+        "Exp(-0.03*g*SqDist(x,y))*b",
+        100,
+        1
+    );
     formula!(c, "gaussian-d784", best(), "Exp(-g*SqDist(x,y))*b", 784, 1);
     formula!(
         c,
