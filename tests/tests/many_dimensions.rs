@@ -1,9 +1,15 @@
 //! Gaussians in many dimensions, whose squared distances are computed from scalar products: as accurate as from differences, wherever the points lie.
 
-use keops_solve::ndarray::{Array2, Axis, concatenate, s};
+use keops_solve::ndarray::{Array1, Array2, Axis, concatenate, s};
 use keops_solve::prelude::*;
 
 const D: usize = 100;
+
+genred!(One: "Exp(-g*SqDist(x,y))*b", x = Vi(100), y = Vj(100), b = Vj(1), g = Pm(1), axis = 1);
+genred!(Three: "Exp(-g*SqDist(x,y))*b", x = Vi(100), y = Vj(100), b = Vj(3), g = Pm(1), axis = 1);
+genred!(Many: "Exp(-g*SqDist(x,y))*b", x = Vi(100), y = Vj(100), b = Vj(20), g = Pm(1), axis = 1);
+genred!(OverI: "Exp(-g*SqDist(y,x))*b", y = Vj(100), x = Vi(100), b = Vi(11), g = Pm(1), axis = 0);
+lazy!(Gaussian: "Exp(-g*SqDist(x,y))", x = Vi(100), y = Vj(100), g = Pm(1));
 
 /// Numbers between -1/2 and 1/2.
 fn random(rows: usize, columns: usize, seed: u64) -> Array2<f64> {
@@ -130,14 +136,6 @@ macro_rules! check {
 
 #[test]
 fn sums_are_as_accurate_as_from_differences() {
-    let sum = genred!(
-        "Exp(-g*SqDist(x,y))*b",
-        x = Vi(100),
-        y = Vj(100),
-        b = Vj(1),
-        g = Pm(1),
-        axis = 1
-    );
     // Numbers that are no multiples of vectors, blocks or tiles; below 256, and for large g, differences are computed.
     for (m, n) in [(255, 300), (301, 411), (1030, 259)] {
         // More rows than a task has, once.
@@ -145,7 +143,7 @@ fn sums_are_as_accurate_as_from_differences() {
         for (name, x, y) in clouds {
             let b = random(y.nrows(), 1, 3);
             for g in [0.125, 0.34375, 3.0] {
-                check!(sum, x, y, b, g, name);
+                check!(One, x, y, b, g, name);
             }
         }
     }
@@ -154,56 +152,16 @@ fn sums_are_as_accurate_as_from_differences() {
 #[test]
 fn sums_of_several_components_over_either_index() {
     let (x, y) = (random(290, D, 1), random(333, D, 2));
-    let three = genred!(
-        "Exp(-g*SqDist(x,y))*b",
-        x = Vi(100),
-        y = Vj(100),
-        b = Vj(3),
-        g = Pm(1),
-        axis = 1
-    );
-    check!(three, x, y, random(333, 3, 3), 0.125, "three");
-    let many = genred!(
-        "Exp(-g*SqDist(x,y))*b",
-        x = Vi(100),
-        y = Vj(100),
-        b = Vj(20),
-        g = Pm(1),
-        axis = 1
-    );
-    check!(many, x, y, random(333, 20, 3), 0.125, "many");
-    let over_i = genred!(
-        "Exp(-g*SqDist(y,x))*b",
-        y = Vj(100),
-        x = Vi(100),
-        b = Vi(11),
-        g = Pm(1),
-        axis = 0
-    );
-    check!(over_i, y, x, random(290, 11, 3), 0.125, "over i");
+    check!(Three, x, y, random(333, 3, 3), 0.125, "three");
+    check!(Many, x, y, random(333, 20, 3), 0.125, "many");
+    check!(OverI, y, x, random(290, 11, 3), 0.125, "over i");
 }
 
 #[test]
 fn sums_over_the_same_points() {
     let x = random(1100, D, 1) + 5.0;
-    let one = genred!(
-        "Exp(-g*SqDist(x,y))*b",
-        x = Vi(100),
-        y = Vj(100),
-        b = Vj(1),
-        g = Pm(1),
-        axis = 1
-    );
-    check!(one, x, x, random(1100, 1, 3), 0.125, "one");
-    let four = genred!(
-        "b*Exp(-SqDist(y,x)*g)",
-        x = Vi(100),
-        y = Vj(100),
-        b = Vj(4),
-        g = Pm(1),
-        axis = 1
-    );
-    check!(four, x, x, random(1100, 4, 3), 0.125, "four");
+    check!(One, x, x, random(1100, 1, 3), 0.125, "one");
+    check!(Three, x, x, random(1100, 3, 3), 0.125, "three");
 }
 
 /// Scales, weights and factors are part of the points, of the squared distance and of the value.
@@ -275,36 +233,21 @@ fn scaled_points_and_other_factors() {
 /// What is not a number stays where it is.
 #[test]
 fn points_that_are_not_finite() {
-    let sum = genred!(
-        "Exp(-g*SqDist(x,y))*b",
-        x = Vi(100),
-        y = Vj(100),
-        b = Vj(1),
-        g = Pm(1),
-        axis = 1
-    );
-    let (x, y, b) = (random(300, D, 1), random(300, D, 2), random(300, 1, 3));
-    let over_i = genred!(
-        "Exp(-g*SqDist(x,y))*b",
-        x = Vi(100),
-        y = Vj(100),
-        b = Vi(1),
-        g = Pm(1),
-        axis = 0
-    );
+    let (x, y) = (random(300, D, 1), random(300, D, 2));
+    let (b, many) = (random(300, 1, 3), random(300, 11, 3));
     // The centre is that of the points of i, and does not know of those of j. Neither do others of the same vector.
     let mut far = y.clone();
     far[[0, 0]] = f64::INFINITY;
     far[[1, 0]] = f64::NAN;
-    let values = over_i.bind(&x, &far, &b, 0.1).run().expect("sums");
-    for (j, value) in values.iter().enumerate() {
+    let values = OverI.bind(&far, &x, &many, 0.1).run().expect("sums");
+    for ((j, _), value) in values.indexed_iter() {
         assert_eq!(value.is_nan(), j == 1, "{j}: {value}");
         assert_eq!(*value == 0.0, j == 0, "{j}: {value}");
     }
     for what in [f64::NAN, f64::INFINITY, 1e200] {
         let mut x = x.clone();
         x[[17, 3]] = what;
-        let values = sum.bind(&x, &y, &b, 0.1).run().expect("sums");
+        let values = One.bind(&x, &y, &b, 0.1).run().expect("sums");
         for (i, value) in values.iter().enumerate() {
             let is_far = i == 17 && !what.is_nan();
             assert_eq!(value.is_nan(), i == 17 && what.is_nan(), "{what}: {i}");
@@ -317,7 +260,6 @@ fn points_that_are_not_finite() {
 #[test]
 fn ranges_and_symbolic_matrices() {
     let (x, y, b) = (random(300, D, 1), random(310, D, 2), random(310, 2, 3));
-    let k = lazy!("Exp(-g*SqDist(x,y))", x = Vi(100), y = Vj(100), g = Pm(1));
     let ranges = Ranges::from_rows(
         &[[0, 120], [120, 290]],
         &[1, 3],
@@ -336,7 +278,7 @@ fn ranges_and_symbolic_matrices() {
         expected += &part;
     }
     let sizes = Array2::ones((300, 2));
-    let bound = k.bind(&x, &y, 0.125);
+    let bound = Gaussian.bind(&x, &y, 0.125);
     let values = bound.clone().ranges(&ranges).dot(&b).expect("products");
     assert!(error(&values, &expected, &sizes) < 2e-14);
     let whole = by_differences(&x, &y, &b, 0.125);
@@ -345,6 +287,36 @@ fn ranges_and_symbolic_matrices() {
     let transposed = by_differences(&y, &x, &of_rows, 0.125);
     let values = bound.t().dot(&of_rows).expect("products");
     assert!(error(&values, &transposed, &Array2::ones((310, 1))) < 2e-14);
+}
+
+/// Of near pairs, which a sum has few of, differences have more digits: what the documentation says of entries near 1.
+#[test]
+fn entries_of_near_points() {
+    let x = random(300, D, 1);
+    let y = &x + &(random(300, D, 2) * 1e-3);
+    let unit = Array2::eye(300);
+    let [x32, y32, unit32] = [&x, &y, &unit].map(single);
+    // As wide as expansions go.
+    let g = 0.34375;
+    for isa in InstructionSet::available() {
+        let of =
+            |x: &Array2<f64>, y: &Array2<f64>| by_differences(x, y, &unit, g).diag().to_owned();
+        let largest = |values: Array2<f64>, expected: &Array1<f64>| {
+            let errors = &values.diag() - expected;
+            errors.iter().fold(0.0, |a: f64, b| a.max(b.abs()))
+        };
+        let values = Gaussian.bind(&x, &y, g).instruction_set(isa).dot(&unit);
+        let of_double = largest(values.expect("entries"), &of(&x, &y));
+        let values = Gaussian
+            .bind(&x32, &y32, g as f32)
+            .instruction_set(isa)
+            .dot(&unit32);
+        let expected = of(&double(&x32), &double(&y32));
+        let of_single = largest(double(&values.expect("entries")), &expected);
+        println!("{isa}: {of_single:.1e} {of_double:.1e}");
+        assert!(of_single < 3e-6, "{isa}: {of_single}");
+        assert!(of_double < 6e-15, "{isa}: {of_double}");
+    }
 }
 
 #[test]

@@ -183,6 +183,7 @@ impl<'a> BatchCall<'a> {
                 visit: Arc::new(visit),
             }),
             symmetric: false,
+            squares: None,
         })
     }
 }

@@ -141,6 +141,7 @@ impl<'a> Call<'a> {
             pattern,
             batch: None,
             symmetric: false,
+            squares: None,
         }
     }
 

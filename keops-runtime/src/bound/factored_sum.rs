@@ -3,9 +3,7 @@
 use super::product::{ExpandedCode, FEWEST_MIRRORED, goes_wide};
 use super::{Axis, Call, Orientation};
 use crate::Error;
-use crate::cpu::{
-    Expandable, MirrorCode, Points, Problem, Squares, ValuesCode, Weighted, mirrored, wide,
-};
+use crate::cpu::{Expandable, MirrorCode, Points, Problem, ValuesCode, Weighted, mirrored, wide};
 use crate::cuda::recipe::{Adding, Evaluation, Reduction, Type};
 use crate::input::{Argument, Element};
 use crate::kernel::Kernel;
@@ -81,12 +79,11 @@ impl<T: Element> FactoredSum<'_, T> {
         }
         let isa = self.hardware.isa;
         let expanded = const { &ExpandedCode::<T::Compute>::of::<Terms<K>, W>(true) };
-        let squares = expanded.as_ref().and_then(|expanded| {
-            let squares = Squares::of(&expanded.squares, isa, &points)?;
-            Some((expanded.mirrored()?, squares))
-        });
-        let (code, mut problem) = match &squares {
-            Some((code, squares)) => (*code, squares.with(&points)),
+        let expanded = ExpandedCode::applying(expanded, isa, &points);
+        let expanded =
+            expanded.and_then(|(code, squares)| Some((code.mirrored.as_ref()?, squares)));
+        let (code, mut problem) = match &expanded {
+            Some(([code, _], squares)) => (code, squares.with(&points)),
             None => {
                 let code = const { &MirrorCode::<T::Compute>::of::<Terms<K>, W>() };
                 (code, points.reborrow())
@@ -124,12 +121,9 @@ impl<T: Element> FactoredSum<'_, T> {
             return Ok(None);
         }
         let expanded = const { &ExpandedCode::<T::Compute>::of::<O::Pairing<K>, 1>(false) };
-        let squares = expanded.as_ref().and_then(|expanded| {
-            let squares = Squares::of(&expanded.squares, isa, &problem)?;
-            Some((&expanded.values, squares))
-        });
-        let (code, problem) = match &squares {
-            Some((code, squares)) => (*code, squares.with(&problem)),
+        let expanded = ExpandedCode::applying(expanded, isa, &problem);
+        let (code, problem) = match &expanded {
+            Some((expanded, squares)) => (&expanded.values, squares.with(&problem)),
             None if is_wide => {
                 let code = const { &ValuesCode::<T::Compute>::of::<O::Pairing<K>>() };
                 (code, problem.reborrow())

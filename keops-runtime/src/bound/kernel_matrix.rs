@@ -16,6 +16,7 @@ use crate::options::{CallOptions, Hardware};
 use crate::solve::{Entries, LinearOperator, OnDevice, OperatorError, Precision};
 use core::fmt;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+use std::sync::Arc;
 
 /// What is compiled for the matrix of a scalar kernel.
 pub(super) struct MatrixCode {
@@ -92,6 +93,7 @@ fn prepared<'a, O: Orientation>(
     problem.symmetric = symmetric && problem.pattern.is_none();
     problem.rows.keep_on_devices();
     problem.columns.keep_on_devices();
+    problem.squares = Some(Arc::default());
     Ok((problem, call.resolve(options)?, in_solve(options)))
 }
 

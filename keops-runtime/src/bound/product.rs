@@ -12,8 +12,9 @@ use crate::cuda::recipe::Evaluation;
 use crate::input::Element;
 use crate::options::{CallOptions, Hardware};
 use crate::reduce::{Sum, Summation};
-use crate::simd::Real;
+use crate::simd::{InstructionSet, Real};
 use ndarray::{ArrayView2, ArrayViewMut2, s};
+use std::sync::Arc;
 
 /// The number of vectors that are multiplied together where they are several, filled up with zeros: by a symmetric matrix, on a device, or where the summation does not
 /// allow to multiply as matrices are.
@@ -39,10 +40,10 @@ pub(crate) struct ProductCode<C: 'static> {
 
 /// Products of a scalar kernel from scalar products of its points.
 pub(crate) struct ExpandedCode<C: 'static> {
-    pub(super) squares: SquaresCode<C>,
+    squares: SquaresCode<C>,
     pub(super) values: ValuesCode<C>,
-    /// The same as for the kernel itself, with so many vectors.
-    mirrored: Option<[MirrorCode<C>; 2]>,
+    /// As for the kernel itself.
+    pub(super) mirrored: Option<[MirrorCode<C>; 2]>,
 }
 
 impl<C: Real> ExpandedCode<C> {
@@ -70,10 +71,14 @@ impl<C: Real> ExpandedCode<C> {
         })
     }
 
-    /// Products with one vector whose entries are used twice.
-    pub(super) fn mirrored(&self) -> Option<&MirrorCode<C>> {
-        let [code, _] = self.mirrored.as_ref()?;
-        Some(code)
+    /// The code and the squares, if there is an expansion and it is as accurate for these points.
+    pub(super) fn applying<'c>(
+        code: &'c Option<Self>,
+        isa: InstructionSet,
+        problem: &Problem<'_>,
+    ) -> Option<(&'c Self, Arc<Squares>)> {
+        let code = code.as_ref()?;
+        Some((code, Squares::of(&code.squares, isa, problem)?))
     }
 }
 
@@ -126,20 +131,17 @@ impl<C: Real> ProductCode<C> {
         weights: ArrayView2<'_, V>,
         out: ArrayViewMut2<'_, T>,
     ) -> Result<(), Error> {
-        if let Some(expanded) = &self.expanded
-            && weights.ncols() > 0
-            && goes_wide::<C>(hardware, options, problem, self.cost)
-            && let Some(squares) = Squares::of(&expanded.squares, hardware.isa, problem)
-        {
-            let problem = squares.with(problem);
-            return wide_product(&expanded.values, hardware, options, &problem, weights, out);
-        }
-        let fewest = self.together[0];
-        if let Some(values) = &self.values
-            && weights.ncols() > fewest
-            && goes_wide::<C>(hardware, options, problem, self.cost)
-        {
-            return wide_product(values, hardware, options, problem, weights, out);
+        if weights.ncols() > 0 && goes_wide::<C>(hardware, options, problem, self.cost) {
+            let expanded = ExpandedCode::applying(&self.expanded, hardware.isa, problem);
+            if let Some((expanded, squares)) = &expanded {
+                let problem = squares.with(problem);
+                return wide_product(&expanded.values, hardware, options, &problem, weights, out);
+            }
+            if let Some(values) = &self.values
+                && weights.ncols() > self.together[0]
+            {
+                return wide_product(values, hardware, options, problem, weights, out);
+            }
         }
         let several = usize::from(weights.ncols() != 1);
         let (terms, width) = (&self.sums[several], self.together[several]);
@@ -170,10 +172,9 @@ impl<C: Real> ProductCode<C> {
             return self.product(hardware, options, problem, weights, out);
         }
         let several = usize::from(weights.ncols() != 1);
-        let expanded = self.expanded.as_ref().and_then(|expanded| {
-            let squares = Squares::of(&expanded.squares, hardware.isa, problem)?;
-            Some((expanded.mirrored.as_ref()?, squares))
-        });
+        let expanded = ExpandedCode::applying(&self.expanded, hardware.isa, problem);
+        let expanded =
+            expanded.and_then(|(code, squares)| Some((code.mirrored.as_ref()?, squares)));
         let (mirrored_by, problem) = match &expanded {
             Some((mirrored_by, squares)) => (*mirrored_by, squares.with(problem)),
             None => (mirrored_by, problem.reborrow()),

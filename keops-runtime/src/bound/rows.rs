@@ -87,6 +87,7 @@ impl ChosenRows<'_, '_> {
             columns: chosen.points(),
             pattern,
             symmetric: false,
+            squares: None,
             ..self.problem.reborrow()
         };
         let unit = Array2::eye(rows.len());

@@ -13,8 +13,8 @@ const MANY: usize = 12;
 /// What pairs keep for themselves is on the stack, for all of a block at once: blocks are taken where it is at most so many bytes, as it is for one vector.
 const ON_STACK: usize = 256 << 10;
 
-/// Whether the loop over a tile takes blocks of rows and columns. Not where a multiply-add is two instructions: the few processors without AVX2 are not worth a third
-/// of the time that blocks take to compile.
+/// Whether the loop over a tile takes blocks of rows and columns. Not where a multiply-add is two instructions: the few processors without AVX2 are not worth
+/// that blocks are compiled for three instruction sets instead of two.
 pub(super) const fn goes_by_blocks<P: Pairing, S: Simd, R: Reduction>() -> bool {
     let many = P::Row::<S::V>::LEN + R::Tile::<S::V, P::Out<S::V>>::LEN >= MANY;
     R::SEPARATE && many && S::FUSED && 8 * P::STORED * size_of::<S::V>() <= ON_STACK

@@ -300,7 +300,7 @@ impl<'c, T: Real> Mirror<'c, T> {
 }
 
 /// The squares of the points of an expanded formula.
-pub(crate) struct SquaresCode<T: 'static> {
+pub struct SquaresCode<T: 'static> {
     point: SidesCode<T>,
     /// [`Expansion::Slope`](crate::kernel::Expansion::Slope)
     pub(super) slope: fn(&[f64]) -> f64,

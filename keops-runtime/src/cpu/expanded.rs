@@ -10,8 +10,6 @@ use super::Problem;
 use super::code::SquaresCode;
 use super::pack::Points;
 use super::pairing::{Expandable, Pairing, scalar_value};
-use super::parallel::for_each_part;
-use super::sides::Sides;
 use super::tile::Columns;
 use crate::input::Input;
 use crate::kernel::{Features, Given, Lanes, Splat};
@@ -19,25 +17,46 @@ use crate::lanes::{Aligned, vectors, vectors_mut};
 use crate::simd::{InstructionSet, Real, Simd, WithSimd, dispatch};
 use core::marker::PhantomData;
 use ndarray::Array2;
+use rayon::prelude::*;
+use std::sync::{Arc, OnceLock};
 
 /// The slope times `|a|^2 + |b|^2` is at most this: an exponent has an error of few units in the last place of it.
 const LARGEST_CHANGE: f64 = 8.0;
 /// With fewer points on a side, their squares take longer than what they save.
 const FEWEST_POINTS: usize = 256;
 /// Points whose squares are computed by one thread.
-const SPAN: usize = 1024;
+const SPAN: usize = 512;
 
 /// The squares of the points on both sides of a problem, relative to their centre.
-pub(crate) struct Squares {
+#[derive(Debug)]
+pub struct Squares {
     rows: Array2<f64>,
     columns: Array2<f64>,
     /// The parameters of the problem and the centre.
     params: Vec<f64>,
 }
 
+/// Squares for evaluations in single and in double precision, computed when they are first asked for; `None` where distances are not expanded.
+pub(crate) type KeptSquares = [OnceLock<Option<Arc<Squares>>>; 2];
+
 impl Squares {
     /// The squares for a kernel that is evaluated in `T`, where expanding its distances is as accurate as computing them, and faster.
     pub(crate) fn of<T: Real>(
+        code: &SquaresCode<T>,
+        isa: InstructionSet,
+        problem: &Problem<'_>,
+    ) -> Option<Arc<Self>> {
+        let compute = || T::squares(code, isa, problem).map(Arc::new);
+        match &problem.squares {
+            Some(kept) => kept[usize::from(size_of::<T>() == size_of::<f64>())]
+                .get_or_init(compute)
+                .clone(),
+            None => compute(),
+        }
+    }
+
+    /// [`Squares::of`] a problem that keeps none.
+    pub(crate) fn compute<T: Real>(
         code: &SquaresCode<T>,
         isa: InstructionSet,
         problem: &Problem<'_>,
@@ -46,34 +65,28 @@ impl Squares {
         if problem.batch.is_some() || rows.count().min(columns.count()) < FEWEST_POINTS {
             return None;
         }
-        let centre = if code.rows_are_i { rows } else { columns }.means();
+        let centre = if code.rows_are_i { rows } else { columns }.centre();
         let params = [&problem.params[..], &centre].concat();
-        let slope = (code.slope)(&params);
-        let sides = code.sides(isa, &params);
-        let squares = [(rows, true), (columns, false)].map(|(points, rows)| {
-            T::squares(&SquaresOf {
-                sides: &sides,
-                points,
-                rows,
-            })
+        let sides = &code.sides(isa, &params);
+        let layout = sides.layout();
+        let rows = squares(rows, layout.lanes, layout.row, &|raw, features| {
+            sides.hoist_rows(raw, features);
         });
+        let columns = squares(
+            columns,
+            layout.column_lanes,
+            layout.column,
+            &|raw, features| {
+                sides.hoist_columns(raw, features);
+            },
+        );
         // NaN is larger than anything.
-        let largest = |squares: &[f64]| {
-            let larger = |a: f64, &b: &f64| if a.is_nan() || b <= a { a } else { b };
-            squares.iter().fold(0.0, larger)
-        };
-        let [of_rows, of_columns] = [largest(&squares[0]), largest(&squares[1])];
-        let change = slope * (of_rows + of_columns);
-        if change.is_nan() || change > LARGEST_CHANGE {
-            return None;
-        }
-        let [rows, columns] = squares.map(|squares| {
-            let count = squares.len();
-            Array2::from_shape_vec((count, 1), squares).ok()
-        });
-        Some(Self {
-            rows: rows?,
-            columns: columns?,
+        let larger = |a: f64, &b: &f64| if a.is_nan() || b <= a { a } else { b };
+        let largest = |squares: &Array2<f64>| squares.iter().fold(0.0, larger);
+        let change = (code.slope)(&params) * (largest(&rows) + largest(&columns));
+        (change <= LARGEST_CHANGE).then_some(Self {
+            rows,
+            columns,
             params,
         })
     }
@@ -81,6 +94,7 @@ impl Squares {
     /// The problem with the squares as the last component of its points.
     pub(crate) fn with<'a>(&'a self, problem: &'a Problem<'_>) -> Problem<'a> {
         let mut problem = problem.reborrow();
+        problem.squares = None;
         problem.params.clone_from(&self.params);
         problem.rows.push(Input::F64(self.rows.view()), 1);
         problem.columns.push(Input::F64(self.columns.view()), 1);
@@ -88,42 +102,30 @@ impl Squares {
     }
 }
 
-/// The squares of points.
-pub struct SquaresOf<'a, 'b, T: 'static> {
-    /// What computes the components.
-    sides: &'a Sides<T>,
-    points: &'a Points<'b>,
-    /// Whether the points are rows, or columns.
-    rows: bool,
-}
-
-impl<T: Real> SquaresOf<'_, '_, T> {
-    /// The squares, from components of the type of the evaluation, in double precision.
-    pub(crate) fn run(&self) -> Vec<f64> {
-        let layout = self.sides.layout();
-        let (lanes, length) = match self.rows {
-            true => (layout.lanes, layout.row),
-            false => (layout.column_lanes, layout.column),
-        };
-        let mut squares = vec![0.0; self.points.count()];
-        for_each_part(&mut squares, SPAN, &|span, squares| {
-            let mut raw = Aligned::zeros(self.points.components() * lanes);
-            let mut features = Aligned::<T>::zeros(length * lanes);
-            for (n, squares) in squares.chunks_mut(lanes).enumerate() {
-                self.points.gather(span * SPAN + n * lanes, lanes, &mut raw);
-                match self.rows {
-                    true => self.sides.hoist_rows(&raw, &mut features),
-                    false => self.sides.hoist_columns(&raw, &mut features),
-                }
-                for components in features.chunks_exact(lanes) {
-                    for (square, component) in squares.iter_mut().zip(components) {
-                        *square += component.to_f64() * component.to_f64();
-                    }
+/// The squares of points, in double precision, of components as `hoist` leaves them in the type of the evaluation; a column.
+fn squares<T: Real>(
+    points: &Points<'_>,
+    lanes: usize,
+    components: usize,
+    hoist: &(dyn Fn(&[T], &mut [T]) + Sync),
+) -> Array2<f64> {
+    let mut squares = Array2::zeros((points.count(), 1));
+    let spans = squares.as_slice_mut().unwrap_or_default();
+    let spans = spans.par_chunks_mut(SPAN).enumerate();
+    spans.for_each(|(span, squares)| {
+        let mut raw = Aligned::zeros(points.components() * lanes);
+        let mut features = Aligned::<T>::zeros(components * lanes);
+        for (n, squares) in squares.chunks_mut(lanes).enumerate() {
+            points.gather(span * SPAN + n * lanes, lanes, &mut raw);
+            hoist(&raw, &mut features);
+            for components in features.chunks_exact(lanes) {
+                for (square, component) in squares.iter_mut().zip(components) {
+                    *square += component.to_f64() * component.to_f64();
                 }
             }
-        });
-        squares
-    }
+        }
+    });
+    squares
 }
 
 /// Values for a vector of rows, in the place of scalar products.

@@ -26,7 +26,7 @@ mod tile;
 mod wide;
 
 pub(crate) use dense::dense;
-pub(crate) use expanded::{Squares, SquaresOf};
+pub(crate) use expanded::{KeptSquares, Squares};
 pub(crate) use job::Job;
 use job::Part;
 pub(crate) use mirror::{Product, mirrored};
@@ -67,6 +67,8 @@ pub struct Problem<'a> {
     pub(crate) batch: Option<Batch<'a>>,
     /// Whether the kernel is scalar and the same when i and j are exchanged, and both sides have the same points, all of which are paired.
     pub(crate) symmetric: bool,
+    /// The squares of these points for an expanded kernel, where they are needed more than once.
+    pub(crate) squares: Option<Arc<KeptSquares>>,
 }
 
 /// Problems of the same sizes and pattern, whose rows stand one behind the other in the result.
@@ -108,6 +110,7 @@ impl Problem<'_> {
             pattern: self.pattern.clone(),
             batch: self.batch.as_ref().map(Batch::reborrow),
             symmetric: self.symmetric,
+            squares: self.squares.clone(),
         }
     }
 

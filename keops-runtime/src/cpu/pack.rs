@@ -29,6 +29,8 @@ pub(crate) struct Points<'a> {
     kept: Option<(usize, Arc<Uploads>)>,
 }
 
+/// Points that a centre is the mean of.
+const SAMPLED: usize = 1024;
 /// Points whose components are copied by one thread.
 #[cfg(feature = "cuda")]
 const COPIED: usize = 1 << 14;
@@ -172,22 +174,19 @@ impl<'a> Points<'a> {
         self.arrays.iter().any(is_resident)
     }
 
-    /// The means of all raw components.
-    pub(super) fn means(&self) -> Vec<f64> {
+    /// The means of all raw components of at most [`SAMPLED`] points: a centre near enough.
+    pub(super) fn centre(&self) -> Vec<f64> {
         let mut sums = vec![0.0; self.components];
-        let mut from = 0;
-        for (array, components) in &self.arrays {
-            let sums = &mut sums[from..];
-            each!(array, array => {
-                for point in array.rows() {
-                    for (sum, value) in sums.iter_mut().zip(point) {
-                        *sum += Element::to_f64(*value);
-                    }
-                }
-            }, _ => {});
-            from += components;
+        let chosen = (0..self.count).step_by(self.count.div_ceil(SAMPLED).max(1));
+        let mut raw = vec![0.0; self.components];
+        for point in chosen.clone() {
+            self.gather(point, 1, &mut raw);
+            sums.iter_mut()
+                .zip(&raw)
+                .for_each(|(sum, value)| *sum += value);
         }
-        sums.iter_mut().for_each(|sum| *sum /= self.count as f64);
+        let count = chosen.len() as f64;
+        sums.iter_mut().for_each(|sum| *sum /= count);
         sums
     }
 

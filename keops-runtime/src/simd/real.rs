@@ -2,7 +2,7 @@
 
 use super::math::Coefficients;
 use super::{InstructionSet, Simd, dispatch};
-use crate::cpu::{Product, ScalarProducts, SquaresOf, Task, WideProduct};
+use crate::cpu::{Problem, Product, ScalarProducts, Squares, SquaresCode, Task, WideProduct};
 use crate::ranges::Interval;
 use crate::reduce::Candidate;
 use core::ops::Range;
@@ -60,7 +60,11 @@ pub trait Real:
     fn scalar_products(isa: InstructionSet, products: ScalarProducts<'_, Self>);
     /// Computes the squares of points, likewise.
     #[doc(hidden)]
-    fn squares(of: &SquaresOf<'_, '_, Self>) -> Vec<f64>;
+    fn squares(
+        code: &SquaresCode<Self>,
+        isa: InstructionSet,
+        problem: &Problem<'_>,
+    ) -> Option<Squares>;
     /// Computes some rows of a product with many vectors, likewise.
     #[doc(hidden)]
     fn run_wide(
@@ -110,7 +114,9 @@ macro_rules! real {
             fn scalar_products(isa: InstructionSet, products: ScalarProducts<'_, Self>) {
                 dispatch(isa, products);
             }
-            fn squares(of: &SquaresOf<'_, '_, Self>) -> Vec<f64> { of.run() }
+            fn squares(code: &SquaresCode<Self>, isa: InstructionSet, problem: &Problem<'_>) -> Option<Squares> {
+                Squares::compute(code, isa, problem)
+            }
             fn run_wide(
                 product: &WideProduct<'_, Self>,
                 rows: Range<usize>,

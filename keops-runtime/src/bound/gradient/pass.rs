@@ -118,6 +118,7 @@ impl<'a> Pass<'a> {
                 visit: Arc::new(visit),
             }),
             symmetric: false,
+            squares: None,
         }
     }
 

@@ -107,6 +107,7 @@ impl GradientFormulas for Selected<'_, '_> {
                     pattern: None,
                     batch: None,
                     symmetric: false,
+                    squares: None,
                 };
                 pairs.rows.push(Input::F64(e.view()), components);
                 let mut values = Array2::zeros((chosen.len(), width));
