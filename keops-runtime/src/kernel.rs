@@ -222,7 +222,8 @@ pub trait Accumulator<S: Simd> {
 pub trait Expansion: Copy + Send + Sync + 'static {
     /// Whether the kernel is such.
     const EXISTS: bool;
-    /// The scalar product `(a, b)`, whose features are the components of a and of b, in order.
+    /// The scalar product `(a, b)`, whose features are the components of a and of b, in order. It is computed for many pairs at once, and not by
+    /// [`Kernel::pair`].
     type Product: Kernel;
     /// The kernel, given the scalar product ([`Fetch::product`]), and `|a|^2` and `|b|^2` as the last components of the points.
     type Value: Kernel;

@@ -34,12 +34,13 @@ impl Factor {
                 |factor: &SolveFormula| factor.shape == Shape::Scalar && factor.over_j == over_j;
             solve.ok().filter(fits)
         };
-        let symmetric =
-            || scalar(Evidence::Proof).filter(|factor| !factor.symmetry.pairs.is_empty());
-        let any = || scalar(Evidence::Assumption);
-        let symmetric = if dim <= FEW { symmetric() } else { None };
-        let is_symmetric = symmetric.is_some();
-        let formula = symmetric.or_else(any)?;
+        let proven = if dim <= FEW {
+            scalar(Evidence::Proof).filter(|factor| !factor.symmetry.pairs.is_empty())
+        } else {
+            None
+        };
+        let is_symmetric = proven.is_some();
+        let formula = proven.or_else(|| scalar(Evidence::Assumption))?;
         let expansion = formula.kernel.expansion();
         let pays = is_symmetric || dim >= MANY || expansion.is_some();
         pays.then_some(Self {
