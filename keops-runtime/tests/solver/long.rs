@@ -37,7 +37,7 @@ pub(crate) fn exponential_kernel(n: usize, known: [f64; 5]) {
     close((&a * &b).sum(), energy, 1e-8);
     close((&a * &a).sum().sqrt(), norm, 1e-8);
     let probes = EstimateOptions {
-        max_probes: 16,
+        max_probes: 8,
         max_depth: 400,
         ..Default::default()
     };

@@ -40,8 +40,8 @@ impl Driver {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).expect("a writable folder");
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cuda");
-        let options = "-std=c++17 -O1 -U_FORTIFY_SOURCE -ffp-contract=off -w -shared -fPIC -I";
-        let compiler = format!("{compiler} {options} {}", here.display());
+        let options = host::options().join(" ");
+        let compiler = format!("{compiler} {options} -shared -fPIC -I {}", here.display());
         let source = "#define main unused\n#include \"main.cpp\"\nconst Kernel* const kernels[1] = {};\n#include \"driver.cpp\"\n";
         fs::write(folder.join("library.cpp"), source).expect("a writable folder");
         let (from, to) = (folder.join("library.cpp"), folder.join("libnvcuda.so"));
