@@ -8,6 +8,7 @@
 
 use crate::Error;
 use crate::bound::FactoredSum;
+use crate::cpu::of_parameters;
 use crate::input::Element;
 use crate::simd::{Block, Simd};
 use core::marker::PhantomData;
@@ -132,9 +133,9 @@ pub trait Fetch<S: Simd> {
     /// Feature `k` as a vector.
     fn get(&self, s: S, k: usize) -> S::V;
 
-    /// The scalar product of the pair, for a kernel that is given it, [`Expansion::Value`]; NaN for others.
+    /// The squared distance of the pair, for a kernel that is given it, [`Kernel::GIVEN`]; NaN for others.
     #[inline(always)]
-    fn product(&self, s: S) -> S::V {
+    fn distance(&self, s: S) -> S::V {
         s.splat(<S::T as crate::simd::Real>::NAN)
     }
 }
@@ -161,11 +162,11 @@ impl<S: Simd, F: Features<S::T>> Fetch<S> for Splat<'_, F> {
     }
 }
 
-/// What a kernel reads elsewhere, and the scalar product of the pair.
+/// What a kernel reads elsewhere, and the squared distance of the pair.
 #[derive(Clone, Copy)]
 pub(crate) struct Given<F, V> {
     pub(crate) features: F,
-    pub(crate) product: V,
+    pub(crate) distance: V,
 }
 
 impl<S: Simd, F: Fetch<S>> Fetch<S> for Given<F, S::V> {
@@ -174,8 +175,8 @@ impl<S: Simd, F: Fetch<S>> Fetch<S> for Given<F, S::V> {
         self.features.get(s, k)
     }
     #[inline(always)]
-    fn product(&self, _: S) -> S::V {
-        self.product
+    fn distance(&self, _: S) -> S::V {
+        self.distance
     }
 }
 
@@ -217,36 +218,57 @@ pub trait Accumulator<S: Simd> {
     fn push_product(&mut self, s: S, k: usize, a: S::V, b: S::V);
 }
 
-/// A scalar kernel of a squared distance in many dimensions, which are computed as `|a|^2 + |b|^2 - 2 (a, b)` for points a of i and b of j that are taken relative to a centre.
-/// The raw parameters of all parts end with the centre: a number for each component of the variables of i.
-pub trait Expansion: Copy + Send + Sync + 'static {
+/// A kernel of one squared distance `sum_k w_k (a_k - b_k)^2` of points a of i and b of j in many dimensions, as a function of the distance: the runtime computes
+/// the distances of many pairs at once, and the formula compiles what is made of them.
+pub trait Distance: Copy + Send + Sync + 'static {
     /// Whether the kernel is such.
     const EXISTS: bool;
-    /// The scalar product `(a, b)`, whose features are the components of a and of b, in order. It is computed for many pairs at once, and not by
-    /// [`Kernel::pair`].
-    type Product: Kernel;
-    /// The kernel, given the scalar product ([`Fetch::product`]), and `|a|^2` and `|b|^2` as the last components of the points.
+    /// The points, whose components are the features. It is not evaluated for pairs.
+    type Points: Kernel;
+    /// The kernel, given the squared distance ([`Fetch::distance`]).
     type Value: Kernel;
-    /// By how much, relatively, the value changes with the squared distance. It depends on parameters alone.
-    type Slope: Kernel;
+    /// The weights w of the dimensions; nothing if all are 1.
+    type Weights: OfParameters;
+    /// By how much, relatively, the value changes with the squared distance; nothing if distances are not to be expanded.
+    type Slope: OfParameters;
 }
 
-impl<P: Kernel, V: Kernel, S: Kernel> Expansion for (P, V, S) {
+impl<P: Kernel, V: Kernel, W: OfParameters, S: OfParameters> Distance for (P, V, W, S) {
     const EXISTS: bool = true;
-    type Product = P;
+    type Points = P;
     type Value = V;
+    type Weights = W;
     type Slope = S;
 }
 
-/// The kernel `K` has no expansion.
+/// The kernel `K` is not one of a distance.
 #[derive(Clone, Copy, Debug)]
-pub struct NoExpansion<K>(PhantomData<K>);
+pub struct NoDistance<K>(PhantomData<K>);
 
-impl<K: Kernel> Expansion for NoExpansion<K> {
+impl<K: Kernel> Distance for NoDistance<K> {
     const EXISTS: bool = false;
-    type Product = K;
+    type Points = K;
     type Value = K;
-    type Slope = K;
+    type Weights = ();
+    type Slope = ();
+}
+
+/// Numbers that depend on parameters alone: the components of a kernel, or nothing.
+pub trait OfParameters: Copy + Send + Sync + 'static {
+    /// The numbers for raw parameters.
+    fn compute(raw: &[f64]) -> Vec<f64>;
+}
+
+impl OfParameters for () {
+    fn compute(_: &[f64]) -> Vec<f64> {
+        Vec::new()
+    }
+}
+
+impl<K: Kernel> OfParameters for K {
+    fn compute(raw: &[f64]) -> Vec<f64> {
+        of_parameters::<K>(raw)
+    }
 }
 
 /// A compiled formula `F(i, j)`; implemented by the expansion of a macro, on a type of its own.
@@ -259,8 +281,8 @@ pub trait Kernel: Copy + Send + Sync + 'static {
     type J<V: Copy>: Features<V>;
     /// The components of `F`.
     type Out<V: Copy>: Features<V>;
-    /// How its squared distances are expanded; [`NoExpansion`] where they are not.
-    type Expansion: Expansion;
+    /// The kernel as a function of a squared distance; [`NoDistance`] where it is none.
+    type Distance: Distance;
 
     /// Number of vector instructions per pair, for the choice between one thread and many.
     const COST: usize;
@@ -270,6 +292,8 @@ pub trait Kernel: Copy + Send + Sync + 'static {
     const STORED: usize = 0;
     /// Whether the features of points `i`, and of points `j`, are their first raw coordinates as they are, which is not worth compiling code for.
     const COPIED: [bool; 2] = [false; 2];
+    /// Whether [`Kernel::pair`] reads the squared distance of the pair.
+    const GIVEN: bool = false;
     /// [`hoist_i`](Kernel::hoist_i), [`hoist_j`](Kernel::hoist_j) and [`pair`](Kernel::pair) as device functions of CUDA, which `cuda/kernels/kernel.cu`
     /// calls. Empty for a kernel that runs on processors only.
     const CUDA: &'static str = "";

@@ -93,8 +93,11 @@ pub(crate) struct Aligned<T> {
 impl<T: Real> Aligned<T> {
     /// So many zeros.
     pub(crate) fn zeros(len: usize) -> Self {
-        let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
-        let mut lines = spare.ok().flatten().unwrap_or_default();
+        let spare = || SPARE.try_with(|spare| spare.borrow_mut().pop());
+        let mut lines = match len {
+            0 => Vec::new(),
+            _ => spare().ok().flatten().unwrap_or_default(),
+        };
         lines.clear();
         lines.resize(len.div_ceil(size_of::<Line>() / size_of::<T>()), Line::ZERO);
         Self {

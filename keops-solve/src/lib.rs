@@ -379,7 +379,7 @@ pub mod reductions {}
 pub mod __private {
     pub use keops_macros::{genred, kernel_solve, lazy};
     pub use keops_runtime::cuda;
-    pub use keops_runtime::kernel::{Accumulator, Fetch, Kernel, NoExpansion};
+    pub use keops_runtime::kernel::{Accumulator, Fetch, Kernel, NoDistance};
     pub use keops_runtime::simd::{Real, Simd};
     pub use keops_runtime::{
         Adjoint, AliasInfo, Axis, BoundBatch, BoundMatrix, BoundReduction, Category,

@@ -35,7 +35,7 @@ fn main() {
                     &name,
                     &quote!(runtime),
                     None,
-                    formula.expansion().as_ref()
+                    formula.distance().as_ref()
                 )
             );
         }

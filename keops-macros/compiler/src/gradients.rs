@@ -23,6 +23,7 @@
 use crate::alias::Category;
 use crate::dag::{Dag, Node};
 use crate::differentiate::gradient;
+use crate::distance::Distance;
 use crate::formula::{Formula, where_weightless};
 use crate::lower::lower;
 use crate::ops::{ADD, CONCAT, EXP, MULT, SCALPROD, SUBTRACT};
@@ -38,6 +39,8 @@ pub struct GradientFormula {
     /// The formula. On the side of the rows of the reduction it reads `e` after all other variables, and then what the forward
     /// pass left: the log-sum-exps of [`Reduction::LogSumExp`], in two parts, or means and log-sum-exps of [`Reduction::SumSoftMaxWeight`].
     pub program: Program,
+    /// The same as a function of a squared distance, if it is one.
+    pub distance: Option<Distance>,
 }
 
 impl Formula {
@@ -147,5 +150,6 @@ fn together(dag: &mut Dag, parts: &[(usize, Category, Node)], over_j: bool) -> G
         variables: parts.iter().map(|&(position, ..)| position).collect(),
         over_j,
         program: split(&lower(dag, root), dag.dim(root)),
+        distance: Distance::of(dag, root),
     }
 }

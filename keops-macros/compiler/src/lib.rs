@@ -8,7 +8,7 @@
 //! | [`check`](check::check) | [`ast::Expr`] | [`dag::Dag`] | names, arities, parameters and dimensions fit; derived operations and derivatives are expanded; simplified |
 //! | [`gradients`] | [`dag::Dag`] | formulas | what the gradients of a reduction are sums of |
 //! | [`linearity`], [`symmetry`] | [`dag::Dag`] | facts | what a solver may rely on |
-//! | [`expansion`] | [`dag::Dag`] | programs | squared distances in many dimensions as products of matrices |
+//! | [`distance`] | [`dag::Dag`] | programs | formulas that are given their squared distance in many dimensions |
 //! | [`lower`](lower::lower) | [`dag::Dag`] | [`scalar::Graph`] | core instructions alone |
 //! | [`split`](stages::split) | [`scalar::Graph`] | [`stages::Program`] | nothing is computed more often than it changes |
 //! | [`emit`] | [`stages::Program`] | tokens | an implementation of the runtime's `Kernel` |
@@ -22,9 +22,9 @@ pub mod check;
 pub mod dag;
 pub mod differential;
 pub mod differentiate;
+pub mod distance;
 pub mod emit;
 pub mod error;
-pub mod expansion;
 pub mod formula;
 pub mod gradients;
 pub mod linearity;

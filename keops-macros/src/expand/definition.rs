@@ -102,12 +102,9 @@ impl Definition<'_> {
             Some(factor) => Some(factor.expand(&runtime)),
             None => self.symmetry.map(symmetric),
         };
-        let expansion = match self.bind {
-            Bind::System { matrix: false, .. } | Bind::Matrix => self.kernel.expansion(),
-            _ => None,
-        };
+        let distance = self.kernel.distance();
         let program = self.kernel.program();
-        let kernel = emit::kernel(&program, name, &runtime, facts, expansion.as_ref());
+        let kernel = emit::kernel(&program, name, &runtime, facts, distance.as_ref());
         let gradients = self
             .gradients
             .as_ref()

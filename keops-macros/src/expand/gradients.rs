@@ -71,7 +71,8 @@ impl Gradients {
         let variables = positions(&self.variables);
         let kernels = self.formulas.iter().enumerate().map(|(number, formula)| {
             let name = Ident::new(&format!("Gradient{number}"), Span::mixed_site());
-            let kernel = emit::kernel(&formula.program, &name, runtime, None, None);
+            let distance = formula.distance.as_ref();
+            let kernel = emit::kernel(&formula.program, &name, runtime, None, distance);
             let axis = Literal::usize_unsuffixed(usize::from(formula.over_j));
             let variables = positions(&formula.variables);
             quote! {

@@ -1,6 +1,6 @@
 //! The two directions of a reduction.
 
-use crate::cpu::{Expandable, RowsI, RowsJ};
+use crate::cpu::{Pairing, RowsI, RowsJ};
 use crate::kernel::Kernel;
 
 /// The axis that a reduction runs over: `Axis<1>` reduces over `j` and gives a row per `i`, `Axis<0>` the reverse.
@@ -21,7 +21,7 @@ pub trait Orientation: sealed::Sealed + Copy + Send + Sync + 'static {
     type Other: Orientation<Other = Self>;
     /// The kernel `K` in this orientation.
     #[doc(hidden)]
-    type Pairing<K: Kernel>: Expandable;
+    type Pairing<K: Kernel>: Pairing;
 }
 
 impl Orientation for Axis<1> {

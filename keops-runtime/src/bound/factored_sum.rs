@@ -1,9 +1,9 @@
 //! Sums `sum_j k(x_i, y_j) b_j` by their kernel.
 
-use super::product::{ExpandedCode, FEWEST_MIRRORED, goes_wide};
+use super::product::{FEWEST_MIRRORED, goes_wide};
 use super::{Axis, Call, Orientation};
 use crate::Error;
-use crate::cpu::{Expandable, MirrorCode, Points, Problem, ValuesCode, Weighted, mirrored, wide};
+use crate::cpu::{MirrorCode, Points, Problem, ValuesCode, Weighted, mirrored, wide};
 use crate::cuda::recipe::{Adding, Evaluation, Reduction, Type};
 use crate::input::{Argument, Element};
 use crate::kernel::Kernel;
@@ -55,10 +55,7 @@ impl<T: Element> FactoredSum<'_, T> {
             return Ok(None);
         };
         if !applies {
-            return match const { <O::Pairing<K> as Expandable>::EXPANDS } {
-                true => self.run_wide::<K, O>(unknown, W, false),
-                false => Ok(None),
-            };
+            return Ok(None);
         }
         problem.symmetric = true;
         let points = problem.reborrow();
@@ -78,17 +75,8 @@ impl<T: Element> FactoredSum<'_, T> {
             return Ok(Some(out));
         }
         let isa = self.hardware.isa;
-        let expanded = const { &ExpandedCode::<T::Compute>::of::<Terms<K>, W>(true) };
-        let expanded = ExpandedCode::applying(expanded, isa, &points);
-        let expanded =
-            expanded.and_then(|(code, squares)| Some((code.mirrored.as_ref()?, squares)));
-        let (code, mut problem) = match &expanded {
-            Some(([code, _], squares)) => (code, squares.with(&points)),
-            None => {
-                let code = const { &MirrorCode::<T::Compute>::of::<Terms<K>, W>() };
-                (code, points.reborrow())
-            }
-        };
+        let code = const { &MirrorCode::<T::Compute>::of::<Terms<K>, W>() };
+        let mut problem = points;
         problem.rows.push(weights.view(), W);
         problem.columns.push(weights.view(), W);
         let totals = mirrored(code, isa, &problem, summation);
@@ -97,7 +85,7 @@ impl<T: Element> FactoredSum<'_, T> {
     }
 
     /// The sum by the kernel `K`, which multiplies the variable at position `unknown`, of `width` components, from values that are stored for a few points;
-    /// `None` where options or hardware want another way. With few components it is taken only from scalar products of the points.
+    /// `None` where options or hardware want another way.
     ///
     /// # Errors
     /// If the arrays do not fit their variables.
@@ -106,7 +94,6 @@ impl<T: Element> FactoredSum<'_, T> {
         &self,
         unknown: usize,
         width: usize,
-        is_wide: bool,
     ) -> Result<Option<Array2<T>>, Error> {
         let call = Call {
             unknown: Some(unknown),
@@ -120,16 +107,7 @@ impl<T: Element> FactoredSum<'_, T> {
         if !goes_wide::<T::Compute>(self.hardware, self.options, &problem, K::COST) {
             return Ok(None);
         }
-        let expanded = const { &ExpandedCode::<T::Compute>::of::<O::Pairing<K>, 1>(false) };
-        let expanded = ExpandedCode::applying(expanded, isa, &problem);
-        let (code, problem) = match &expanded {
-            Some((expanded, squares)) => (&expanded.values, squares.with(&problem)),
-            None if is_wide => {
-                let code = const { &ValuesCode::<T::Compute>::of::<O::Pairing<K>>() };
-                (code, problem.reborrow())
-            }
-            None => return Ok(None),
-        };
+        let code = const { &ValuesCode::<T::Compute>::of::<O::Pairing<K>>() };
         let mut out = filled(Ix2(problem.rows.count(), width), T::from_f64(0.0))?;
         let mut vectors = Points::new(problem.columns.count());
         vectors.push(weights.view(), width);

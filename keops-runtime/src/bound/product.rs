@@ -5,16 +5,14 @@
 use super::operation::sum;
 use crate::Error;
 use crate::cpu::{
-    Expandable, MirrorCode, Points, Problem, Squares, SquaresCode, TermsCode, ValuesCode, Weighted,
-    mirrored, wide,
+    MirrorCode, Pairing, Points, Problem, TermsCode, ValuesCode, Weighted, mirrored, wide,
 };
 use crate::cuda::recipe::Evaluation;
 use crate::input::Element;
 use crate::options::{CallOptions, Hardware};
 use crate::reduce::{Sum, Summation};
-use crate::simd::{InstructionSet, Real};
+use crate::simd::Real;
 use ndarray::{ArrayView2, ArrayViewMut2, s};
-use std::sync::Arc;
 
 /// The number of vectors that are multiplied together where they are several, filled up with zeros: by a symmetric matrix, on a device, or where the summation does not
 /// allow to multiply as matrices are.
@@ -35,56 +33,11 @@ pub(crate) struct ProductCode<C: 'static> {
     mirrored: Option<[MirrorCode<C>; 2]>,
     /// The values of the kernel, where there can be more vectors than are multiplied together.
     values: Option<ValuesCode<C>>,
-    expanded: Option<ExpandedCode<C>>,
-}
-
-/// Products of a scalar kernel from scalar products of its points.
-pub(crate) struct ExpandedCode<C: 'static> {
-    squares: SquaresCode<C>,
-    pub(super) values: ValuesCode<C>,
-    /// As for the kernel itself.
-    pub(super) mirrored: Option<[MirrorCode<C>; 2]>,
-}
-
-impl<C: Real> ExpandedCode<C> {
-    /// Products of `P`, if it has an expansion.
-    pub(super) const fn of<P: Expandable, const W: usize>(symmetric: bool) -> Option<Self> {
-        if !P::EXPANDS {
-            return None;
-        }
-        Some(Self {
-            squares: SquaresCode::of::<P>(),
-            values: ValuesCode::expanded::<P>(),
-            mirrored: if !symmetric {
-                None
-            } else if W == 0 {
-                Some([
-                    MirrorCode::expanded::<P, 1>(),
-                    MirrorCode::expanded::<P, SEVERAL>(),
-                ])
-            } else {
-                Some([
-                    MirrorCode::expanded::<P, W>(),
-                    MirrorCode::expanded::<P, W>(),
-                ])
-            },
-        })
-    }
-
-    /// The code and the squares, if there is an expansion and it is as accurate for these points.
-    pub(super) fn applying<'c>(
-        code: &'c Option<Self>,
-        isa: InstructionSet,
-        problem: &Problem<'_>,
-    ) -> Option<(&'c Self, Arc<Squares>)> {
-        let code = code.as_ref()?;
-        Some((code, Squares::of(&code.squares, isa, problem)?))
-    }
 }
 
 impl<C: Real> ProductCode<C> {
     /// Products of `P`. `W` vectors are multiplied together; 0 leaves the number open.
-    pub(crate) const fn of<P: Expandable, const W: usize>(symmetric: bool) -> Self {
+    pub(crate) const fn of<P: Pairing, const W: usize>(symmetric: bool) -> Self {
         let open = W == 0;
         Self {
             cost: P::COST,
@@ -113,7 +66,6 @@ impl<C: Real> ProductCode<C> {
             } else {
                 None
             },
-            expanded: ExpandedCode::of::<P, W>(symmetric),
         }
     }
 
@@ -131,17 +83,11 @@ impl<C: Real> ProductCode<C> {
         weights: ArrayView2<'_, V>,
         out: ArrayViewMut2<'_, T>,
     ) -> Result<(), Error> {
-        if weights.ncols() > 0 && goes_wide::<C>(hardware, options, problem, self.cost) {
-            let expanded = ExpandedCode::applying(&self.expanded, hardware.isa, problem);
-            if let Some((expanded, squares)) = &expanded {
-                let problem = squares.with(problem);
-                return wide_product(&expanded.values, hardware, options, &problem, weights, out);
-            }
-            if let Some(values) = &self.values
-                && weights.ncols() > self.together[0]
-            {
-                return wide_product(values, hardware, options, problem, weights, out);
-            }
+        if let Some(values) = &self.values
+            && weights.ncols() > self.together[0]
+            && goes_wide::<C>(hardware, options, problem, self.cost)
+        {
+            return wide_product(values, hardware, options, problem, weights, out);
         }
         let several = usize::from(weights.ncols() != 1);
         let (terms, width) = (&self.sums[several], self.together[several]);
@@ -172,16 +118,9 @@ impl<C: Real> ProductCode<C> {
             return self.product(hardware, options, problem, weights, out);
         }
         let several = usize::from(weights.ncols() != 1);
-        let expanded = ExpandedCode::applying(&self.expanded, hardware.isa, problem);
-        let expanded =
-            expanded.and_then(|(code, squares)| Some((code.mirrored.as_ref()?, squares)));
-        let (mirrored_by, problem) = match &expanded {
-            Some((mirrored_by, squares)) => (*mirrored_by, squares.with(problem)),
-            None => (mirrored_by, problem.reborrow()),
-        };
         let code = &mirrored_by[several];
         let width = code.vectors;
-        for_each_block(&problem, weights, out, width, true, &mut |problem, out| {
+        for_each_block(problem, weights, out, width, true, &mut |problem, out| {
             let totals = mirrored(code, hardware.isa, problem, summation);
             T::round_rows(&totals, width, out);
             Ok(())

@@ -17,7 +17,7 @@ const ON_STACK: usize = 256 << 10;
 /// that blocks are compiled for three instruction sets instead of two.
 pub(super) const fn goes_by_blocks<P: Pairing, S: Simd, R: Reduction>() -> bool {
     let many = P::Row::<S::V>::LEN + R::Tile::<S::V, P::Out<S::V>>::LEN >= MANY;
-    R::SEPARATE && many && S::FUSED && 8 * P::STORED * size_of::<S::V>() <= ON_STACK
+    R::SEPARATE && many && !P::GIVEN && S::FUSED && 8 * P::STORED * size_of::<S::V>() <= ON_STACK
 }
 
 /// Whether blocks are of two columns: where the state is in memory, so that it is read and written once for both, or where there are registers for
@@ -88,6 +88,7 @@ pub(super) fn run_wide<P: Pairing, S: Simd, R: Reduction, B: Block<S>>(
         let last = Columns {
             first: columns.first + offset,
             count: rest.len(),
+            points: &[],
             features: &columns.features[offset * P::Column::<S::T>::LEN..],
         };
         for r in 0..B::ROWS {

@@ -4,13 +4,13 @@
 //! is known of it and where these functions are; the driver calls them once per vector of points and once per tile, so that the calls cost nothing.
 
 use super::Problem;
+use super::distances::{ROWS, TOGETHER};
 use super::entry::{run_mirrored_on, run_tile_on, store_on};
-use super::expanded::{replace_on, use_twice_on};
-use super::pairing::{Expandable, Mirrored, Pairing};
-use super::pairs::of_parameters;
+use super::pack::{Packed, PackedRows};
+use super::pairing::{Mirrored, Pairing};
 use super::sides::{Layout, Sides, SidesCode};
+use super::squares::Squares;
 use super::tile::{Columns, rows_per_block};
-use super::wide::{ROWS, TOGETHER};
 use crate::cuda::recipe::Evaluation;
 use crate::kernel::Features;
 use crate::lanes::Aligned;
@@ -19,7 +19,7 @@ use crate::simd::{InstructionSet, Real, Simd};
 
 /// The terms of a formula, evaluated in `T`, with a reduction.
 pub(crate) struct TermsCode<T: 'static, R: Reduction> {
-    sides: SidesCode<T>,
+    pub(super) sides: SidesCode<T>,
     /// Components of a term.
     pub(super) components: usize,
     /// Instructions of a pair.
@@ -35,22 +35,20 @@ impl<T: Real, R: Reduction> TermsCode<T, R> {
     /// The terms of `P`.
     pub(crate) const fn of<P: Pairing>() -> Self {
         #[cfg(target_arch = "x86_64")]
-        let [avx512, avx2] = [scratch::<P, T::Avx512, R>(), scratch::<P, T::Avx2, R>()];
+        let [avx512, avx2] = [
+            scratch::<P::Value, T::Avx512, R>(),
+            scratch::<P::Value, T::Avx2, R>(),
+        ];
         #[cfg(not(target_arch = "x86_64"))]
         let [avx512, avx2] = [0; 2];
         Self {
             sides: SidesCode::of::<P>(),
             components: P::Out::<T>::LEN,
             cost: P::COST,
-            scratch: [avx512, avx2, scratch::<P, T::Portable, R>()],
-            run_tile: run_tile_on::<P, T, R>,
+            scratch: [avx512, avx2, scratch::<P::Value, T::Portable, R>()],
+            run_tile: run_tile_on::<P::Value, T, R>,
             evaluation: Evaluation::of::<P, T>(),
         }
-    }
-
-    /// Features of a row.
-    pub(super) fn row(&self) -> usize {
-        self.sides.features[0]
     }
 }
 
@@ -58,11 +56,13 @@ const fn scratch<P: Pairing, S: Simd, R: Reduction>() -> usize {
     rows_per_block::<P, S, R>() * R::Tile::<S::V, P::Out<S::V>>::LEN
 }
 
-/// A tile of columns for all vectors of rows of a task.
+/// A tile of columns for some vectors of rows of a task.
 pub(super) struct Tile<'a, T, Total> {
     pub(super) params: &'a [T],
     pub(super) rows: &'a [T],
     pub(super) columns: Columns<'a, T>,
+    /// The squared distances, if the formula is given them, by vector, then by column, then by lane.
+    pub(super) distances: &'a [T],
     pub(super) scratch: &'a mut [T],
     pub(super) totals: &'a mut [Total],
     pub(super) slots: usize,
@@ -79,7 +79,7 @@ pub(super) trait Code<T: 'static, Total>: Sync {
     /// Reduces a tile of columns for all vectors of rows.
     fn run_tile(
         &self,
-        rows: &[T],
+        rows: &PackedRows<T>,
         columns: Columns<'_, T>,
         scratch: &mut [T],
         totals: &mut [Total],
@@ -99,10 +99,11 @@ impl<'c, T: Real, R: Reduction> Terms<'c, T, R> {
         isa: InstructionSet,
         code: &'c TermsCode<T, R>,
         problem: &Problem<'_>,
+        squares: Option<&Squares>,
         reduction: R,
     ) -> Self {
         Self {
-            sides: Sides::new(isa, code.sides, &problem.params),
+            sides: Sides::new(isa, code.sides, &problem.params, squares),
             code,
             reduction,
         }
@@ -129,32 +130,53 @@ impl<T: Real, R: Reduction> Code<T, R::Total> for Terms<'_, T, R> {
 
     fn run_tile(
         &self,
-        rows: &[T],
+        rows: &PackedRows<T>,
         columns: Columns<'_, T>,
         scratch: &mut [T],
         totals: &mut [R::Total],
         slots: usize,
     ) {
-        let mut tile = Tile {
-            params: &self.sides.params,
-            rows,
-            columns,
-            scratch,
-            totals,
-            slots,
+        let (sides, layout) = (&self.sides, self.sides.layout());
+        let mut run = |rows: Packed<'_, T>, columns, distances: &[T], totals: &mut [R::Total]| {
+            let mut tile = Tile {
+                params: &sides.params,
+                rows: rows.features,
+                columns,
+                distances,
+                scratch: &mut *scratch,
+                totals,
+                slots,
+            };
+            (self.code.run_tile)(sides.isa, self.reduction, &mut tile);
         };
-        (self.code.run_tile)(self.sides.isa, self.reduction, &mut tile);
+        let of_vector = slots * layout.lanes;
+        if !sides.has_distance() {
+            return run(
+                rows.vectors(0..totals.len() / of_vector),
+                columns,
+                &[],
+                totals,
+            );
+        }
+        let mut distances = Aligned::zeros(ROWS * TOGETHER * layout.lanes);
+        for (n, totals) in totals.chunks_mut(ROWS * of_vector).enumerate() {
+            let vectors = totals.len() / of_vector;
+            let rows = rows.vectors(n * ROWS..n * ROWS + vectors);
+            for columns in columns.groups([layout.point, layout.column]) {
+                let distances = &mut distances[..vectors * columns.count * layout.lanes];
+                sides.write_distances(rows, &columns, distances);
+                run(rows, columns, distances, totals);
+            }
+        }
     }
 }
 
 /// The values of a scalar formula, evaluated in `T`.
 pub(crate) struct ValuesCode<T: 'static> {
-    sides: SidesCode<T>,
-    /// The points of an expanded formula.
-    point: Option<SidesCode<T>>,
+    pub(super) sides: SidesCode<T>,
     /// Instructions of a pair.
     pub(super) cost: usize,
-    /// Of an expanded formula, writes values in the place of scalar products.
+    /// Writes the values, which takes the place of distances.
     values: fn(InstructionSet, &[T], &[T], &Columns<'_, T>, &mut [T]),
 }
 
@@ -163,25 +185,9 @@ impl<T: Real> ValuesCode<T> {
     pub(crate) const fn of<P: Pairing>() -> Self {
         Self {
             sides: SidesCode::of::<P>(),
-            point: None,
             cost: P::COST,
-            values: store_on::<P, T>,
+            values: store_on::<P::Value, T>,
         }
-    }
-
-    /// The values of `P` from scalar products.
-    pub(crate) const fn expanded<P: Expandable>() -> Self {
-        Self {
-            sides: SidesCode::one_by_one::<P::Value>(),
-            point: Some(SidesCode::one_by_one::<P::Product>()),
-            cost: <P::Product as Pairing>::Row::<T>::LEN + <P::Value as Pairing>::COST,
-            values: replace_on::<P, T>,
-        }
-    }
-
-    /// Features of a row.
-    pub(super) fn row(&self) -> usize {
-        self.sides.features[0] + self.point.map_or(0, |point| point.features[0])
     }
 }
 
@@ -192,20 +198,24 @@ pub(super) struct Values<'c, T: 'static> {
 }
 
 impl<'c, T: Real> Values<'c, T> {
-    pub(super) fn new(isa: InstructionSet, code: &'c ValuesCode<T>, problem: &Problem<'_>) -> Self {
-        let sides = Sides::new(isa, code.sides, &problem.params);
-        let sides = sides.with_point(code.point, &problem.params);
+    pub(super) fn new(
+        isa: InstructionSet,
+        code: &'c ValuesCode<T>,
+        problem: &Problem<'_>,
+        squares: Option<&Squares>,
+    ) -> Self {
+        let sides = Sides::new(isa, code.sides, &problem.params, squares);
         Self { sides, code }
     }
 
     /// Writes the values for some vectors of rows and a tile of columns, by vector, then by column, then by lane.
-    pub(super) fn write(&self, rows: &[T], columns: &Columns<'_, T>, values: &mut [T]) {
+    pub(super) fn write(&self, rows: Packed<'_, T>, columns: &Columns<'_, T>, values: &mut [T]) {
         let Sides { isa, params, .. } = &self.sides;
-        self.sides.multiply(rows, columns, values);
+        self.sides.write_distances(rows, columns, values);
         let Layout { lanes, row, .. } = self.sides.layout();
         let values = values.chunks_exact_mut(columns.count * lanes);
         for (n, values) in values.enumerate() {
-            let row = &rows[n * row * lanes..][..row * lanes];
+            let row = &rows.features[n * row * lanes..][..row * lanes];
             (self.code.values)(*isa, params, row, columns, values);
         }
     }
@@ -213,9 +223,7 @@ impl<'c, T: Real> Values<'c, T> {
 
 /// Products of a symmetric scalar formula, evaluated in `T`, whose entries are used twice.
 pub(crate) struct MirrorCode<T: 'static> {
-    sides: SidesCode<T>,
-    /// The points of an expanded formula.
-    point: Option<SidesCode<T>>,
+    pub(super) sides: SidesCode<T>,
     /// Instructions of a pair.
     pub(super) cost: usize,
     /// Number of vectors that are multiplied together.
@@ -228,21 +236,9 @@ impl<T: Real> MirrorCode<T> {
     pub(crate) const fn of<P: Pairing, const E: usize>() -> Self {
         Self {
             sides: SidesCode::of::<Mirrored<P, E>>(),
-            point: None,
             cost: Mirrored::<P, E>::COST,
             vectors: E,
-            run: run_mirrored_on::<P, T, E>,
-        }
-    }
-
-    /// The same from scalar products.
-    pub(crate) const fn expanded<P: Expandable, const E: usize>() -> Self {
-        Self {
-            sides: SidesCode::one_by_one::<Mirrored<P::Value, E>>(),
-            point: Some(SidesCode::one_by_one::<P::Product>()),
-            cost: <P::Product as Pairing>::Row::<T>::LEN + Mirrored::<P::Value, E>::COST,
-            vectors: E,
-            run: use_twice_on::<P, T, E>,
+            run: run_mirrored_on::<P::Value, T, E>,
         }
     }
 }
@@ -250,76 +246,48 @@ impl<T: Real> MirrorCode<T> {
 /// Such products for a problem.
 pub(super) struct Mirror<'c, T: 'static> {
     pub(super) sides: Sides<T>,
-    pub(super) code: &'c MirrorCode<T>,
+    code: &'c MirrorCode<T>,
 }
 
 impl<'c, T: Real> Mirror<'c, T> {
-    pub(super) fn new(isa: InstructionSet, code: &'c MirrorCode<T>, problem: &Problem<'_>) -> Self {
-        let sides = Sides::new(isa, code.sides, &problem.params);
-        let sides = sides.with_point(code.point, &problem.params);
+    pub(super) fn new(
+        isa: InstructionSet,
+        code: &'c MirrorCode<T>,
+        problem: &Problem<'_>,
+        squares: Option<&Squares>,
+    ) -> Self {
+        let sides = Sides::new(isa, code.sides, &problem.params, squares);
         Self { sides, code }
     }
 
     /// Multiplies a tile with the weights of its columns into the sums of the rows, which are overwritten, and its transpose with the
     /// weights of its rows onto those of the columns. Sums are stored by point, then by weight, then by lane.
-    pub(super) fn run(&self, rows: &[T], columns: &Columns<'_, T>, sums: [&mut [T]; 2]) {
+    pub(super) fn run(
+        &self,
+        rows: &PackedRows<T>,
+        columns: &Columns<'_, T>,
+        [row_sums, column_sums]: [&mut [T]; 2],
+    ) {
         let Sides { isa, params, .. } = &self.sides;
-        if self.sides.dimensions() == 0 {
-            return (self.code.run)(*isa, params, rows, columns, &[], sums);
-        }
-        let Layout {
-            lanes, row, column, ..
-        } = self.sides.layout();
-        let length = self.code.vectors * lanes;
-        let [row_sums, column_sums] = sums;
-        row_sums.fill(T::ZERO);
+        let layout = self.sides.layout();
+        let length = self.code.vectors * layout.lanes;
         let column_sums = &mut column_sums[..columns.count * length];
-        let mut products = Aligned::zeros(ROWS * TOGETHER * lanes);
-        let blocks = rows.chunks(ROWS * row * lanes);
-        for (rows, row_sums) in blocks.zip(row_sums.chunks_mut(ROWS * length)) {
-            let sums = column_sums.chunks_mut(TOGETHER * length);
-            for (n, column_sums) in sums.enumerate() {
-                let columns = Columns {
-                    first: columns.first + n * TOGETHER,
-                    count: column_sums.len() / length,
-                    features: &columns.features[n * TOGETHER * column..],
-                };
-                let products = &mut products[..rows.len() / row * columns.count];
-                self.sides.multiply(rows, &columns, products);
-                (self.code.run)(
-                    *isa,
-                    params,
-                    rows,
-                    &columns,
-                    products,
-                    [row_sums, column_sums],
-                );
+        row_sums.fill(T::ZERO);
+        if !self.sides.has_distance() {
+            let rows = &rows.features;
+            return (self.code.run)(*isa, params, rows, columns, &[], [row_sums, column_sums]);
+        }
+        let mut distances = Aligned::zeros(ROWS * TOGETHER * layout.lanes);
+        for (n, row_sums) in row_sums.chunks_mut(ROWS * length).enumerate() {
+            let vectors = row_sums.len() / length;
+            let rows = rows.vectors(n * ROWS..n * ROWS + vectors);
+            let groups = columns.groups([layout.point, layout.column]);
+            for (columns, column_sums) in groups.zip(column_sums.chunks_mut(TOGETHER * length)) {
+                let distances = &mut distances[..vectors * columns.count * layout.lanes];
+                self.sides.write_distances(rows, &columns, distances);
+                let sums = [&mut *row_sums, column_sums];
+                (self.code.run)(*isa, params, rows.features, &columns, distances, sums);
             }
         }
-    }
-}
-
-/// The squares of the points of an expanded formula.
-pub struct SquaresCode<T: 'static> {
-    point: SidesCode<T>,
-    /// [`Expansion::Slope`](crate::kernel::Expansion::Slope)
-    pub(super) slope: fn(&[f64]) -> f64,
-    /// Whether rows are points i, whose means are the centre.
-    pub(super) rows_are_i: bool,
-}
-
-impl<T: Real> SquaresCode<T> {
-    /// The squares of the points of `P`.
-    pub(crate) const fn of<P: Expandable>() -> Self {
-        Self {
-            point: SidesCode::one_by_one::<P::Product>(),
-            slope: of_parameters::<P::Slope>,
-            rows_are_i: P::ROWS_ARE_I,
-        }
-    }
-
-    /// What computes the components of points.
-    pub(super) fn sides(&self, isa: InstructionSet, params: &[f64]) -> Sides<T> {
-        Sides::new(isa, self.point, params)
     }
 }

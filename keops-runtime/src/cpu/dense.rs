@@ -3,8 +3,8 @@
 use super::Problem;
 use super::code::{Values, ValuesCode};
 use super::plan::{Plan, Rows, Shape, Span};
+use super::squares::{Squares, with_squares};
 use super::task::tile_columns;
-use super::tile::Columns;
 use crate::input::Element;
 use crate::lanes::Aligned;
 use crate::ranges::Interval;
@@ -39,9 +39,12 @@ pub(crate) fn dense<T: Real, U: Element>(
         columns: problem.columns.count(),
         shortest_part: usize::MAX,
         cost: code.cost,
-        row_bytes: code.row() * size_of::<T>(),
+        row_bytes: code.sides.row() * size_of::<T>(),
     };
-    fill(&Values::new(isa, code, problem), problem, &shape, out);
+    let squares = Squares::of(&code.sides, isa, problem);
+    let problem = &with_squares(squares.as_deref(), problem);
+    let code = Values::new(isa, code, problem, squares.as_deref());
+    fill(&code, problem, &shape, out);
 }
 
 fn fill<T: Real, U: Element>(
@@ -73,12 +76,11 @@ fn fill_span<T: Real, U: Element>(
     let lanes = layout.lanes;
     let width = problem.columns.count();
     let count = rows.len();
-    let features = problem.rows.pack_rows(&code.sides, &layout, rows);
+    let features = problem.rows.pack_rows(&code.sides, rows);
 
     let longest = intervals.iter().map(|&(from, to)| to - from).max();
     let tile = tile_columns::<T>(&layout, longest.unwrap_or(0));
-    let mut pack = problem.columns.pack_columns(&code.sides, &layout);
-    let mut packed = Aligned::zeros(tile * layout.column);
+    let mut pack = problem.columns.pack_columns(&code.sides, tile);
     let mut values = Aligned::zeros(tile * lanes);
     let tiles = intervals.iter().filter(|&&(from, to)| from < to);
     let tiles = tiles.flat_map(|&(from, to)| {
@@ -86,14 +88,9 @@ fn fill_span<T: Real, U: Element>(
         firsts.map(move |first| (first, tile.min(to - first)))
     });
     for (first, columns) in tiles {
-        pack.pack(first, columns, &mut packed);
-        let tile = Columns {
-            first,
-            count: columns,
-            features: &packed,
-        };
+        let tile = pack.pack(first, columns);
         for v in 0..count.div_ceil(lanes) {
-            let row = &features[v * layout.row * lanes..][..layout.row * lanes];
+            let row = features.vectors(v..v + 1);
             code.write(row, &tile, &mut values[..columns * lanes]);
             for l in 0..lanes.min(count - v * lanes) {
                 let row = &mut out[(v * lanes + l) * width + first..][..columns];

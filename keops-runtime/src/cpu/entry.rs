@@ -3,7 +3,7 @@
 use super::code::Tile;
 use super::pairing::{Hoisting, Pairing, scalar_value};
 use super::tile::{Columns, run_mirrored, run_tile};
-use crate::kernel::{Features, Lanes, Splat};
+use crate::kernel::{Features, Given, Lanes, Splat};
 use crate::lanes::{vectors, vectors_mut};
 use crate::reduce::Reduction;
 use crate::simd::{InstructionSet, Real, Simd, WithSimd, dispatch};
@@ -72,6 +72,15 @@ impl<H: Hoisting, T: Real, const ROWS: bool> WithSimd<T> for Side<'_, H, T, ROWS
     }
 }
 
+/// The distances, if they are given.
+#[inline(always)]
+fn given<P: Pairing, S: Simd>(distances: &[S::T]) -> &[S::V] {
+    match const { P::GIVEN } {
+        true => vectors::<S>(distances),
+        false => &[],
+    }
+}
+
 /// The loop over a tile.
 pub(super) fn run_tile_on<P: Pairing, T: Real, R: Reduction>(
     isa: InstructionSet,
@@ -103,6 +112,7 @@ impl<P: Pairing, T: Real, R: Reduction> WithSimd<T> for RunTile<'_, '_, P, T, R>
             params,
             rows,
             columns,
+            distances,
             scratch,
             totals,
             slots,
@@ -113,6 +123,7 @@ impl<P: Pairing, T: Real, R: Reduction> WithSimd<T> for RunTile<'_, '_, P, T, R>
             P::Params::from_slice(params),
             vectors::<S>(rows),
             columns,
+            given::<P, S>(distances),
             vectors_mut::<S>(scratch),
             totals,
             *slots,
@@ -120,7 +131,7 @@ impl<P: Pairing, T: Real, R: Reduction> WithSimd<T> for RunTile<'_, '_, P, T, R>
     }
 }
 
-/// The values for a vector of rows.
+/// The values for a vector of rows; a formula that is given its distance finds it in the place of the value.
 pub(super) fn store_on<P: Pairing, T: Real>(
     isa: InstructionSet,
     params: &[T],
@@ -158,7 +169,15 @@ impl<P: Pairing, T: Real> WithSimd<T> for Store<'_, '_, P, T> {
         let columns = P::Column::many(self.columns.features, self.columns.count);
         let values = vectors_mut::<S>(self.values);
         for (value, column) in values.iter_mut().zip(columns) {
-            *value = scalar_value::<P, S>(s, params, &Lanes(row), &Splat(column));
+            let row = Given {
+                features: Lanes(row),
+                distance: *value,
+            };
+            let column = Given {
+                features: Splat(column),
+                distance: *value,
+            };
+            *value = scalar_value::<P, S>(s, params, &row, &column);
         }
     }
 }
@@ -169,7 +188,7 @@ pub(super) fn run_mirrored_on<P: Pairing, T: Real, const E: usize>(
     params: &[T],
     rows: &[T],
     columns: &Columns<'_, T>,
-    _: &[T],
+    distances: &[T],
     sums: [&mut [T]; 2],
 ) {
     dispatch(
@@ -178,6 +197,7 @@ pub(super) fn run_mirrored_on<P: Pairing, T: Real, const E: usize>(
             params,
             rows,
             columns,
+            distances,
             sums,
             kernel: PhantomData,
         },
@@ -188,6 +208,7 @@ struct RunMirrored<'a, 'b, P, T, const E: usize> {
     params: &'a [T],
     rows: &'a [T],
     columns: &'a Columns<'b, T>,
+    distances: &'a [T],
     sums: [&'a mut [T]; 2],
     kernel: PhantomData<P>,
 }
@@ -203,6 +224,7 @@ impl<P: Pairing, T: Real, const E: usize> WithSimd<T> for RunMirrored<'_, '_, P,
             P::Params::from_slice(self.params),
             vectors::<S>(self.rows),
             self.columns,
+            given::<P, S>(self.distances),
             vectors_mut::<S>(row_sums),
             vectors_mut::<S>(column_sums),
         );

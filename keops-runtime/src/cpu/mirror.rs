@@ -8,8 +8,8 @@
 use super::Problem;
 use super::code::{Mirror, MirrorCode};
 use super::sides::Layout;
+use super::squares::{Squares, with_squares};
 use super::task::tile_columns;
-use super::tile::Columns;
 use crate::lanes::Aligned;
 use crate::reduce::{Summation, TILE_COLUMNS};
 use crate::simd::{InstructionSet, Real};
@@ -32,8 +32,10 @@ pub(crate) fn mirrored<T: Real>(
     problem: &Problem<'_>,
     summation: Summation,
 ) -> Vec<f64> {
+    let squares = Squares::of(&code.sides, isa, problem);
+    let problem = &with_squares(squares.as_deref(), problem);
     T::run_mirrored(&Product {
-        code: &Mirror::new(isa, code, problem),
+        code: &Mirror::new(isa, code, problem, squares.as_deref()),
         problem,
         summation,
         vectors: code.vectors,
@@ -134,12 +136,12 @@ impl<T: Real> Product<'_, '_, T> {
     ) {
         let (lanes, vectors) = (layout.lanes, self.vectors);
         let count = rows.len();
-        let mut features = self.problem.rows.pack_rows(&self.code.sides, layout, rows);
+        let mut features = self.problem.rows.pack_rows(&self.code.sides, rows);
         // Lanes beyond the last row repeat it; they must not add to the columns.
         if !count.is_multiple_of(lanes) {
             let weights = vectors * lanes;
-            let last = features.len() - weights;
-            for weights in features[last..].chunks_exact_mut(lanes) {
+            let last = features.features.len() - weights;
+            for weights in features.features[last..].chunks_exact_mut(lanes) {
                 weights[count % lanes..].fill(T::ZERO);
             }
         }
@@ -147,17 +149,11 @@ impl<T: Real> Product<'_, '_, T> {
 
         let tile = tile_columns::<T>(layout, columns.len());
         debug_assert!(tile <= TILE_COLUMNS);
-        let mut pack = self.problem.columns.pack_columns(&self.code.sides, layout);
-        let mut packed = Aligned::zeros(tile * layout.column);
+        let mut pack = self.problem.columns.pack_columns(&self.code.sides, tile);
         let mut column_sums = Aligned::zeros(tile * vectors * lanes);
         for first in columns.clone().step_by(tile.max(1)) {
             let width = tile.min(columns.end - first);
-            pack.pack(first, width, &mut packed);
-            let tile = Columns {
-                first,
-                count: width,
-                features: &packed,
-            };
+            let tile = pack.pack(first, width);
             column_sums.fill(T::ZERO);
             let sums: [&mut [T]; 2] = [&mut row_sums, &mut column_sums];
             self.code.run(&features, &tile, sums);

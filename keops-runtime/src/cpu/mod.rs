@@ -10,8 +10,8 @@
 mod block;
 mod code;
 mod dense;
+mod distances;
 mod entry;
-mod expanded;
 mod job;
 mod mirror;
 mod pack;
@@ -19,23 +19,24 @@ mod pairing;
 mod pairs;
 mod parallel;
 mod plan;
-mod products;
 mod sides;
+mod squares;
 mod task;
 mod tile;
 mod wide;
 
 pub(crate) use dense::dense;
-pub(crate) use expanded::{KeptSquares, Squares};
+pub(crate) use distances::SquaredDistances;
 pub(crate) use job::Job;
 use job::Part;
 pub(crate) use mirror::{Product, mirrored};
 pub(crate) use pack::Points;
-pub(crate) use pairing::{Expandable, Hoisting, Pairing, RowsI, RowsJ, Weighted};
-pub(crate) use pairs::{PairsCode, diagonal, symmetric_matrix};
+pub(crate) use pairing::{Hoisting, Pairing, RowsI, RowsJ, Weighted};
+pub(crate) use pairs::{PairsCode, diagonal, of_parameters, symmetric_matrix};
 pub(crate) use parallel::for_each_part;
 pub(crate) use plan::{Rows, Span};
-pub(crate) use products::ScalarProducts;
+pub(crate) use sides::SidesCode;
+pub(crate) use squares::{KeptSquares, Squares};
 pub(crate) use task::{Task, Total};
 pub(crate) use wide::{WideProduct, wide};
 
@@ -45,9 +46,10 @@ use crate::ranges::{Interval, Pattern};
 use crate::reduce::Reduction;
 use crate::simd::{InstructionSet, Real};
 use code::{Code, Terms};
-pub(crate) use code::{MirrorCode, SquaresCode, TermsCode, ValuesCode};
+pub(crate) use code::{MirrorCode, TermsCode, ValuesCode};
 use core::ops::Range;
 use plan::{Plan, Shape};
+use squares::with_squares;
 use std::sync::Arc;
 
 /// A formula with its arrays, in one orientation.
@@ -67,7 +69,7 @@ pub struct Problem<'a> {
     pub(crate) batch: Option<Batch<'a>>,
     /// Whether the kernel is scalar and the same when i and j are exchanged, and both sides have the same points, all of which are paired.
     pub(crate) symmetric: bool,
-    /// The squares of these points for an expanded kernel, where they are needed more than once.
+    /// The squares of these points for distances that are expanded, where they are needed more than once.
     pub(crate) squares: Option<Arc<KeptSquares>>,
 }
 
@@ -193,7 +195,7 @@ pub(crate) fn reduce<T: Real, R: Reduction>(
         cost: terms.cost,
         row_bytes: slots
             .saturating_mul(size_of::<R::Total>())
-            .saturating_add(terms.row() * size_of::<T>()),
+            .saturating_add(terms.sides.row() * size_of::<T>()),
     };
     let plan = Plan::new(&shape, problem.pattern.as_deref());
     let compute = |problem: &Problem<'_>,
@@ -210,7 +212,13 @@ pub(crate) fn reduce<T: Real, R: Reduction>(
             longest_tile: reduction.longest_tile(),
         })
     };
-    let of = |problem: &Problem<'_>| Terms::new(isa, terms, problem, reduction);
+    let squares = match R::EXPANDS {
+        true => Squares::of(&terms.sides, isa, problem),
+        false => None,
+    };
+    let squares = squares.as_deref();
+    let problem = &with_squares(squares, problem);
+    let of = |problem: &Problem<'_>| Terms::new(isa, terms, problem, squares, reduction);
     let mut run_parts = |part: Part<'_, R::Total>| {
         run(&Job {
             plan: &plan,

@@ -1,6 +1,7 @@
 //! Packing: from arrays of any element type and strides to the features of tiles.
 
 use super::sides::{Layout, Sides};
+use super::tile::Columns;
 use crate::Error;
 #[cfg(feature = "cuda")]
 use crate::cuda::Resident;
@@ -29,8 +30,6 @@ pub(crate) struct Points<'a> {
     kept: Option<(usize, Arc<Uploads>)>,
 }
 
-/// Points that a centre is the mean of.
-const SAMPLED: usize = 1024;
 /// Points whose components are copied by one thread.
 #[cfg(feature = "cuda")]
 const COPIED: usize = 1 << 14;
@@ -174,56 +173,50 @@ impl<'a> Points<'a> {
         self.arrays.iter().any(is_resident)
     }
 
-    /// The means of all raw components of at most [`SAMPLED`] points: a centre near enough.
-    pub(super) fn centre(&self) -> Vec<f64> {
-        let mut sums = vec![0.0; self.components];
-        let chosen = (0..self.count).step_by(self.count.div_ceil(SAMPLED).max(1));
-        let mut raw = vec![0.0; self.components];
-        for point in chosen.clone() {
-            self.gather(point, 1, &mut raw);
-            sums.iter_mut()
-                .zip(&raw)
-                .for_each(|(sum, value)| *sum += value);
-        }
-        let count = chosen.len() as f64;
-        sums.iter_mut().for_each(|sum| *sum /= count);
-        sums
-    }
-
-    /// The features of rows, by vector, then by feature, then by lane.
-    pub(super) fn pack_rows<T: Real>(
-        &self,
-        sides: &Sides<T>,
-        layout: &Layout,
-        rows: Range<usize>,
-    ) -> Aligned<T> {
-        let (lanes, length) = (layout.lanes, layout.row * layout.lanes);
+    /// The features of rows.
+    pub(super) fn pack_rows<T: Real>(&self, sides: &Sides<T>, rows: Range<usize>) -> PackedRows<T> {
+        let Layout {
+            lanes, row, point, ..
+        } = sides.layout();
         let vectors = rows.len().div_ceil(lanes);
-        let mut features = Aligned::zeros(vectors * length);
-        if length > 0 {
+        let mut packed = PackedRows {
+            points: Aligned::zeros(vectors * point * lanes),
+            features: Aligned::zeros(vectors * row * lanes),
+            lengths: [point * lanes, row * lanes],
+        };
+        if row + point > 0 {
             let mut raw = Aligned::zeros(self.components * lanes);
-            for (v, features) in features.chunks_exact_mut(length).enumerate() {
+            for v in 0..vectors {
                 self.gather(rows.start + v * lanes, lanes, &mut raw);
-                sides.hoist_rows(&raw, features);
+                let points = &mut packed.points[v * point * lanes..][..point * lanes];
+                let features = &mut packed.features[v * row * lanes..][..row * lanes];
+                sides.hoist_rows(&raw, points, features);
             }
         }
-        features
+        packed
     }
 
-    /// What packs the features of columns.
+    /// What packs the features of columns, at most so many together.
     pub(super) fn pack_columns<'b, T: Real>(
         &'b self,
         sides: &'b Sides<T>,
-        layout: &Layout,
+        most: usize,
     ) -> ColumnPacker<'b, 'a, T> {
-        let lanes = layout.column_lanes;
+        let Layout {
+            column_lanes: lanes,
+            column,
+            point,
+            ..
+        } = sides.layout();
+        let together = if lanes > 1 { lanes } else { 0 };
         ColumnPacker {
             points: self,
             sides,
             lanes,
-            length: layout.column,
+            lengths: [point, column],
             raw: Aligned::zeros(self.components * lanes),
-            features: Aligned::zeros(layout.column * lanes),
+            hoisted: [point, column].map(|length| Aligned::zeros(length * together)),
+            packed: [point, column].map(|length| Aligned::zeros(length * most)),
         }
     }
 
@@ -241,41 +234,82 @@ impl<'a> Points<'a> {
     }
 }
 
-/// Packs the features of columns, tile by tile.
+/// The features of some vectors of rows, and of the points that distances are computed from: by vector, then by feature, then by lane.
+pub(super) struct PackedRows<T> {
+    points: Aligned<T>,
+    pub(super) features: Aligned<T>,
+    /// Elements of a vector of rows.
+    lengths: [usize; 2],
+}
+
+/// Those of some of the vectors.
+#[derive(Clone, Copy)]
+pub(super) struct Packed<'a, T> {
+    pub(super) points: &'a [T],
+    pub(super) features: &'a [T],
+}
+
+impl<T: Real> PackedRows<T> {
+    /// Some of the vectors.
+    pub(super) fn vectors(&self, vectors: Range<usize>) -> Packed<'_, T> {
+        let part = |length| vectors.start * length..vectors.end * length;
+        let [points, features] = self.lengths.map(part);
+        Packed {
+            points: &self.points[points],
+            features: &self.features[features],
+        }
+    }
+}
+
+/// Packs the features of columns, and of the points that distances are computed from, tile by tile.
 pub(super) struct ColumnPacker<'b, 'a, T: 'static> {
     points: &'b Points<'a>,
     sides: &'b Sides<T>,
     /// Columns that are hoisted together.
     lanes: usize,
-    /// Features of a column.
-    length: usize,
+    /// Features of a point and of a column.
+    lengths: [usize; 2],
     raw: Aligned<T>,
-    features: Aligned<T>,
+    hoisted: [Aligned<T>; 2],
+    packed: [Aligned<T>; 2],
 }
 
 impl<T: Real> ColumnPacker<'_, '_, T> {
     /// Computes the features of columns `first..first + count`, by column, then by feature.
-    pub(super) fn pack(&mut self, first: usize, count: usize, columns: &mut [T]) {
-        let Self { lanes, length, .. } = *self;
-        if length == 0 {
-            return;
-        }
-        for done in (0..count).step_by(lanes) {
+    pub(super) fn pack(&mut self, first: usize, count: usize) -> Columns<'_, T> {
+        let Self { lanes, lengths, .. } = *self;
+        let [points, features] = &mut self.packed;
+        let steps = if lengths == [0; 2] { 0 } else { count };
+        for done in (0..steps).step_by(lanes) {
             self.points.gather(first + done, lanes, &mut self.raw);
             if lanes == 1 {
-                let column = &mut columns[done * length..][..length];
-                self.sides.hoist_columns(&self.raw, column);
+                let [point, column] = lengths;
+                self.sides.hoist_columns(
+                    &self.raw,
+                    &mut points[done * point..][..point],
+                    &mut features[done * column..][..column],
+                );
                 continue;
             }
-            self.sides.hoist_columns(&self.raw, &mut self.features);
-            let points = lanes.min(count - done);
-            let columns = &mut columns[done * length..][..points * length];
-            for (k, features) in self.features.chunks_exact(lanes).enumerate() {
-                let column = columns[k..].iter_mut().step_by(length);
-                for (to, &from) in column.zip(features) {
-                    *to = from;
+            let [of_points, others] = &mut self.hoisted;
+            self.sides.hoist_columns(&self.raw, of_points, others);
+            let count = lanes.min(count - done);
+            let both = [(&mut *points, of_points), (&mut *features, others)];
+            for ((to, from), length) in both.into_iter().zip(lengths) {
+                let columns = &mut to[done * length..][..count * length];
+                for (k, features) in from.chunks_exact(lanes).enumerate() {
+                    let column = columns[k..].iter_mut().step_by(length);
+                    for (to, &from) in column.zip(features) {
+                        *to = from;
+                    }
                 }
             }
+        }
+        Columns {
+            first,
+            count,
+            points,
+            features,
         }
     }
 }

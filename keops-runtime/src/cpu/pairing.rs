@@ -1,6 +1,8 @@
 //! Which side of the pairs is spread over lanes, and products with vectors.
 
-use crate::kernel::{Accumulator, Expansion, Features, Fetch, Joined, Kernel, Lanes, Splat};
+use crate::kernel::{
+    Accumulator, Distance, Features, Fetch, Joined, Kernel, Lanes, OfParameters, Splat,
+};
 use crate::lanes::{single_lanes, single_lanes_mut};
 use crate::simd::{LaneArray, Scalar, Simd};
 use core::marker::PhantomData;
@@ -23,6 +25,10 @@ pub trait Hoisting: Copy + Send + Sync + 'static {
 
 /// A kernel seen from the driver: rows are spread over lanes and keep their results, columns are broadcast.
 pub trait Pairing: Copy + Send + Sync + 'static {
+    /// The same as a function of the squared distance of the pair, if [`Pairing::DISTANCE`] is not `None`; or itself.
+    type Value: Pairing;
+    /// The points of that distance.
+    type Points: Pairing;
     /// How the features of the kernel are computed. Weights, which are features as they are, come after them.
     type Hoisting: Hoisting;
     /// Features that depend on parameters alone.
@@ -48,6 +54,10 @@ pub trait Pairing: Copy + Send + Sync + 'static {
     const CUDA: &'static str = "";
     /// Whether rows are points i, or points j; for CUDA.
     const ROWS_ARE_I: bool = true;
+    /// What is known of the squared distance that [`Pairing::Value`] is given; `None` if it is given none.
+    const DISTANCE: Option<DistanceNumbers> = None;
+    /// Whether the squared distance of a pair is given.
+    const GIVEN: bool = false;
 
     /// Evaluates the terms of one vector of rows and one column, or of a block of them.
     fn pair<S: Simd, R: Fetch<S>, C: Fetch<S>, A: Accumulator<S>>(
@@ -59,16 +69,11 @@ pub trait Pairing: Copy + Send + Sync + 'static {
     );
 }
 
-/// A scalar kernel that may have an [`Expansion`], seen from the driver.
-pub trait Expandable: Pairing {
-    /// Whether it has one.
-    const EXPANDS: bool;
-    /// [`Expansion::Product`]
-    type Product: Pairing;
-    /// [`Expansion::Value`]
-    type Value: Pairing;
-    /// [`Expansion::Slope`]
-    type Slope: Pairing;
+/// Numbers of a squared distance, from raw parameters; see [`Distance`].
+#[derive(Clone, Copy)]
+pub struct DistanceNumbers {
+    pub(super) weights: fn(&[f64]) -> Vec<f64>,
+    pub(super) slope: fn(&[f64]) -> Vec<f64>,
 }
 
 /// The kernel `K` with rows `i` and columns `j`: reductions over `j`.
@@ -103,6 +108,8 @@ macro_rules! pairing {
         }
 
         impl<K: Kernel> Pairing for $name<K> {
+            type Value = $name<<K::Distance as Distance>::Value>;
+            type Points = $name<<K::Distance as Distance>::Points>;
             type Hoisting = Self;
             type Params<V: Copy> = K::Params<V>;
             type Row<V: Copy> = K::$row<V>;
@@ -113,6 +120,15 @@ macro_rules! pairing {
             const STORED: usize = K::STORED;
             const CUDA: &'static str = K::CUDA;
             const ROWS_ARE_I: bool = $rows_are_i;
+            const DISTANCE: Option<DistanceNumbers> = if K::Distance::EXISTS {
+                Some(DistanceNumbers {
+                    weights: <K::Distance as Distance>::Weights::compute,
+                    slope: <K::Distance as Distance>::Slope::compute,
+                })
+            } else {
+                None
+            };
+            const GIVEN: bool = K::GIVEN;
 
             #[inline(always)]
             fn pair<S: Simd, R: Fetch<S>, C: Fetch<S>, A: Accumulator<S>>(
@@ -124,13 +140,6 @@ macro_rules! pairing {
             ) {
                 K::pair(s, p, $i, $j, out);
             }
-        }
-
-        impl<K: Kernel> Expandable for $name<K> {
-            const EXPANDS: bool = K::Expansion::EXISTS;
-            type Product = $name<<K::Expansion as Expansion>::Product>;
-            type Value = $name<<K::Expansion as Expansion>::Value>;
-            type Slope = $name<<K::Expansion as Expansion>::Slope>;
         }
     };
 }
@@ -181,6 +190,8 @@ pub(crate) fn scalar_value<P: Pairing, S: Simd>(
 }
 
 impl<P: Pairing, const E: usize> Pairing for Weighted<P, E> {
+    type Value = Weighted<P::Value, E>;
+    type Points = P::Points;
     type Hoisting = P::Hoisting;
     type Params<V: Copy> = P::Params<V>;
     type Row<V: Copy> = P::Row<V>;
@@ -191,6 +202,8 @@ impl<P: Pairing, const E: usize> Pairing for Weighted<P, E> {
     const STORED: usize = P::STORED;
     const CUDA: &'static str = P::CUDA;
     const ROWS_ARE_I: bool = P::ROWS_ARE_I;
+    const DISTANCE: Option<DistanceNumbers> = P::DISTANCE;
+    const GIVEN: bool = P::GIVEN;
     const WEIGHTS: usize = E;
 
     #[inline(always)]
@@ -215,6 +228,8 @@ impl<P: Pairing, const E: usize> Pairing for Weighted<P, E> {
 pub(crate) struct Mirrored<P, const E: usize>(PhantomData<P>);
 
 impl<P: Pairing, const E: usize> Pairing for Mirrored<P, E> {
+    type Value = Mirrored<P::Value, E>;
+    type Points = P::Points;
     type Hoisting = P::Hoisting;
     type Params<V: Copy> = P::Params<V>;
     type Row<V: Copy> = Joined<P::Row<V>, [V; E]>;
@@ -223,6 +238,8 @@ impl<P: Pairing, const E: usize> Pairing for Mirrored<P, E> {
     const COST: usize = P::COST + 2 * E;
     const LIVE: usize = P::LIVE;
     const STORED: usize = P::STORED;
+    const DISTANCE: Option<DistanceNumbers> = P::DISTANCE;
+    const GIVEN: bool = P::GIVEN;
     const ROW_WEIGHTS: usize = E;
     const WEIGHTS: usize = E;
 

@@ -1,9 +1,9 @@
 //! The values of a formula at single pairs.
 
 use super::Problem;
-use super::pairing::{Hoisting, Pairing};
+use super::pairing::{Hoisting, Pairing, RowsI};
 use super::parallel::for_each_part;
-use crate::kernel::{Accumulator, Features, Lanes, Splat};
+use crate::kernel::{Accumulator, Features, Kernel, Lanes, Splat};
 use crate::lanes::{single_lanes, single_lanes_mut};
 use crate::simd::{LaneArray, Scalar, Simd};
 use core::ops::Range;
@@ -31,13 +31,12 @@ pub(crate) fn symmetric_matrix(code: &PairsCode, problem: &Problem<'_>) -> Array
     Formula::new(code, problem).symmetric_matrix(problem)
 }
 
-/// The value of the scalar formula `P`, which depends on parameters alone.
-pub(super) fn of_parameters<P: Pairing>(raw: &[f64]) -> f64 {
-    let params = P::Hoisting::params(raw);
-    let mut value = [f64::NAN];
-    pair::<P>(&params, [&[], &[]], &mut value);
-    let [value] = value;
-    value
+/// The components of the formula `K`, which depends on parameters alone.
+pub(crate) fn of_parameters<K: Kernel>(raw: &[f64]) -> Vec<f64> {
+    let params = <RowsI<K> as Hoisting>::params(raw);
+    let mut values = vec![f64::NAN; K::Out::<f64>::LEN];
+    pair::<RowsI<K>>(&params, [&[], &[]], &mut values);
+    values
 }
 
 /// A formula for single pairs.

@@ -1,8 +1,10 @@
-//! The points of both sides of the pairs: what is computed of each by itself.
+//! The points of both sides of the pairs: what is computed of each by itself, and their squared distances.
 
+use super::distances::{Metric, SquaredDistances};
 use super::entry::{copy, hoist, hoist_single};
-use super::pairing::{Hoisting, Pairing};
-use super::products::ScalarProducts;
+use super::pack::Packed;
+use super::pairing::{DistanceNumbers, Hoisting, Pairing};
+use super::squares::Squares;
 use super::tile::Columns;
 use crate::kernel::Features;
 use crate::simd::{InstructionSet, Real, Simd, WithSimd, dispatch};
@@ -21,44 +23,41 @@ pub(super) struct Layout {
     pub(super) row: usize,
     /// Features of a column.
     pub(super) column: usize,
+    /// Features of the point of a row, or of a column, that distances are computed from, which are stored apart.
+    pub(super) point: usize,
 }
 
 /// Computes features from raw coordinates, both by feature, then by lane. The second argument are the features of the parameters.
 type Hoist<T> = fn(InstructionSet, &[T], &[T], &mut [T]);
 
-/// The sides of the pairs of a formula.
+/// What computes features of rows and of columns.
 #[derive(Clone, Copy)]
-pub(super) struct SidesCode<T> {
+struct HoistCode<T> {
     params: fn(&[f64]) -> Vec<f64>,
-    /// Features of a row and of a column.
-    pub(super) features: [usize; 2],
-    /// How many of these, the last ones, are weights.
-    weights: [usize; 2],
+    /// How many of a row and of a column.
+    features: [usize; 2],
     hoist: [Hoist<T>; 2],
 }
 
-impl<T: Real> SidesCode<T> {
-    /// The same with columns one by one, as they are in many dimensions.
-    pub(super) const fn one_by_one<P: Pairing>() -> Self {
-        let mut code = Self::of::<P>();
-        code.hoist[1] = hoist_single::<P::Hoisting, T>;
-        code
-    }
-
-    pub(super) const fn of<P: Pairing>() -> Self {
+impl<T: Real> HoistCode<T> {
+    /// The features of `P` but for weights, of columns one by one or of some together.
+    const fn of<P: Pairing>(one_by_one: bool) -> Self {
+        let [rows_copied, columns_copied] = P::Hoisting::COPIED;
         Self {
             params: P::Hoisting::params,
-            features: [P::Row::<T>::LEN, P::Column::<T>::LEN],
-            weights: [P::ROW_WEIGHTS, P::WEIGHTS],
+            features: [
+                P::Row::<T>::LEN - P::ROW_WEIGHTS,
+                P::Column::<T>::LEN - P::WEIGHTS,
+            ],
             hoist: [
-                if P::Hoisting::COPIED[0] {
+                if rows_copied {
                     copy::<T>
                 } else {
                     hoist::<P::Hoisting, T, true>
                 },
-                if P::Hoisting::COPIED[1] {
+                if columns_copied {
                     copy::<T>
-                } else if P::Column::<T>::LEN > WIDE {
+                } else if one_by_one {
                     hoist_single::<P::Hoisting, T>
                 } else {
                     hoist::<P::Hoisting, T, false>
@@ -68,95 +67,227 @@ impl<T: Real> SidesCode<T> {
     }
 }
 
+/// The sides of the pairs of a formula.
+#[derive(Clone, Copy)]
+pub struct SidesCode<T> {
+    own: HoistCode<T>,
+    /// Weights of a row and of a column, features that come after the others.
+    weights: [usize; 2],
+    /// Whether columns are hoisted one by one.
+    one_by_one: bool,
+    /// The points of a formula that is given its distance.
+    points: Option<(HoistCode<T>, DistanceNumbers)>,
+}
+
+impl<T: Real> SidesCode<T> {
+    pub(super) const fn of<P: Pairing>() -> Self {
+        let own = <P::Value as Pairing>::Column::<T>::LEN;
+        let of_point = <P::Points as Pairing>::Column::<T>::LEN;
+        let one_by_one = match P::DISTANCE {
+            Some(_) => own + of_point > WIDE,
+            None => own > WIDE,
+        };
+        Self {
+            own: HoistCode::of::<P::Value>(one_by_one),
+            weights: [P::ROW_WEIGHTS, P::WEIGHTS],
+            one_by_one,
+            points: match P::DISTANCE {
+                Some(numbers) => Some((HoistCode::of::<P::Points>(one_by_one), numbers)),
+                None => None,
+            },
+        }
+    }
+
+    /// Features of a row.
+    pub(super) fn row(&self) -> usize {
+        let dimensions = self.points.map_or(0, |(code, _)| code.features[0]);
+        self.own.features[0] + self.weights[0] + dimensions
+    }
+
+    /// Whether the formula is given its distance.
+    pub(super) fn has_distance(&self) -> bool {
+        self.points.is_some()
+    }
+
+    /// By how much, relatively, values change with the squared distance, where that is known.
+    pub(super) fn slope(&self, params: &[f64]) -> Option<f64> {
+        let (_, numbers) = self.points?;
+        (numbers.slope)(params).first().copied()
+    }
+
+    /// What computes distances, from differences.
+    pub(super) fn distances(&self, params: &[f64]) -> Option<Distances<T>> {
+        let (code, numbers) = self.points?;
+        Some(Distances {
+            code,
+            one_by_one: self.one_by_one,
+            params: T::held(&(code.params)(params)),
+            weights: T::held(&(numbers.weights)(params)),
+            centre: None,
+        })
+    }
+}
+
+/// What computes the squared distances of pairs.
+pub(super) struct Distances<T> {
+    code: HoistCode<T>,
+    one_by_one: bool,
+    params: Vec<T>,
+    /// The weights of dimensions; empty if all are 1.
+    pub(super) weights: Vec<T>,
+    /// The centre of points whose distances are computed from scalar products.
+    centre: Option<Vec<T>>,
+}
+
+impl<T: Real> Distances<T> {
+    /// Components of a point.
+    pub(super) fn dimensions(&self) -> usize {
+        self.code.features[0]
+    }
+
+    /// Features of a point: its components, and its square if distances are expanded.
+    fn features(&self) -> usize {
+        self.dimensions() + usize::from(self.centre.is_some())
+    }
+
+    /// Points of a side that are hoisted together.
+    pub(super) fn lanes(&self, isa: InstructionSet, side: usize) -> usize {
+        match side == 1 && self.one_by_one {
+            true => 1,
+            false => lanes::<T>(isa),
+        }
+    }
+
+    /// Computes components from raw coordinates, both by component, then by lane.
+    pub(super) fn hoist(&self, isa: InstructionSet, side: usize, raw: &[T], out: &mut [T]) {
+        self.code.hoist[side](isa, &self.params, raw, out);
+    }
+
+    /// Computes the features of points. The square is the last of the raw coordinates.
+    fn hoist_features(&self, isa: InstructionSet, side: usize, raw: &[T], out: &mut [T]) {
+        let lanes = out.len() / self.features();
+        let (components, square) = out.split_at_mut(self.dimensions() * lanes);
+        self.hoist(isa, side, raw, components);
+        let Some(centre) = &self.centre else {
+            return;
+        };
+        square.copy_from_slice(&raw[raw.len() - lanes..]);
+        let minus_two = T::from_f64(-2.0);
+        for (k, component) in components.chunks_exact_mut(lanes).enumerate() {
+            for value in component.iter_mut() {
+                *value = *value - centre[k];
+            }
+            if side == 0 {
+                let weight = self.weights.get(k).copied().unwrap_or(T::ONE);
+                for value in component {
+                    *value = minus_two * weight * *value;
+                }
+            }
+        }
+    }
+
+    fn metric(&self) -> Metric<'_, T> {
+        match &self.centre {
+            Some(_) => Metric::Products,
+            None if self.weights.is_empty() => Metric::Differences,
+            None => Metric::Weighted(&self.weights),
+        }
+    }
+}
+
 /// The sides of the pairs of a formula, with the parameters of a problem.
 pub(super) struct Sides<T: 'static> {
     pub(super) isa: InstructionSet,
     code: SidesCode<T>,
     pub(super) params: Vec<T>,
-    /// What computes the features that come before, of an expanded formula: the components of points relative to a centre.
-    point: Option<(SidesCode<T>, Vec<T>)>,
+    distances: Option<Distances<T>>,
+    layout: Layout,
 }
 
 impl<T: Real> Sides<T> {
-    pub(super) fn new(isa: InstructionSet, code: SidesCode<T>, params: &[f64]) -> Self {
+    /// Distances are computed from `squares`, if there are any, which are then the last of the raw coordinates.
+    pub(super) fn new(
+        isa: InstructionSet,
+        code: SidesCode<T>,
+        params: &[f64],
+        squares: Option<&Squares>,
+    ) -> Self {
+        let lanes = lanes::<T>(isa);
+        let mut distances = code.distances(params);
+        if let (Some(distances), Some(squares)) = (&mut distances, squares) {
+            distances.centre = Some(T::held(&squares.centre));
+        }
+        let [row, column] = [0, 1].map(|side| code.own.features[side] + code.weights[side]);
         Self {
             isa,
             code,
-            params: T::held(&(code.params)(params)),
-            point: None,
+            params: T::held(&(code.own.params)(params)),
+            layout: Layout {
+                lanes,
+                column_lanes: if code.one_by_one { 1 } else { lanes },
+                row,
+                column,
+                point: distances.as_ref().map_or(0, Distances::features),
+            },
+            distances,
         }
     }
 
-    /// The same with the features of `point` before.
-    pub(super) fn with_point(mut self, point: Option<SidesCode<T>>, params: &[f64]) -> Self {
-        self.point = point.map(|code| (code, T::held(&(code.params)(params))));
-        self
-    }
-
-    /// Components of a point of an expanded formula.
-    pub(super) fn dimensions(&self) -> usize {
-        self.point.as_ref().map_or(0, |(code, _)| code.features[0])
+    /// Whether the formula is given its distance.
+    pub(super) fn has_distance(&self) -> bool {
+        self.distances.is_some()
     }
 
     /// The lengths.
     pub(super) fn layout(&self) -> Layout {
-        let lanes = lanes::<T>(self.isa);
-        let [row, column] = self.lengths();
-        Layout {
-            lanes,
-            column_lanes: if column > WIDE { 1 } else { lanes },
-            row,
-            column,
-        }
+        self.layout
     }
 
-    /// Features of a row and of a column.
-    fn lengths(&self) -> [usize; 2] {
-        self.code.features.map(|length| self.dimensions() + length)
-    }
-
-    /// Computes the features of a vector of rows, by feature, then by lane, from their raw coordinates in the same order.
-    pub(super) fn hoist_rows(&self, raw: &[T], features: &mut [T]) {
-        self.hoist(0, raw, features);
+    /// Computes the features of a vector of rows, and of their points, by feature, then by lane, from their raw coordinates in the same order.
+    pub(super) fn hoist_rows(&self, raw: &[T], points: &mut [T], features: &mut [T]) {
+        self.hoist(0, self.layout.lanes, raw, points, features);
     }
 
     /// The same for columns, [`Layout::column_lanes`] of them.
-    pub(super) fn hoist_columns(&self, raw: &[T], features: &mut [T]) {
-        self.hoist(1, raw, features);
-    }
-
-    /// Writes the scalar products of the points of some vectors of rows and of some columns, by vector, then by column, then by lane.
-    pub(super) fn multiply(&self, rows: &[T], columns: &Columns<'_, T>, products: &mut [T]) {
-        if self.dimensions() > 0 {
-            let [row, column] = self.lengths();
-            let products = ScalarProducts {
-                rows,
-                row,
-                columns: columns.features,
-                column,
-                dimensions: self.dimensions(),
-                count: columns.count,
-                products,
-            };
-            T::scalar_products(self.isa, products);
-        }
+    pub(super) fn hoist_columns(&self, raw: &[T], points: &mut [T], features: &mut [T]) {
+        self.hoist(1, self.layout.column_lanes, raw, points, features);
     }
 
     /// Weights are features as they are.
-    fn hoist(&self, side: usize, raw: &[T], features: &mut [T]) {
-        let mut features = features;
-        if let Some((code, params)) = &self.point {
-            let of_point = features.len() / self.lengths()[side] * self.dimensions();
-            let (point, others) = features.split_at_mut(of_point);
-            code.hoist[side](self.isa, params, raw, point);
-            features = others;
+    fn hoist(&self, side: usize, lanes: usize, raw: &[T], points: &mut [T], features: &mut [T]) {
+        let mut raw = raw;
+        if let Some(distances) = &self.distances {
+            distances.hoist_features(self.isa, side, raw, points);
+            if distances.centre.is_some() {
+                raw = &raw[..raw.len() - lanes];
+            }
         }
-        let SidesCode { hoist, weights, .. } = self.code;
-        let weights = features.len() / self.code.features[side].max(1) * weights[side];
+        let weights = self.code.weights[side] * lanes;
         let (raw, weights_in) = raw.split_at(raw.len() - weights);
         let (features, weights_out) = features.split_at_mut(features.len() - weights);
         weights_out.copy_from_slice(weights_in);
-        hoist[side](self.isa, &self.params, raw, features);
+        self.code.own.hoist[side](self.isa, &self.params, raw, features);
+    }
+
+    /// Writes the squared distances of some vectors of rows and some columns, by vector, then by column, then by lane, if the formula is given them.
+    pub(super) fn write_distances(
+        &self,
+        rows: Packed<'_, T>,
+        columns: &Columns<'_, T>,
+        distances: &mut [T],
+    ) {
+        if let Some(of) = &self.distances {
+            let distances = SquaredDistances {
+                metric: of.metric(),
+                rows: rows.points,
+                columns: columns.points,
+                features: self.layout.point,
+                dimensions: of.dimensions(),
+                count: columns.count,
+                distances,
+            };
+            T::squared_distances(self.isa, distances);
+        }
     }
 }
 

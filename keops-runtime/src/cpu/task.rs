@@ -50,7 +50,7 @@ impl Total for Candidate {
 
 /// The number of columns of a tile.
 pub(super) fn tile_columns<T>(layout: &Layout, longest: usize) -> usize {
-    let bytes = layout.column * size_of::<T>();
+    let bytes = (layout.column + layout.point) * size_of::<T>();
     let fitting = TILE_BYTES / bytes.max(1) / layout.lanes * layout.lanes;
     fitting.clamp(layout.lanes, TILE_COLUMNS).min(longest)
 }
@@ -63,7 +63,7 @@ impl<T: Real, Totals: Copy> Task<'_, '_, T, Totals> {
         let layout = sides.layout();
         let (row_points, column_points) = (&self.problem.rows, &self.problem.columns);
         let count = self.rows.len();
-        let rows = row_points.pack_rows(sides, &layout, self.rows.clone());
+        let rows = row_points.pack_rows(sides, self.rows.clone());
         let vectors = count.div_ceil(layout.lanes);
 
         let length = slots * layout.lanes;
@@ -81,19 +81,21 @@ impl<T: Real, Totals: Copy> Task<'_, '_, T, Totals> {
 
         let longest = self.intervals.iter().map(|&(from, to)| to - from).max();
         let tile = tile_columns::<T>(&layout, longest.unwrap_or(0));
-        let mut packed = Aligned::zeros(tile * layout.column);
-        let mut pack = column_points.pack_columns(sides, &layout);
+        let mut pack = column_points.pack_columns(sides, tile);
         let mut scratch = Aligned::zeros(code.scratch() * layout.lanes);
         for &(from, to) in self.intervals {
             let mut first = from;
             while first < to {
                 let count = tile.min(to - first);
-                pack.pack(first, count, &mut packed);
+                let Columns {
+                    points, features, ..
+                } = pack.pack(first, count);
                 for offset in (0..count).step_by(self.longest_tile) {
                     let columns = Columns {
                         first: first + offset,
                         count: self.longest_tile.min(count - offset),
-                        features: &packed[offset * layout.column..],
+                        points: &points[offset * layout.point..],
+                        features: &features[offset * layout.column..],
                     };
                     code.run_tile(&rows, columns, &mut scratch, &mut totals, slots);
                 }

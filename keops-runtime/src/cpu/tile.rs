@@ -1,8 +1,8 @@
 //! The inner loops: vectors of rows against the columns of a tile.
 
 use super::block::{goes_by_blocks, run_wide, takes_two_columns};
-use super::pairing::{Mirrored, Pairing};
-use crate::kernel::{Features, Joined, Lanes, Splat};
+use super::pairing::{Mirrored, Pairing, scalar_value};
+use crate::kernel::{Features, Given, Joined, Lanes, Splat};
 use crate::reduce::Reduction;
 use crate::simd::{Block, Pair, Quad, Real, Simd};
 
@@ -24,7 +24,7 @@ pub(crate) const fn rows_per_block<P: Pairing, S: Simd, R: Reduction>() -> usize
     let each = P::Row::<S::V>::LEN + R::Tile::<S::V, P::Out<S::V>>::LEN;
     if goes_by_blocks::<P, S, R>() {
         <Quad<S> as Block<S>>::ROWS
-    } else if !R::BLOCKED || P::COST >= LONG {
+    } else if !R::BLOCKED || P::COST >= LONG || P::GIVEN {
         1
     } else if 4 * each + P::LIVE <= S::REGISTERS {
         4
@@ -47,14 +47,17 @@ pub(crate) struct Columns<'a, T> {
     pub(crate) first: usize,
     /// Number of columns.
     pub(crate) count: usize,
-    /// Their features, by column, then by feature.
+    /// The features of the points that their distances are computed from, by column, then by feature.
+    pub(crate) points: &'a [T],
+    /// Their other features, likewise.
     pub(crate) features: &'a [T],
 }
 
 /// Runs a tile of columns over all vectors of rows.
 ///
 /// `rows` are the features by vector, then by feature; `state` is scratch for the tile states of
-/// [`rows_per_block`] vectors; `totals` those of the rows, `slots` vectors for each vector of rows.
+/// [`rows_per_block`] vectors; `totals` those of the rows, `slots` vectors for each vector of rows. A formula that is given
+/// its distance has it in `distances`, by vector, then by column.
 #[inline(always)]
 pub(crate) fn run_tile<P: Pairing, S: Simd, R: Reduction>(
     s: S,
@@ -62,6 +65,7 @@ pub(crate) fn run_tile<P: Pairing, S: Simd, R: Reduction>(
     params: &P::Params<S::T>,
     rows: &[S::V],
     columns: &Columns<'_, S::T>,
+    distances: &[S::V],
     state: &mut [S::V],
     totals: &mut [R::Total],
     slots: usize,
@@ -98,11 +102,66 @@ pub(crate) fn run_tile<P: Pairing, S: Simd, R: Reduction>(
         _ => {}
     }
     while done < vectors {
-        run_block::<P, S, R, 1>(
-            s, reduction, params, rows, columns, state, totals, slots, done,
-        );
+        if const { P::GIVEN } {
+            let distances = &distances[done * columns.count..][..columns.count];
+            run_given::<P, S, R>(
+                s, reduction, params, rows, columns, distances, state, totals, slots, done,
+            );
+        } else {
+            run_block::<P, S, R, 1>(
+                s, reduction, params, rows, columns, state, totals, slots, done,
+            );
+        }
         done += 1;
     }
+}
+
+/// Runs a tile of columns, whose distances are given, over vector `at` of rows.
+#[inline(always)]
+fn run_given<P: Pairing, S: Simd, R: Reduction>(
+    s: S,
+    reduction: R,
+    params: &P::Params<S::T>,
+    rows: &[S::V],
+    columns: &Columns<'_, S::T>,
+    distances: &[S::V],
+    state: &mut [S::V],
+    totals: &mut [R::Total],
+    slots: usize,
+    at: usize,
+) {
+    let slots = slots * S::LANES;
+    let totals = &mut totals[at * slots..][..slots];
+    let state = &mut state[..R::Tile::<S::V, P::Out<S::V>>::LEN];
+    let row = P::Row::from_slice(&rows[at * P::Row::<S::V>::LEN..]);
+    reduction.open(s, totals, state);
+    let saved = R::Tile::<S::V, P::Out<S::V>>::from_mut_slice(state);
+    let features = P::Column::<S::T>::many(columns.features, columns.count);
+    let pairs = features.iter().zip(distances);
+    macro_rules! run {
+        ($tile:expr) => {
+            for (offset, (column, &distance)) in pairs.enumerate() {
+                let mut terms = reduction.accumulator(s, columns.first, offset, $tile, totals);
+                let row = Given {
+                    features: Lanes(row),
+                    distance,
+                };
+                let column = Given {
+                    features: Splat(column),
+                    distance,
+                };
+                P::pair(s, params, &row, &column, &mut terms);
+            }
+        };
+    }
+    if const { is_local::<P, S, R, 1>() } {
+        let mut tile = *saved;
+        run!(&mut tile);
+        *saved = tile;
+    } else {
+        run!(saved);
+    }
+    reduction.close(s, columns.first, state, totals);
 }
 
 /// Runs a tile of columns over the `N` vectors of rows from vector `at` on.
@@ -211,19 +270,30 @@ const fn mirrored_rows<P: Pairing, S: Simd, const E: usize>() -> usize {
     }
 }
 
-/// Multiplies a tile with the weights of its columns into `row_sums`, which is overwritten, and its transpose with the
-/// weights of its rows onto `column_sums`, which holds a vector for each sum.
+/// Adds the products of a tile with the weights of its columns to `row_sums`, and those of its transpose with the
+/// weights of its rows to `column_sums`, which holds a vector for each sum. A formula that is given its distance has it in `distances`, by vector, then by
+/// column.
 #[inline(always)]
 pub(crate) fn run_mirrored<P: Pairing, S: Simd, const E: usize>(
     s: S,
     params: &P::Params<S::T>,
     rows: &[S::V],
     columns: &Columns<'_, S::T>,
+    distances: &[S::V],
     row_sums: &mut [S::V],
     column_sums: &mut [S::V],
 ) {
     let vectors = row_sums.len() / E;
     let mut done = 0;
+    if const { P::GIVEN } {
+        let rows = Joined::<P::Row<S::V>, [S::V; E]>::many(rows, vectors);
+        let distances = distances.chunks_exact(columns.count.max(1));
+        for ((row, sums), distances) in rows.iter().zip(row_sums.chunks_exact_mut(E)).zip(distances)
+        {
+            mirror_given::<P, S, E>(s, params, row, columns, distances, sums, column_sums);
+        }
+        return;
+    }
     match const { mirrored_rows::<P, S, E>() } {
         4 => {
             while done + 4 <= vectors {
@@ -245,6 +315,39 @@ pub(crate) fn run_mirrored<P: Pairing, S: Simd, const E: usize>(
     }
 }
 
+/// The same for one vector of rows.
+#[inline(always)]
+fn mirror_given<P: Pairing, S: Simd, const E: usize>(
+    s: S,
+    params: &P::Params<S::T>,
+    row: &Joined<P::Row<S::V>, [S::V; E]>,
+    columns: &Columns<'_, S::T>,
+    distances: &[S::V],
+    row_sums: &mut [S::V],
+    column_sums: &mut [S::V],
+) {
+    let mut sums = [s.splat(S::T::ZERO); E];
+    sums.copy_from_slice(row_sums);
+    let features = Joined::<P::Column<S::T>, [S::T; E]>::many(columns.features, columns.count);
+    let pairs = features.iter().zip(distances);
+    for ((column, &distance), column_sums) in pairs.zip(column_sums.chunks_exact_mut(E)) {
+        let of_row = Given {
+            features: Lanes(row.first()),
+            distance,
+        };
+        let of_column = Given {
+            features: Splat(column.first()),
+            distance,
+        };
+        let value = scalar_value::<P, S>(s, params, &of_row, &of_column);
+        for e in 0..E {
+            sums[e] = s.fma(value, s.splat(column.second()[e]), sums[e]);
+            column_sums[e] = s.fma(value, row.second()[e], column_sums[e]);
+        }
+    }
+    row_sums.copy_from_slice(&sums);
+}
+
 #[inline(always)]
 fn mirror_block<P: Pairing, S: Simd, const E: usize, const N: usize>(
     s: S,
@@ -260,6 +363,9 @@ fn mirror_block<P: Pairing, S: Simd, const E: usize, const N: usize>(
     let mut row = [saved[0]; N];
     row.copy_from_slice(&saved[..N]);
     let mut sums = [[s.splat(S::T::ZERO); E]; N];
+    for r in 0..N {
+        sums[r].copy_from_slice(&row_sums[(at + r) * E..][..E]);
+    }
     let features = Joined::<P::Column<S::T>, [S::T; E]>::many(columns.features, columns.count);
     for (column, column_sums) in features.iter().zip(column_sums.chunks_exact_mut(E)) {
         Mirrored::<P, E>::add(s, params, &row, column, &mut sums, column_sums);

@@ -5,12 +5,13 @@
 //! registers for all of these columns.
 
 use super::code::{Values, ValuesCode};
+use super::distances::{ROWS, TOGETHER};
 use super::job::{Ends, Job};
 use super::pack::Points;
 use super::plan::{Plan, Shape};
 use super::sides::Layout;
+use super::squares::{Squares, with_squares};
 use super::task::{by_row, tile_columns};
-use super::tile::Columns;
 use super::{Problem, check_totals};
 use crate::Error;
 use crate::lanes::{Aligned, vectors, vectors_mut};
@@ -18,11 +19,6 @@ use crate::ranges::Interval;
 use crate::reduce::{Sum, Summation};
 use crate::simd::{InstructionSet, Real, Simd, WithSimd, dispatch};
 use core::ops::Range;
-
-/// Columns whose values are computed together: those of a block of rows stay in the first level cache. A multiple of what is multiplied at once.
-pub(super) const TOGETHER: usize = 60;
-/// Vectors of rows of a block.
-pub(super) const ROWS: usize = 4;
 
 /// Computes `sum_j k(i, j) v_j` for a scalar kernel, evaluating in `T`; `weights` holds the vectors `v`, row by row. `run` decides where the rows go.
 ///
@@ -47,9 +43,11 @@ pub(crate) fn wide<T: Real>(
         cost: code.cost + vectors,
         row_bytes: vectors
             .saturating_mul(size_of::<f64>())
-            .saturating_add(code.row() * size_of::<T>()),
+            .saturating_add(code.sides.row() * size_of::<T>()),
     };
-    let code = Values::new(isa, code, problem);
+    let squares = Squares::of(&code.sides, isa, problem);
+    let problem = &with_squares(squares.as_deref(), problem);
+    let code = Values::new(isa, code, problem, squares.as_deref());
     let product = WideProduct {
         isa,
         code: &code,
@@ -82,8 +80,7 @@ impl<T: Real> WideProduct<'_, T> {
         let (lanes, width) = (layout.lanes, self.weights.components());
         let count = rows.len();
         let row_vectors = count.div_ceil(lanes);
-        let row_length = layout.row * lanes;
-        let features = self.problem.rows.pack_rows(&self.code.sides, &layout, rows);
+        let features = self.problem.rows.pack_rows(&self.code.sides, rows);
         let mut totals = vec![0.0; row_vectors * width * lanes];
 
         let longest = intervals.iter().map(|&(from, to)| to - from).max();
@@ -92,8 +89,7 @@ impl<T: Real> WideProduct<'_, T> {
             ..layout
         };
         let tile = tile_columns::<T>(&with_weights, longest.unwrap_or(0));
-        let mut pack = self.problem.columns.pack_columns(&self.code.sides, &layout);
-        let mut packed = Aligned::zeros(tile * layout.column);
+        let mut pack = self.problem.columns.pack_columns(&self.code.sides, tile);
         let mut weights = Aligned::<T>::zeros(tile * width);
         let mut values = Aligned::<T>::zeros(ROWS * TOGETHER * lanes);
         let mut sums = Aligned::<T>::zeros(ROWS * width * lanes);
@@ -102,7 +98,7 @@ impl<T: Real> WideProduct<'_, T> {
             firsts.map(move |first| (first, tile.min(to - first)))
         });
         for (first, columns) in tiles {
-            pack.pack(first, columns, &mut packed);
+            let tile = pack.pack(first, columns);
             for (column, weights) in weights.chunks_exact_mut(width).take(columns).enumerate() {
                 self.weights.gather(first + column, 1, weights);
             }
@@ -111,18 +107,14 @@ impl<T: Real> WideProduct<'_, T> {
                 let rows = totals.len() / (width * lanes);
                 let sums = &mut sums[..totals.len()];
                 sums.fill(T::ZERO);
-                for offset in (0..columns).step_by(TOGETHER) {
-                    let together = Columns {
-                        first: first + offset,
-                        count: TOGETHER.min(columns - offset),
-                        features: &packed[offset * layout.column..],
-                    };
+                let features = features.vectors(block * ROWS..block * ROWS + rows);
+                let groups = tile.groups([layout.point, layout.column]);
+                for (together, weights) in groups.zip(weights.chunks(TOGETHER * width)) {
                     let values = &mut values[..rows * together.count * lanes];
-                    let features = &features[block * ROWS * row_length..][..rows * row_length];
                     self.code.write(features, &together, values);
                     let multiply = Multiply {
                         values,
-                        weights: &weights[offset * width..][..together.count * width],
+                        weights: &weights[..together.count * width],
                         width,
                         sums,
                     };

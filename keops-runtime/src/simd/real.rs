@@ -1,15 +1,24 @@
 //! The element types of vectors.
 
 use super::math::Coefficients;
-use super::{InstructionSet, Simd, dispatch};
-use crate::cpu::{Problem, Product, ScalarProducts, Squares, SquaresCode, Task, WideProduct};
+use super::{InstructionSet, Simd};
+use crate::cpu::{Problem, Product, SidesCode, SquaredDistances, Squares, Task, WideProduct};
 use crate::ranges::Interval;
 use crate::reduce::Candidate;
-use core::ops::Range;
+use core::ops::{Mul, Range, Sub};
 
 /// The element type of a vector: `f32` or `f64`.
 pub trait Real:
-    Copy + Send + Sync + PartialOrd + Default + core::fmt::Debug + Coefficients + 'static
+    Copy
+    + Send
+    + Sync
+    + PartialOrd
+    + Default
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + core::fmt::Debug
+    + Coefficients
+    + 'static
 {
     /// Additive identity.
     const ZERO: Self;
@@ -55,13 +64,13 @@ pub trait Real:
     /// Computes a product with a symmetric matrix, likewise.
     #[doc(hidden)]
     fn run_mirrored(product: &Product<'_, '_, Self>) -> Vec<f64>;
-    /// Computes scalar products, likewise.
+    /// Computes squared distances, likewise.
     #[doc(hidden)]
-    fn scalar_products(isa: InstructionSet, products: ScalarProducts<'_, Self>);
+    fn squared_distances(isa: InstructionSet, distances: SquaredDistances<'_, Self>);
     /// Computes the squares of points, likewise.
     #[doc(hidden)]
     fn squares(
-        code: &SquaresCode<Self>,
+        code: &SidesCode<Self>,
         isa: InstructionSet,
         problem: &Problem<'_>,
     ) -> Option<Squares>;
@@ -111,10 +120,10 @@ macro_rules! real {
             fn run_sums(task: &Task<'_, '_, Self, f64>) -> Vec<f64> { task.run() }
             fn run_candidates(task: &Task<'_, '_, Self, Candidate>) -> Vec<Candidate> { task.run() }
             fn run_mirrored(product: &Product<'_, '_, Self>) -> Vec<f64> { product.run() }
-            fn scalar_products(isa: InstructionSet, products: ScalarProducts<'_, Self>) {
-                dispatch(isa, products);
+            fn squared_distances(isa: InstructionSet, distances: SquaredDistances<'_, Self>) {
+                distances.compute(isa);
             }
-            fn squares(code: &SquaresCode<Self>, isa: InstructionSet, problem: &Problem<'_>) -> Option<Squares> {
+            fn squares(code: &SidesCode<Self>, isa: InstructionSet, problem: &Problem<'_>) -> Option<Squares> {
                 Squares::compute(code, isa, problem)
             }
             fn run_wide(

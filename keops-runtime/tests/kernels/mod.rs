@@ -1,7 +1,7 @@
 //! Kernels as a macro would emit them, their arrays, and the truth about them.
 #![allow(dead_code)]
 
-use keops_runtime::kernel::{Accumulator, Fetch, Kernel, NoExpansion};
+use keops_runtime::kernel::{Accumulator, Fetch, Kernel, NoDistance};
 use keops_runtime::simd::{Real, Simd};
 use keops_runtime::{AliasInfo, Category, Signature};
 
@@ -35,7 +35,7 @@ impl Kernel for Cauchy {
     type I<V: Copy> = [V; 3];
     type J<V: Copy> = [V; 5];
     type Out<V: Copy> = [V; 2];
-    type Expansion = NoExpansion<Self>;
+    type Distance = NoDistance<Self>;
     const COST: usize = 12;
     const LIVE: usize = 4;
 
@@ -85,7 +85,7 @@ impl Kernel for ScalarCauchy {
     type I<V: Copy> = [V; 3];
     type J<V: Copy> = [V; 3];
     type Out<V: Copy> = [V; 1];
-    type Expansion = NoExpansion<Self>;
+    type Distance = NoDistance<Self>;
     const COST: usize = 10;
     const LIVE: usize = 4;
     const SYMMETRIC: Option<&'static [(usize, usize)]> = Some(&[(0, 1)]);
@@ -135,7 +135,7 @@ impl Kernel for Gaussian {
     type I<V: Copy> = [V; 2];
     type J<V: Copy> = [V; 2];
     type Out<V: Copy> = [V; 1];
-    type Expansion = NoExpansion<Self>;
+    type Distance = NoDistance<Self>;
     const COST: usize = 16;
     const LIVE: usize = 4;
     const SYMMETRIC: Option<&'static [(usize, usize)]> = Some(&[(0, 1)]);
@@ -184,7 +184,7 @@ impl Kernel for Hoisted {
     type I<V: Copy> = [V; 1];
     type J<V: Copy> = [V; 1];
     type Out<V: Copy> = [V; 1];
-    type Expansion = NoExpansion<Self>;
+    type Distance = NoDistance<Self>;
     const COST: usize = 3;
     const LIVE: usize = 2;
 
@@ -229,7 +229,7 @@ impl<const D: usize> Kernel for SqDist<D> {
     type I<V: Copy> = [V; D];
     type J<V: Copy> = [V; D];
     type Out<V: Copy> = [V; 1];
-    type Expansion = NoExpansion<Self>;
+    type Distance = NoDistance<Self>;
     const COST: usize = 2 * D;
     const LIVE: usize = 2;
 
@@ -275,7 +275,7 @@ impl Kernel for WideOut {
     type I<V: Copy> = [V; 1];
     type J<V: Copy> = [V; 1000];
     type Out<V: Copy> = [V; 1000];
-    type Expansion = NoExpansion<Self>;
+    type Distance = NoDistance<Self>;
     const COST: usize = 1000;
     const LIVE: usize = 2;
 
@@ -318,7 +318,7 @@ impl Kernel for Plain {
     type I<V: Copy> = [V; 0];
     type J<V: Copy> = [V; 1];
     type Out<V: Copy> = [V; 1];
-    type Expansion = NoExpansion<Self>;
+    type Distance = NoDistance<Self>;
     const COST: usize = 1;
     const LIVE: usize = 1;
 

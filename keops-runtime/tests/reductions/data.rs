@@ -1,6 +1,6 @@
 //! A formula that gives any values, its arrays, and how it is run.
 
-use keops_runtime::kernel::{Accumulator, Fetch, Kernel, NoExpansion};
+use keops_runtime::kernel::{Accumulator, Fetch, Kernel, NoDistance};
 use keops_runtime::simd::{InstructionSet, Simd};
 use keops_runtime::{
     AliasInfo, Axis, BoundReduction, Category, Element, IntoPoints, Operation, Orientation,
@@ -33,7 +33,7 @@ impl Kernel for Pair {
     type I<V: Copy> = [V; 2];
     type J<V: Copy> = [V; 2];
     type Out<V: Copy> = [V; 2];
-    type Expansion = NoExpansion<Self>;
+    type Distance = NoDistance<Self>;
     const COST: usize = 2;
     const LIVE: usize = 1;
 

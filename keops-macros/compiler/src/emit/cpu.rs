@@ -7,7 +7,7 @@ use quote::{ToTokens, format_ident, quote};
 
 use super::cuda;
 use super::schedule::{Computation, Name, Statement, Term, schedule};
-use crate::expansion::Expansion;
+use crate::distance::Distance;
 use crate::scalar::{Expr, Graph, Index, Source, Stage};
 use crate::stages::Program;
 
@@ -49,41 +49,51 @@ pub fn kernel(
     name: &Ident,
     runtime: &TokenStream,
     facts: Option<TokenStream>,
-    expansion: Option<&Expansion>,
+    distance: Option<&Distance>,
 ) -> TokenStream {
     let cuda = cuda::functions(program);
-    let Some(expansion) = expansion else {
-        let none = quote!(#runtime::NoExpansion<Self>);
+    let none = quote!(#runtime::NoDistance<Self>);
+    let Some(distance) = distance else {
         return implementation(program, name, runtime, facts, &none, &cuda);
     };
-    let names = ["Product", "Value", "Slope"].map(|name| Ident::new(name, Span::mixed_site()));
-    let programs = [&expansion.product, &expansion.value, &expansion.slope];
-    let parts = names.iter().zip(programs).map(|(name, program)| {
-        let none = quote!(#runtime::NoExpansion<Self>);
-        // Devices compute differences.
-        let implementation = implementation(program, name, runtime, None, &none, "");
-        quote! {
+    let parts = [
+        ("Points", Some(&distance.points)),
+        ("Value", Some(&distance.value)),
+        ("Weights", distance.weights.as_ref()),
+        ("Slope", distance.slope.as_ref()),
+    ];
+    let mut definitions = TokenStream::new();
+    let types = parts.map(|(name, program)| {
+        let Some(program) = program else {
+            return quote!(());
+        };
+        let name = Ident::new(name, Span::mixed_site());
+        // Devices compute all that there is of a pair.
+        let implementation = implementation(program, &name, runtime, None, &none, "");
+        definitions.extend(quote! {
+            // As public as a kernel of that distance, and without a path that leads to it.
             #[derive(::core::clone::Clone, ::core::marker::Copy)]
-            struct #name;
+            pub struct #name;
             #implementation
-        }
+        });
+        quote!(#name)
     });
-    let kernel = implementation(program, name, runtime, facts, &quote!((#(#names),*)), &cuda);
+    let kernel = implementation(program, name, runtime, facts, &quote!((#(#types),*)), &cuda);
     quote! {
         const _: () = {
-            #(#parts)*
+            #definitions
             #kernel
         };
     }
 }
 
-/// An implementation of `Kernel` with this expansion and with these functions for CUDA.
+/// An implementation of `Kernel` with this distance and with these functions for CUDA.
 fn implementation(
     program: &Program,
     name: &Ident,
     runtime: &TokenStream,
     facts: Option<TokenStream>,
-    expansion: &TokenStream,
+    distance: &TokenStream,
     cuda: &str,
 ) -> TokenStream {
     let [params, i, j] = program.features.map(Literal::usize_unsuffixed);
@@ -107,6 +117,11 @@ fn implementation(
     }
     .block(&schedule(&program.pair, true));
     let [i_copied, j_copied] = [&program.i, &program.j].map(is_copy);
+    let is_given = program
+        .pair
+        .reachable()
+        .iter()
+        .any(|&value| matches!(program.pair.expr(value), Expr::Load(Source::Distance, _)));
     quote! {
         // Features are computed once for each row and column: what their bounds checks cost is nothing beside the pairs.
         #[allow(clippy::missing_asserts_for_indexing)]
@@ -115,12 +130,13 @@ fn implementation(
             type I<V: ::core::marker::Copy> = [V; #i];
             type J<V: ::core::marker::Copy> = [V; #j];
             type Out<V: ::core::marker::Copy> = [V; #out];
-            type Expansion = #expansion;
+            type Distance = #distance;
 
             const COST: usize = #cost;
             const LIVE: usize = #live;
             const STORED: usize = #stored;
             const COPIED: [bool; 2] = [#i_copied, #j_copied];
+            const GIVEN: bool = #is_given;
             const CUDA: &'static str = #cuda;
             #facts
 
@@ -342,7 +358,7 @@ impl Printer<'_> {
                     Source::Feature(Stage::I) => quote!(i.get(s, #at)),
                     Source::Feature(Stage::J) => quote!(j.get(s, #at)),
                     Source::Feature(_) => quote!(s.splat(p[#at])),
-                    Source::Product => quote!(i.product(s)),
+                    Source::Distance => quote!(i.distance(s)),
                     Source::Array(_) | Source::Earlier(_) => {
                         unreachable!("arrays have names in schedules")
                     }

@@ -129,7 +129,7 @@ impl Display for Computation {
                     Source::Feature(Stage::I) => "i",
                     Source::Feature(Stage::J) => "j",
                     Source::Feature(_) => "p",
-                    Source::Product => "product",
+                    Source::Distance => "distance",
                     Source::Array(_) | Source::Earlier(_) => {
                         unreachable!("arrays have names in schedules")
                     }

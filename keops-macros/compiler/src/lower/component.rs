@@ -183,9 +183,9 @@ impl<'l, 'a> Component<'l, 'a> {
         value
     }
 
-    /// The scalar product that the formula is given for each pair.
-    pub fn given_product(&mut self) -> Value {
-        self.lowering.graph.load(Source::Product, Index::default())
+    /// The squared distance that the formula is given for each pair.
+    pub fn given_distance(&mut self) -> Value {
+        self.lowering.graph.load(Source::Distance, Index::default())
     }
 
     /// A constant.

@@ -44,8 +44,8 @@ pub enum Source {
     Raw(Stage),
     /// Feature left behind by an earlier stage.
     Feature(Stage),
-    /// The scalar product of a pair, which an [expansion](crate::expansion) is given.
-    Product,
+    /// The squared distance of a pair, which a formula of a [distance](crate::distance) is given.
+    Distance,
     /// An array of this graph.
     Array(ArrayId),
     /// An element that was assigned before, in the array that is being computed.
@@ -331,7 +331,7 @@ impl Graph {
                 free.extend(index.terms.iter().map(|t| t.0));
                 match source {
                     Source::Raw(of) | Source::Feature(of) => stage = *of,
-                    Source::Product => stage = Stage::Pair,
+                    Source::Distance => stage = Stage::Pair,
                     Source::Array(id) | Source::Earlier(id) => {
                         let array = self.array(*id);
                         stage = array.stage;

@@ -111,7 +111,7 @@ impl Machine<'_> {
                     Source::Feature(Stage::Params) => self.features[0][at],
                     Source::Feature(Stage::I) => self.features[1][at],
                     Source::Feature(Stage::J) => self.features[2][at],
-                    Source::Raw(_) | Source::Feature(_) | Source::Product => f64::NAN,
+                    Source::Raw(_) | Source::Feature(_) | Source::Distance => f64::NAN,
                 }
             }
             Expr::Apply(instruction, args) => {
