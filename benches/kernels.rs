@@ -74,7 +74,8 @@ fn kernels(c: &mut Criterion) {
         3,
         1
     );
-    formula!(c, "gaussian-d10", best(), "Exp(-g*SqDist(x,y))*b", 10, 1);
+    formula!(c, "gaussian-d10", all(), "Exp(-g*SqDist(x,y))*b", 10, 1);
+    formula!(c, "laplacian-d20", best(), "Exp(-g*Norm2(x-y))*b", 20, 1);
     formula!(c, "gaussian-d100", best(), "Exp(-g*SqDist(x,y))*b", 100, 1);
     // A wide one, whose squared distances come from scalar products.
     formula!(
@@ -138,6 +139,28 @@ fn over_i(c: &mut Criterion) {
     in_type!(f64);
 }
 
+/// The ten nearest neighbours in ten dimensions.
+fn neighbours(c: &mut Criterion) {
+    let nearest = genred!(
+        "SqDist(x,y)",
+        x = Vi(10),
+        y = Vj(10),
+        axis = 1,
+        reduction = ArgKMin(10)
+    );
+    let n = points();
+    let (x, y) = (uniform::<f32>(n, 10, 1), uniform::<f32>(n, 10, 2));
+    let mut group = c.benchmark_group("neighbours-d10");
+    group.sample_size(20);
+    group.throughput(Throughput::Elements((n * n) as u64));
+    for isa in InstructionSet::available() {
+        let bound = nearest.bind(&x, &y).instruction_set(isa);
+        group.bench_function(BenchmarkId::new("f32", isa), |bencher| {
+            bencher.iter(|| black_box(bound.run().expect("the shapes fit")));
+        });
+    }
+}
+
 /// Small problems, for which what comes before and after the sums counts: a call, a solve, and an element of a batch.
 fn small(c: &mut Criterion) {
     let mut group = c.benchmark_group("small");
@@ -183,5 +206,5 @@ fn small(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, kernels, over_i, small);
+criterion_group!(benches, kernels, over_i, neighbours, small);
 criterion_main!(benches);

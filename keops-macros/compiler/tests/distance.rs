@@ -6,7 +6,7 @@ use keops_compiler::distance::Distance;
 use keops_compiler::scalar::Inputs;
 
 fn distance(text: &str) -> Option<Distance> {
-    common::formula(text, "x:i64 y:j64 s:p64 g:p1 w:i1 few:i8 others:j8 b:j3").distance()
+    common::formula(text, "x:i64 y:j64 s:p64 g:p1 w:i1 few:i4 others:j4 b:j3").distance()
 }
 
 fn found(text: &str) -> Distance {
@@ -88,8 +88,8 @@ fn others_are_not() {
 fn dimensions_decide() {
     let of =
         |dim: usize| common::formula("Exp(-SqDist(x,y))", &format!("x:i{dim} y:j{dim}")).distance();
-    assert!(of(11).is_none());
-    assert!(of(12).is_some_and(|distance| distance.slope.is_none()));
+    assert!(of(7).is_none());
+    assert!(of(8).is_some_and(|distance| distance.slope.is_none()));
     assert!(of(47).is_some_and(|distance| distance.slope.is_none()));
     assert!(of(48).is_some_and(|distance| distance.slope.is_some()));
 }

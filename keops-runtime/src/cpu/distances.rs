@@ -15,7 +15,7 @@ const COMPONENTS: usize = 64;
 /// Vectors of rows of a block.
 pub(super) const ROWS: usize = 4;
 /// Columns whose distances, or values, are computed together: those of a block of rows stay in the first level cache. A multiple of what is computed at once.
-pub(super) const TOGETHER: usize = 60;
+pub(super) const TOGETHER: usize = 120;
 
 /// How squared distances are computed.
 pub(super) enum Metric<'a, T> {
@@ -218,18 +218,19 @@ impl<S: Simd, M: Term> Block<'_, S, M> {
             }
         }
         for r in 0..R {
-            for c in 0..C {
-                let distance = &mut distances[r * self.count + at + c];
-                *distance = if first > 0 {
-                    s.add(*distance, sums[r][c])
-                } else if const { M::SQUARES } {
-                    let row = self.rows[(r + 1) * features - 1];
+            let distances = &mut distances[r * self.count + at..][..C];
+            if first > 0 {
+                for c in 0..C {
+                    sums[r][c] = s.add(distances[c], sums[r][c]);
+                }
+            } else if const { M::SQUARES } {
+                let row = self.rows[(r + 1) * features - 1];
+                for c in 0..C {
                     let column = self.columns[(at + c + 1) * features - 1];
-                    s.add(s.add(row, s.splat(column)), sums[r][c])
-                } else {
-                    sums[r][c]
-                };
+                    sums[r][c] = s.add(s.add(row, s.splat(column)), sums[r][c]);
+                }
             }
+            distances.copy_from_slice(&sums[r]);
         }
     }
 }

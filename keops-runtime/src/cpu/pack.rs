@@ -208,15 +208,25 @@ impl<'a> Points<'a> {
             point,
             ..
         } = sides.layout();
-        let together = if lanes > 1 { lanes } else { 0 };
+        let (gathered, together) = if lanes > 1 { (lanes, lanes) } else { (most, 0) };
         ColumnPacker {
             points: self,
             sides,
             lanes,
             lengths: [point, column],
-            raw: Aligned::zeros(self.components * lanes),
+            raw: Aligned::zeros(self.components * gathered),
             hoisted: [point, column].map(|length| Aligned::zeros(length * together)),
             packed: [point, column].map(|length| Aligned::zeros(length * most)),
+        }
+    }
+
+    /// The raw components of points from `first` on, by point, then by component, into zeros or what was gathered so before.
+    fn gather_by_point<T: Real>(&self, first: usize, raw: &mut [T]) {
+        let mut from = 0;
+        for (array, components) in &self.arrays {
+            // Reductions of arrays on devices do not run on processors.
+            each!(array, array => copy_rows(array, first, self.components, &mut raw[from..]), _ => debug_assert!(false));
+            from += components;
         }
     }
 
@@ -280,17 +290,24 @@ impl<T: Real> ColumnPacker<'_, '_, T> {
         let Self { lanes, lengths, .. } = *self;
         let [points, features] = &mut self.packed;
         let steps = if lengths == [0; 2] { 0 } else { count };
+        if lanes == 1 && steps > 0 {
+            let [point, column] = lengths;
+            let raw = &mut self.raw[..count * self.points.components];
+            self.points.gather_by_point(first, raw);
+            for (n, raw) in raw.chunks_exact(self.points.components).enumerate() {
+                let point = &mut points[n * point..][..point];
+                let column = &mut features[n * column..][..column];
+                self.sides.hoist_columns(raw, point, column);
+            }
+            return Columns {
+                first,
+                count,
+                points,
+                features,
+            };
+        }
         for done in (0..steps).step_by(lanes) {
             self.points.gather(first + done, lanes, &mut self.raw);
-            if lanes == 1 {
-                let [point, column] = lengths;
-                self.sides.hoist_columns(
-                    &self.raw,
-                    &mut points[done * point..][..point],
-                    &mut features[done * column..][..column],
-                );
-                continue;
-            }
             let [of_points, others] = &mut self.hoisted;
             self.sides.hoist_columns(&self.raw, of_points, others);
             let count = lanes.min(count - done);
@@ -361,7 +378,6 @@ fn copy<U: Element, T: Real>(
 }
 
 /// Copies points from `first` on, each to the front of a stretch of `stride` values.
-#[cfg(feature = "cuda")]
 fn copy_rows<U: Element, C: Real>(
     array: &ArrayView2<'_, U>,
     first: usize,

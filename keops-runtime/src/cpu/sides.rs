@@ -81,12 +81,7 @@ pub struct SidesCode<T> {
 
 impl<T: Real> SidesCode<T> {
     pub(super) const fn of<P: Pairing>() -> Self {
-        let own = <P::Value as Pairing>::Column::<T>::LEN;
-        let of_point = <P::Points as Pairing>::Column::<T>::LEN;
-        let one_by_one = match P::DISTANCE {
-            Some(_) => own + of_point > WIDE,
-            None => own > WIDE,
-        };
+        let one_by_one = P::DISTANCE.is_some() || <P::Value as Pairing>::Column::<T>::LEN > WIDE;
         Self {
             own: HoistCode::of::<P::Value>(one_by_one),
             weights: [P::ROW_WEIGHTS, P::WEIGHTS],
