@@ -84,7 +84,7 @@ impl Distance {
             None => distance,
         };
 
-        let slope = if dim >= FEWEST_EXPANDED && dag.dim(root) == 1 {
+        let slope = if dim >= FEWEST_EXPANDED {
             let mut dag = dag.clone();
             let variable = dag.fresh_variable(Category::Param, 1);
             let distance = scaled(&mut dag, variable);
@@ -224,12 +224,14 @@ fn slope(dag: &mut Dag, root: Node, node: Node, distance: Node, variable: Node) 
     known.then(|| split(&lower(dag, slope), 1))
 }
 
-/// d log f / d variable
+/// d log f / d variable, the same for all components.
 fn logarithmic(dag: &mut Dag, f: Node, variable: Node) -> Option<Node> {
     if !dag.dependence(f, variable)[&f] {
         return Some(dag.zero(1));
     }
-    if let Some([exponent]) = operands(dag, f, &EXP) {
+    if let Some([exponent]) = operands(dag, f, &EXP)
+        && dag.dim(exponent) == 1
+    {
         let one = dag.constant(1.0);
         return gradient(dag, exponent, variable, one).ok();
     }

@@ -38,6 +38,7 @@ fn formulas_of_one_distance_are_given_it() {
         ("Exp(w-g*SqDist(x,y))", false, true),
         ("Exp(-SqDist(x,y))*Exp(-SqDist(few,others))", false, true),
         ("Exp(-g*SqDist(Sin(x),y+1))", false, true),
+        ("Exp(-SqDist(x,y))*b", false, true),
         // There is no bound of the relative change of these.
         ("Exp(-Norm2(x-y))", false, false),
         ("Exp(-SqDist(x,y)**2)", false, false),
@@ -46,8 +47,7 @@ fn formulas_of_one_distance_are_given_it() {
         ("Exp(-w*SqDist(x,y))", false, false),
         ("SqDist(x,y)*Exp(-SqDist(x,y))", false, false),
         ("1-Exp(-SqDist(x,y))", false, false),
-        // Nor of those of several components.
-        ("Exp(-SqDist(x,y))*b", false, false),
+        ("Exp(-SqDist(x,y)*b)", false, false),
         ("Concat(SqDist(x,y),few-others)", false, false),
     ] {
         let distance = found(text);

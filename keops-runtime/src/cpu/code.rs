@@ -158,7 +158,7 @@ impl<T: Real, R: Reduction> Code<T, R::Total> for Terms<'_, T, R> {
                 totals,
             );
         }
-        let mut distances = Aligned::zeros(ROWS * TOGETHER * layout.lanes);
+        let mut distances = Aligned::zeros(ROWS * TOGETHER.min(columns.count) * layout.lanes);
         for (n, totals) in totals.chunks_mut(ROWS * of_vector).enumerate() {
             let vectors = totals.len() / of_vector;
             let rows = rows.vectors(n * ROWS..n * ROWS + vectors);
@@ -277,7 +277,7 @@ impl<'c, T: Real> Mirror<'c, T> {
             let rows = &rows.features;
             return (self.code.run)(*isa, params, rows, columns, &[], [row_sums, column_sums]);
         }
-        let mut distances = Aligned::zeros(ROWS * TOGETHER * layout.lanes);
+        let mut distances = Aligned::zeros(ROWS * TOGETHER.min(columns.count) * layout.lanes);
         for (n, row_sums) in row_sums.chunks_mut(ROWS * length).enumerate() {
             let vectors = row_sums.len() / length;
             let rows = rows.vectors(n * ROWS..n * ROWS + vectors);

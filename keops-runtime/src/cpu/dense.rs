@@ -3,7 +3,6 @@
 use super::Problem;
 use super::code::{Values, ValuesCode};
 use super::plan::{Plan, Rows, Shape, Span};
-use super::squares::{Squares, with_squares};
 use super::task::tile_columns;
 use crate::input::Element;
 use crate::lanes::Aligned;
@@ -41,10 +40,8 @@ pub(crate) fn dense<T: Real, U: Element>(
         cost: code.cost,
         row_bytes: code.sides.row() * size_of::<T>(),
     };
-    let squares = Squares::of(&code.sides, isa, problem);
-    let problem = &with_squares(squares.as_deref(), problem);
-    let code = Values::new(isa, code, problem, squares.as_deref());
-    fill(&code, problem, &shape, out);
+    // Single entries have more digits from differences.
+    fill(&Values::new(isa, code, problem, None), problem, &shape, out);
 }
 
 fn fill<T: Real, U: Element>(

@@ -212,7 +212,7 @@ pub(crate) fn reduce<T: Real, R: Reduction>(
             longest_tile: reduction.longest_tile(),
         })
     };
-    let squares = match R::EXPANDS {
+    let squares = match reduction.expands() {
         true => Squares::of(&terms.sides, isa, problem),
         false => None,
     };

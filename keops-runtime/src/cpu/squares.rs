@@ -66,8 +66,8 @@ impl Squares {
         }
         let slope = code.slope(&problem.params)?;
         let points = &code.distances(&problem.params)?;
-        let weights = &points.weights;
-        if weights.iter().any(|&weight| !(weight >= T::ZERO)) {
+        // With others, NaN among them, squares would be no bound.
+        if !points.weights.iter().all(|&weight| weight >= T::ZERO) {
             return None;
         }
         let centre = centre(points, isa, rows);

@@ -50,7 +50,7 @@ pub fn grid_cluster<T: Element, S: Data<Elem = T>>(
         found,
     };
     if !(size > 0.0 && size.is_finite()) {
-        return Err(refused(size.to_string()));
+        return Err(refused(format!("{size:?}")));
     }
     let (count, dimension) = points.dim();
     let mut labels = memory::repeated(count, 0)?;
@@ -68,7 +68,7 @@ pub fn grid_cluster<T: Element, S: Data<Elem = T>>(
         }
         let cell = (value / size).floor();
         if cell.abs() > (1_u64 << f64::MANTISSA_DIGITS) as f64 {
-            return Err(refused(format!("{size} for {value}")));
+            return Err(refused(format!("{size:?} for {value:?}")));
         }
         cells.push(cell as i64);
     }

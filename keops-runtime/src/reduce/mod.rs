@@ -47,9 +47,11 @@ pub(crate) trait Reduction: Copy + Send + Sync + 'static {
     const SEPARATE: bool;
     /// Whether totals of a vector of rows are stored by lane, then by slot.
     const BY_LANE: bool = false;
-    /// Whether squared distances may be computed as `|a|^2 + |b|^2 - 2 (a, b)`, which is as accurate relative to the sizes of all terms together, not to each.
-    const EXPANDS: bool = false;
 
+    /// Whether squared distances may be computed as `|a|^2 + |b|^2 - 2 (a, b)`, which is as accurate relative to the sizes of all terms together, not to each.
+    fn expands(self) -> bool {
+        false
+    }
     /// The largest number of columns of a tile.
     #[inline(always)]
     fn longest_tile(self) -> usize {

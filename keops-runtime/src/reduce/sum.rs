@@ -32,9 +32,12 @@ impl Reduction for Sum {
     type Total = f64;
     type Tile<V: Copy, O: Features<V>> = O;
     type Accumulator<'a, S: Simd, O: Features<S::V> + 'a> = Add<'a, O>;
-    const EXPANDS: bool = true;
     const BLOCKED: bool = true;
     const SEPARATE: bool = true;
+
+    fn expands(self) -> bool {
+        self.0.is_blocks()
+    }
 
     #[inline(always)]
     fn longest_tile(self) -> usize {
