@@ -17,22 +17,20 @@ use crate::dag::{Dag, Kind, Node};
 use crate::differentiate::gradient;
 use crate::formula::Formula;
 use crate::lower::lower;
-use crate::ops::{
-    ABS, ADD, DIVIDE, Derivative, EXP, INV, MINUS, MULT, Meaning, Op, SCALPROD, SQUARE, SUBTRACT,
-};
-use crate::scalar::Graph;
+use crate::ops::{ABS, ADD, Derivative, EXP, MINUS, MULT, Meaning, Op, SCALPROD, SQUARE, SUBTRACT};
+use crate::scalar::{FoldKind, Graph, Instruction};
 use crate::stages::{Program, split};
 
 /// From so many dimensions on, formulas are given their distance: there a Gaussian takes between 4 % more time (AVX-512) and 15 % less (AVX2), and a system takes
-/// three fifths of the time to compile.
+/// half of the time to compile.
 const FEWEST: usize = 8;
 
-/// From so many dimensions on, distances are expanded: a Gaussian is 1.3 to 1.4 times as fast so in 48 and in 64, and 1.1 times in 32, which is not worth
+/// From so many dimensions on, distances are expanded: a Gaussian is 1.2 (`f32`) to 1.3 times (`f64`) as fast so in 100, and in 32 it was 1.1 times, which is not worth
 /// squares and a bound.
 const FEWEST_EXPANDED: usize = 48;
 
 /// With more features than this the rest of the formula has many dimensions, too.
-const MOST_FEATURES: usize = 32;
+const MOST_FEATURES: usize = 12;
 
 /// A formula of one squared distance in many dimensions.
 pub struct Distance {
@@ -56,6 +54,22 @@ static GIVEN_DISTANCE: Op = Op {
     ..Op::BASE
 };
 
+/// What depends on all components of a and b as they are: nothing is simplified, or moved from one to the other.
+static POINTS: Op = Op {
+    name: "Points",
+    args: &["f", "g"],
+    dim: |_, _| Ok(1),
+    meaning: Meaning::Component(|c| {
+        let extent = c.dim(0);
+        c.fold(FoldKind::Sum, extent, |c, k| {
+            let components = [c.at(0, k), c.at(1, k)];
+            c.apply(Instruction::Max, &components)
+        })
+    }),
+    derivative: Derivative::Zero,
+    ..Op::BASE
+};
+
 impl Formula {
     /// [`Distance::of`] it.
     pub fn distance(&self) -> Option<Distance> {
@@ -74,31 +88,20 @@ impl Distance {
             points,
         } = find(dag, root)?;
         let dim = dag.dim(points[0]);
-        // A weight that all dimensions have in common is a factor of the distance.
-        let (factor, weights) = match weights {
-            Some(weights) if dag.dim(weights) == 1 => (Some(weights), None),
-            weights => (None, weights),
-        };
-        let scaled = |dag: &mut Dag, distance| match factor {
-            Some(factor) => dag.apply(&MULT, &[factor, distance]),
-            None => distance,
-        };
 
         let slope = if dim >= FEWEST_EXPANDED {
             let mut dag = dag.clone();
             let variable = dag.fresh_variable(Category::Param, 1);
-            let distance = scaled(&mut dag, variable);
-            slope(&mut dag, root, node, distance, variable)
+            slope(&mut dag, root, node, variable)
         } else {
             None
         };
-        let product = dag.apply(&SCALPROD, &points);
+        let both = dag.apply(&POINTS, &points);
         let given = dag.apply(&GIVEN_DISTANCE, &points);
-        let given = scaled(dag, given);
         let value = dag.substitute(root, &HashMap::from([(node, given)])).ok()?;
 
         let mut program = |f: Node| split(&lower(dag, f), dag.dim(f));
-        let [mut points, value] = [product, value].map(&mut program);
+        let [mut points, value] = [both, value].map(&mut program);
         let weights = weights.map(program);
         points.pair = Graph::default();
         let fits = points.features[1..] == [dim, dim]
@@ -115,7 +118,7 @@ impl Distance {
 /// A squared distance.
 struct Found {
     node: Node,
-    /// The weights of the squares, of one or all dimensions.
+    /// The weights of the squares.
     weights: Option<Node>,
     points: [Node; 2],
 }
@@ -150,73 +153,39 @@ fn squared_distance(dag: &mut Dag, node: Node) -> Option<Found> {
         }
         (Some(weights), difference)
     };
-    let Difference { scale, points } = difference_of_points(dag, difference)?;
-    if points.map(|point| dag.dim(point)) != [dag.dim(difference); 2] {
-        return None;
-    }
-    let scale = scale.map(|scale| dag.apply(&SQUARE, &[scale]));
-    let weights = match [weights, scale] {
-        [Some(weights), Some(scale)] => Some(dag.apply(&MULT, &[weights, scale])),
-        [weights, scale] => weights.or(scale),
-    };
-    Some(Found {
+    let points = points_of(dag, difference)?;
+    let fits = |point: &Node| dag.dim(*point) == dag.dim(difference);
+    let weighs = |weights: Node| dag.dim(weights) == dag.dim(difference);
+    (points.iter().all(fits) && weights.is_none_or(weighs)).then_some(Found {
         node,
         weights,
         points,
     })
 }
 
-/// A difference of a point of i and one of j, up to its sign.
-struct Difference {
-    /// What it is multiplied with.
-    scale: Option<Node>,
-    points: [Node; 2],
-}
-
-/// The node as such, without moving anything into the difference or out of it that is rounded before: of points far from the origin, that makes a difference.
-fn difference_of_points(dag: &mut Dag, node: Node) -> Option<Difference> {
-    let Kind::Apply(op, args, _) = dag.kind(node).clone() else {
-        return None;
-    };
-    if op == &ADD || op == &SUBTRACT {
-        let [mut a, mut b] = args[..] else {
-            return None;
-        };
-        match [a, b].map(|arg| sides(dag, arg)) {
-            [[true, false], [false, true]] => {}
-            [[false, true], [true, false]] => (a, b) = (b, a),
-            _ => return None,
-        }
-        if op == &ADD {
-            b = dag.apply(&MINUS, &[b]);
-        }
-        return Some(Difference {
-            scale: None,
-            points: [a, b],
-        });
+/// The points of a difference, or its negative. Nothing is moved into them that is rounded after the difference is: of points far from the origin, that would cost
+/// digits. Nor are scales of the difference moved out of it, whose squares may be out of range.
+fn points_of(dag: &mut Dag, node: Node) -> Option<[Node; 2]> {
+    if let Some([difference]) = operands(dag, node, &MINUS) {
+        return points_of(dag, difference);
     }
-    let known = |dag: &Dag, arg: Node| sides(dag, arg) == [false; 2];
-    let (difference, scale) = match args[..] {
-        [difference] if op == &MINUS => (difference, None),
-        [difference, by] if op == &DIVIDE && known(dag, by) => {
-            (difference, Some(dag.apply(&INV, &[by])))
-        }
-        [difference, by] if op == &MULT && known(dag, by) => (difference, Some(by)),
-        [by, difference] if op == &MULT && known(dag, by) => (difference, Some(by)),
+    let subtracted = operands(dag, node, &SUBTRACT);
+    let [mut a, mut b] = subtracted.or_else(|| operands(dag, node, &ADD))?;
+    match [a, b].map(|arg| sides(dag, arg)) {
+        [[true, false], [false, true]] => {}
+        [[false, true], [true, false]] => (a, b) = (b, a),
         _ => return None,
-    };
-    let inner = difference_of_points(dag, difference)?;
-    let scale = match [inner.scale, scale] {
-        [Some(a), Some(b)] => Some(dag.apply(&MULT, &[a, b])),
-        [a, b] => a.or(b),
-    };
-    Some(Difference { scale, ..inner })
+    }
+    if subtracted.is_none() {
+        b = dag.apply(&MINUS, &[b]);
+    }
+    Some([a, b])
 }
 
-/// |d log root / d variable|, where it depends on parameters alone, with `distance` in the place of the node: the root is a product of factors without the
+/// |d log root / d variable|, where it depends on parameters alone, with the variable in the place of the node: the root is a product of factors without the
 /// distance and an exponential of one that is linear in it.
-fn slope(dag: &mut Dag, root: Node, node: Node, distance: Node, variable: Node) -> Option<Program> {
-    let replaced = HashMap::from([(node, distance)]);
+fn slope(dag: &mut Dag, root: Node, node: Node, variable: Node) -> Option<Program> {
+    let replaced = HashMap::from([(node, variable)]);
     let root = dag.substitute(root, &replaced).ok()?;
     let slope = logarithmic(dag, root, variable)?;
     let known = sides(dag, slope) == [false; 2] && !dag.dependence(slope, variable)[&slope];

@@ -47,9 +47,18 @@ impl Squares {
         }
         let compute = || T::squares(code, isa, problem).map(Arc::new);
         match &problem.squares {
-            Some(kept) => kept[usize::from(size_of::<T>() == size_of::<f64>())]
-                .get_or_init(compute)
-                .clone(),
+            Some(kept) => {
+                let kept = &kept[usize::from(size_of::<T>() == size_of::<f64>())];
+                // Not while others wait: a thread that does so may have to compute.
+                let known = kept.get().cloned();
+                known.unwrap_or_else(|| {
+                    kept.get_or_init({
+                        let squares = compute();
+                        || squares
+                    })
+                    .clone()
+                })
+            }
             None => compute(),
         }
     }
@@ -77,7 +86,9 @@ impl Squares {
         let larger = |a: f64, &b: &f64| if a.is_nan() || b <= a { a } else { b };
         let largest = |squares: &Array2<f64>| squares.iter().fold(0.0, larger);
         let change = slope * (largest(&rows) + largest(&columns));
-        (change <= LARGEST_CHANGE).then_some(Self {
+        // All sums of squares and products have to be in range.
+        let is_held = T::from_f64(4.0 * (largest(&rows) + largest(&columns))) < T::INFINITY;
+        (change <= LARGEST_CHANGE && is_held).then_some(Self {
             rows,
             columns,
             centre,

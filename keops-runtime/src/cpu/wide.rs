@@ -91,7 +91,7 @@ impl<T: Real> WideProduct<'_, T> {
         let tile = tile_columns::<T>(&with_weights, longest.unwrap_or(0));
         let mut pack = self.problem.columns.pack_columns(&self.code.sides, tile);
         let mut weights = Aligned::<T>::zeros(tile * width);
-        let mut values = Aligned::<T>::zeros(ROWS * TOGETHER * lanes);
+        let mut values = Aligned::<T>::zeros(ROWS * TOGETHER.min(tile) * lanes);
         let mut sums = Aligned::<T>::zeros(ROWS * width * lanes);
         let tiles = intervals.iter().flat_map(|&(from, to)| {
             let firsts = (from..to).step_by(tile.max(1));

@@ -63,11 +63,12 @@ pub fn kernel(
         ("Slope", distance.slope.as_ref()),
     ];
     let mut definitions = TokenStream::new();
+    let kernel_name = name;
     let types = parts.map(|(name, program)| {
         let Some(program) = program else {
             return quote!(());
         };
-        let name = Ident::new(name, Span::mixed_site());
+        let name = format_ident!("{kernel_name}{name}");
         // Devices compute all that there is of a pair.
         let implementation = implementation(program, &name, runtime, None, &none, "");
         definitions.extend(quote! {
