@@ -169,6 +169,22 @@ pub(crate) struct Given<F, V> {
     pub(crate) distance: V,
 }
 
+impl<F, V: Copy> Given<F, V> {
+    /// What is read of a row and of a column.
+    #[inline(always)]
+    pub(crate) fn pair<G>(row: F, column: G, distance: V) -> (Self, Given<G, V>) {
+        let row = Given {
+            features: row,
+            distance,
+        };
+        let column = Given {
+            features: column,
+            distance,
+        };
+        (row, column)
+    }
+}
+
 impl<S: Simd, F: Fetch<S>> Fetch<S> for Given<F, S::V> {
     #[inline(always)]
     fn get(&self, s: S, k: usize) -> S::V {

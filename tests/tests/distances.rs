@@ -8,10 +8,13 @@ use keops_solve::{Accumulate, Element, SumScheme};
 genred!(Laplacian: "Exp(-g*Norm2(x-y))*b", x = Vi(12), y = Vj(12), b = Vj(3), g = Pm(1), axis = 1);
 genred!(OverI: "h*Inv(1+g*SqDist(y,x))*b", y = Vj(65), x = Vi(65), b = Vi(1), h = Vj(1), g = Pm(1), axis = 0);
 genred!(Weighted: "h*Exp(-WeightedSqDist(s,x,y))+w", x = Vi(65), y = Vj(65), h = Vi(1), w = Vj(1), s = Pm(65), axis = 1);
-genred!(Quotients: "Concat(b*Inv(1+SqNorm2((x-y)/s)),h*Exp(-SqNorm2((x-y)/s)))", x = Vi(8), y = Vj(8), b = Vj(2), h = Vi(1), s = Pm(8), axis = 1);
+genred!(Vectors: "Concat(b*Inv(1+WeightedSqDist(s,x,y)),h*Exp(-WeightedSqDist(s,x,y)))", x = Vi(8), y = Vj(8), b = Vj(2), h = Vi(1), s = Pm(8), axis = 1);
 genred!(Mean: "-g*Norm2(x-y)", x = Vi(12), y = Vj(12), b = Vj(2), g = Pm(1), reduction = SumSoftMaxWeight, weights = "b", axis = 1);
 genred!(Cauchy: "b*Inv(1+g*SqDist(x,y))", x = Vi(10), y = Vj(10), b = Vj(1), g = Pm(1), axis = 1, grad = [x, g]);
-lazy!(Matrix: "Exp(-Norm2((x-y)*c))", x = Vi(10), y = Vj(10), c = Pm(1));
+// Signs and factors belong to the points. The names are those of parts of what macros make.
+genred!(Value: "Exp(-SqDist(g*x,-2*y))*b", x = Vi(8), y = Vj(8), b = Vj(1), g = Pm(1), axis = 1);
+genred!(Points: "Exp(-SqNorm2(x+y))*b", x = Vi(20), y = Vj(20), b = Vj(1), axis = 1);
+lazy!(Matrix: "Exp(-c*Norm2(x-y))", x = Vi(10), y = Vj(10), c = Pm(1));
 kernel_solve!(Inverse: "Exp(-g*Norm2(x-y))*b", x = Vi(10), y = Vj(10), b = Vj(2), g = Pm(1));
 
 /// Numbers between -1/2 and 1/2, rounded after `offset` was added.
@@ -117,7 +120,7 @@ fn check_sums<T: Element>([m, n]: [usize; 2], offset: f64) {
     let [of_h, of_w] = [&h, &w].map(|a| a.mapv(T::to_f64));
     let weights = signed_weights().map(T::from_f64);
     let scales: [T; 8] = std::array::from_fn(|k| T::from_f64(1.1 + 0.1 * k as f64));
-    let inverses = scales.map(|s| s.to_f64().powi(-2));
+    let of_scales = scales.map(T::to_f64);
     let laplacians = product(entries((&x, &y, &[]), laplacian(0.75)).view(), &b);
     let over_i = entries((&long_x, &long_y, &[]), |d| 1.0 / (1.0 + 0.75 * d));
     let over_i = product(over_i.t(), &h).map(|sums| sums * &of_w);
@@ -125,10 +128,10 @@ fn check_sums<T: Element>([m, n]: [usize; 2], offset: f64) {
     let doubles = weights.map(|s| s.to_f64());
     let weighted = entries((&long_x, &long_y, &doubles), gaussian);
     let weighted = product(weighted.view(), &ones).map(|sums| sums * &of_h + of_w.sum());
-    let short = (&short_x, &short_y, &inverses[..]);
-    let quotients = product(entries(short, |d| 1.0 / (1.0 + d)).view(), &two);
+    let short = (&short_x, &short_y, &of_scales[..]);
+    let cauchys = product(entries(short, |d| 1.0 / (1.0 + d)).view(), &two);
     let gaussians = product(entries(short, gaussian).view(), &ones).map(|sums| sums * &of_h);
-    let both = [0, 1].map(|k| concatenate![Axis(1), quotients[k], gaussians[k]]);
+    let both = [0, 1].map(|k| concatenate![Axis(1), cauchys[k], gaussians[k]]);
     let g = &[T::from_f64(0.75)];
     for isa in InstructionSet::available() {
         // In the worst case, half a unit for each of the 65 components and of the 256 terms that are added in the type itself; but errors of both signs
@@ -140,8 +143,8 @@ fn check_sums<T: Element>([m, n]: [usize; 2], offset: f64) {
         assert_close(&what("over i"), &run!(sums, isa), &over_i, 6.0);
         let sums = Weighted.bind(&long_x, &long_y, &h, &w, &weights);
         assert_close(&what("weighted"), &run!(sums, isa), &weighted, 6.0);
-        let sums = Quotients.bind(&short_x, &short_y, &two, &h, &scales);
-        assert_close(&what("quotients"), &run!(sums, isa), &both, 6.0);
+        let sums = Vectors.bind(&short_x, &short_y, &two, &h, &scales);
+        assert_close(&what("vectors"), &run!(sums, isa), &both, 6.0);
     }
 }
 
@@ -235,7 +238,7 @@ fn check_matrix<T: Element + PartialEq>() {
     let entries = entries((&x, &y, &[]), laplacian(0.5));
     let exact = [0, 1].map(|_| entries.clone());
     let diagonal = [0, 1].map(|_| entries.diag().to_owned().insert_axis(Axis(1)));
-    let c = &[T::from_f64(-0.5)];
+    let c = &[T::from_f64(0.5)];
     for isa in InstructionSet::available() {
         let bound = Matrix.bind(&x, &y, c).instruction_set(isa);
         for width in [1, 3, 10] {
@@ -252,6 +255,24 @@ fn check_matrix<T: Element + PartialEq>() {
         let square = Matrix.bind(&x, y.slice(s![..133, ..]), c);
         let values = square.diag().expect("a diagonal").insert_axis(Axis(1));
         assert_close("diagonal", &values, &diagonal, 3.0);
+    }
+}
+
+#[test]
+fn signs_and_factors_of_points() {
+    let points = |dim| [67, 121].map(|rows| random::<f64>(rows, dim, rows as u64, 0.0));
+    let ([x, y], [long_x, long_y]) = (points(8), points(20));
+    let b = random::<f64>(121, 1, 3, 1.0);
+    let gaussian = |distance: f64| (-distance).exp();
+    let scaled = entries((&(0.5 * &x), &(-2.0 * &y), &[]), gaussian);
+    let scaled = product(scaled.view(), &b);
+    let mirrored = entries((&long_x, &-&long_y, &[]), gaussian);
+    let mirrored = product(mirrored.view(), &b);
+    for isa in InstructionSet::available() {
+        let sums = run!(Value.bind(&x, &y, &b, 0.5), isa);
+        assert_close("factors", &sums, &scaled, 6.0);
+        let sums = run!(Points.bind(&long_x, &long_y, &b), isa);
+        assert_close("signs", &sums, &mirrored, 6.0);
     }
 }
 

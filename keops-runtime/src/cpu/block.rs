@@ -98,6 +98,7 @@ pub(super) fn run_wide<P: Pairing, S: Simd, R: Reduction, B: Block<S>>(
                 params,
                 rows,
                 &last,
+                &[],
                 state,
                 totals,
                 slots,

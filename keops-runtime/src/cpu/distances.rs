@@ -46,8 +46,8 @@ pub struct SquaredDistances<'a, T> {
 impl<T: Real> SquaredDistances<'_, T> {
     pub(crate) fn compute(self, isa: InstructionSet) {
         match self.metric {
-            Metric::Differences => dispatch(isa, By::<_, Differences>(self, PhantomData)),
-            Metric::Weighted(_) => dispatch(isa, By::<_, Weighted>(self, PhantomData)),
+            Metric::Differences => dispatch(isa, By::<_, Differences<false>>(self, PhantomData)),
+            Metric::Weighted(_) => dispatch(isa, By::<_, Differences<true>>(self, PhantomData)),
             Metric::Products => dispatch(isa, By::<_, Products>(self, PhantomData)),
         }
     }
@@ -55,6 +55,8 @@ impl<T: Real> SquaredDistances<'_, T> {
 
 /// What a component adds to a distance.
 trait Term {
+    /// Whether components have weights.
+    const WEIGHTED: bool;
     /// Whether rows and columns have squares, which distances begin with.
     const SQUARES: bool;
     /// The columns of a block, as many as there are registers for sums, where these are 32.
@@ -62,46 +64,38 @@ trait Term {
     /// The same for 16 registers.
     const FEW: usize;
 
-    /// Adds the term of a component with this weight to a sum.
-    fn add<S: Simd>(s: S, row: S::V, column: S::V, weight: Option<S::V>, sum: S::V) -> S::V;
+    /// Adds the term of a component, which may have a weight, to a sum.
+    fn add<S: Simd>(s: S, row: S::V, column: S::V, weight: S::V, sum: S::V) -> S::V;
 }
 
-struct Differences;
-struct Weighted;
+struct Differences<const WEIGHTED: bool>;
 struct Products;
 
-impl Term for Differences {
+impl<const WEIGHTED: bool> Term for Differences<WEIGHTED> {
+    const WEIGHTED: bool = WEIGHTED;
     const SQUARES: bool = false;
     const MANY: usize = 5;
     const FEW: usize = 2;
 
     #[inline(always)]
-    fn add<S: Simd>(s: S, row: S::V, column: S::V, _: Option<S::V>, sum: S::V) -> S::V {
+    fn add<S: Simd>(s: S, row: S::V, column: S::V, weight: S::V, sum: S::V) -> S::V {
         let difference = s.sub(row, column);
-        s.fma(difference, difference, sum)
-    }
-}
-
-impl Term for Weighted {
-    const SQUARES: bool = false;
-    const MANY: usize = 5;
-    const FEW: usize = 2;
-
-    #[inline(always)]
-    fn add<S: Simd>(s: S, row: S::V, column: S::V, weight: Option<S::V>, sum: S::V) -> S::V {
-        let difference = s.sub(row, column);
-        let weighted = weight.map_or(difference, |weight| s.mul(weight, difference));
+        let weighted = match const { WEIGHTED } {
+            true => s.mul(weight, difference),
+            false => difference,
+        };
         s.fma(weighted, difference, sum)
     }
 }
 
 impl Term for Products {
+    const WEIGHTED: bool = false;
     const SQUARES: bool = true;
     const MANY: usize = 6;
     const FEW: usize = 3;
 
     #[inline(always)]
-    fn add<S: Simd>(s: S, row: S::V, column: S::V, _: Option<S::V>, sum: S::V) -> S::V {
+    fn add<S: Simd>(s: S, row: S::V, column: S::V, _: S::V, sum: S::V) -> S::V {
         s.fma(row, column, sum)
     }
 }
@@ -205,10 +199,16 @@ impl<S: Simd, M: Term> Block<'_, S, M> {
             core::array::from_fn(|r| &self.rows[r * features + first..][..components]);
         let columns: [&[S::T]; C] =
             core::array::from_fn(|c| &self.columns[(at + c) * features + first..][..components]);
-        let weights = self.weights.get(first..).unwrap_or_default();
+        let weights = match const { M::WEIGHTED } {
+            true => &self.weights[first..][..components],
+            false => &[],
+        };
         let mut sums = [[s.splat(S::T::ZERO); C]; R];
         for k in 0..components {
-            let weight = weights.get(k).map(|&weight| s.splat(weight));
+            let weight = match const { M::WEIGHTED } {
+                true => s.splat(weights[k]),
+                false => s.splat(S::T::ONE),
+            };
             let columns: [S::V; C] = core::array::from_fn(|c| s.splat(columns[c][k]));
             for r in 0..R {
                 let row = rows[r][k];

@@ -169,14 +169,7 @@ impl<P: Pairing, T: Real> WithSimd<T> for Store<'_, '_, P, T> {
         let columns = P::Column::many(self.columns.features, self.columns.count);
         let values = vectors_mut::<S>(self.values);
         for (value, column) in values.iter_mut().zip(columns) {
-            let row = Given {
-                features: Lanes(row),
-                distance: *value,
-            };
-            let column = Given {
-                features: Splat(column),
-                distance: *value,
-            };
+            let (row, column) = Given::pair(Lanes(row), Splat(column), *value);
             *value = scalar_value::<P, S>(s, params, &row, &column);
         }
     }

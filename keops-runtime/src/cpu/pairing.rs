@@ -1,7 +1,7 @@
 //! Which side of the pairs is spread over lanes, and products with vectors.
 
 use crate::kernel::{
-    Accumulator, Distance, Features, Fetch, Joined, Kernel, Lanes, OfParameters, Splat,
+    Accumulator, Distance, Features, Fetch, Given, Joined, Kernel, Lanes, OfParameters, Splat,
 };
 use crate::lanes::{single_lanes, single_lanes_mut};
 use crate::simd::{LaneArray, Scalar, Simd};
@@ -256,13 +256,14 @@ impl<P: Pairing, const E: usize> Pairing for Mirrored<P, E> {
 }
 
 impl<P: Pairing, const E: usize> Mirrored<P, E> {
-    /// Adds the products of the entries of some vectors of rows and one column to the sums of these rows and of the column.
+    /// Adds the products of the entries of some vectors of rows and one column, whose squared distance may be given, to the sums of these rows and of the column.
     #[inline(always)]
     pub(crate) fn add<S: Simd, const N: usize>(
         s: S,
         p: &P::Params<S::T>,
         rows: &[Joined<P::Row<S::V>, [S::V; E]>; N],
         column: &Joined<P::Column<S::T>, [S::T; E]>,
+        distance: S::V,
         row_sums: &mut [[S::V; E]; N],
         column_sums: &mut [S::V],
     ) {
@@ -272,7 +273,8 @@ impl<P: Pairing, const E: usize> Mirrored<P, E> {
         macro_rules! step {
             ($($r:literal)*) => {$(
                 if const { $r < N } {
-                    let value = scalar_value::<P, S>(s, p, &Lanes(rows[$r].first()), &Splat(column.first()));
+                    let (row, of_column) = Given::pair(Lanes(rows[$r].first()), Splat(column.first()), distance);
+                    let value = scalar_value::<P, S>(s, p, &row, &of_column);
                     for e in 0..E {
                         let weight = Splat(column.second()).get(s, e);
                         row_sums[$r][e] = s.fma(value, weight, row_sums[$r][e]);

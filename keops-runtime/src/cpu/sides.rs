@@ -81,7 +81,15 @@ pub struct SidesCode<T> {
 
 impl<T: Real> SidesCode<T> {
     pub(super) const fn of<P: Pairing>() -> Self {
-        let one_by_one = P::DISTANCE.is_some() || <P::Value as Pairing>::Column::<T>::LEN > WIDE;
+        let own = <P::Value as Pairing>::Column::<T>::LEN;
+        // Points that are copied are read by column as they are written.
+        let one_by_one = match P::DISTANCE {
+            Some(_) => {
+                let [_, copied] = <P::Points as Pairing>::Hoisting::COPIED;
+                copied || own + <P::Points as Pairing>::Column::<T>::LEN > WIDE
+            }
+            None => own > WIDE,
+        };
         Self {
             own: HoistCode::of::<P::Value>(one_by_one),
             weights: [P::ROW_WEIGHTS, P::WEIGHTS],

@@ -45,21 +45,17 @@ impl Squares {
         if !code.has_distance() {
             return None;
         }
-        let compute = || T::squares(code, isa, problem).map(Arc::new);
-        match &problem.squares {
-            Some(kept) => {
-                let kept = &kept[usize::from(size_of::<T>() == size_of::<f64>())];
-                // Not while others wait: a thread that does so may have to compute.
-                let known = kept.get().cloned();
-                known.unwrap_or_else(|| {
-                    kept.get_or_init({
-                        let squares = compute();
-                        || squares
-                    })
-                    .clone()
-                })
-            }
-            None => compute(),
+        let is_double = size_of::<T>() == size_of::<f64>();
+        let kept = problem.squares.as_ref();
+        let kept = kept.map(|kept| &kept[usize::from(is_double)]);
+        if let Some(known) = kept.and_then(OnceLock::get) {
+            return known.clone();
+        }
+        // Not as the initialisation of the cell: a thread that waits for its other parts may come here again.
+        let squares = T::squares(code, isa, problem).map(Arc::new);
+        match kept {
+            Some(kept) => kept.get_or_init(|| squares).clone(),
+            None => squares,
         }
     }
 
@@ -85,10 +81,10 @@ impl Squares {
         // NaN is larger than anything.
         let larger = |a: f64, &b: &f64| if a.is_nan() || b <= a { a } else { b };
         let largest = |squares: &Array2<f64>| squares.iter().fold(0.0, larger);
-        let change = slope * (largest(&rows) + largest(&columns));
-        // All sums of squares and products have to be in range.
-        let is_held = T::from_f64(4.0 * (largest(&rows) + largest(&columns))) < T::INFINITY;
-        (change <= LARGEST_CHANGE && is_held).then_some(Self {
+        let sum = largest(&rows) + largest(&columns);
+        // Distances are at most twice the sum, and twice the products at most the sum; with room for their rounding.
+        let is_held = T::from_f64(4.0 * sum) < T::INFINITY;
+        (slope * sum <= LARGEST_CHANGE && is_held).then_some(Self {
             rows,
             columns,
             centre,

@@ -1,7 +1,7 @@
 //! The inner loops: vectors of rows against the columns of a tile.
 
 use super::block::{goes_by_blocks, run_wide, takes_two_columns};
-use super::pairing::{Mirrored, Pairing, scalar_value};
+use super::pairing::{Mirrored, Pairing};
 use crate::kernel::{Features, Given, Joined, Lanes, Splat};
 use crate::reduce::Reduction;
 use crate::simd::{Block, Pair, Quad, Real, Simd};
@@ -85,7 +85,7 @@ pub(crate) fn run_tile<P: Pairing, S: Simd, R: Reduction>(
                     );
                 } else {
                     run_block::<P, S, R, 4>(
-                        s, reduction, params, rows, columns, state, totals, slots, done,
+                        s, reduction, params, rows, columns, distances, state, totals, slots, done,
                     );
                 }
                 done += 4;
@@ -94,7 +94,7 @@ pub(crate) fn run_tile<P: Pairing, S: Simd, R: Reduction>(
         2 => {
             while done + 2 <= vectors {
                 run_block::<P, S, R, 2>(
-                    s, reduction, params, rows, columns, state, totals, slots, done,
+                    s, reduction, params, rows, columns, distances, state, totals, slots, done,
                 );
                 done += 2;
             }
@@ -102,66 +102,42 @@ pub(crate) fn run_tile<P: Pairing, S: Simd, R: Reduction>(
         _ => {}
     }
     while done < vectors {
-        if const { P::GIVEN } {
-            let distances = &distances[done * columns.count..][..columns.count];
-            run_given::<P, S, R>(
-                s, reduction, params, rows, columns, distances, state, totals, slots, done,
-            );
-        } else {
-            run_block::<P, S, R, 1>(
-                s, reduction, params, rows, columns, state, totals, slots, done,
-            );
-        }
+        run_block::<P, S, R, 1>(
+            s, reduction, params, rows, columns, distances, state, totals, slots, done,
+        );
         done += 1;
     }
 }
 
-/// Runs a tile of columns, whose distances are given, over vector `at` of rows.
-#[inline(always)]
-fn run_given<P: Pairing, S: Simd, R: Reduction>(
-    s: S,
-    reduction: R,
-    params: &P::Params<S::T>,
-    rows: &[S::V],
-    columns: &Columns<'_, S::T>,
-    distances: &[S::V],
-    state: &mut [S::V],
-    totals: &mut [R::Total],
-    slots: usize,
-    at: usize,
-) {
-    let slots = slots * S::LANES;
-    let totals = &mut totals[at * slots..][..slots];
-    let state = &mut state[..R::Tile::<S::V, P::Out<S::V>>::LEN];
-    let row = P::Row::from_slice(&rows[at * P::Row::<S::V>::LEN..]);
-    reduction.open(s, totals, state);
-    let saved = R::Tile::<S::V, P::Out<S::V>>::from_mut_slice(state);
-    let features = P::Column::<S::T>::many(columns.features, columns.count);
-    let pairs = features.iter().zip(distances);
-    macro_rules! run {
-        ($tile:expr) => {
-            for (offset, (column, &distance)) in pairs.enumerate() {
-                let mut terms = reduction.accumulator(s, columns.first, offset, $tile, totals);
-                let row = Given {
-                    features: Lanes(row),
-                    distance,
-                };
-                let column = Given {
-                    features: Splat(column),
-                    distance,
-                };
-                P::pair(s, params, &row, &column, &mut terms);
+/// Does `$work` for all columns, with their positions and their distances; these are NaN for a formula that is given none.
+///
+/// Not `enumerate`, which costs time at opt-level 1, the level of the profile `dev`; and not an index into the
+/// features, which becomes an addressing mode that costs 10 % of a Gaussian on AVX-512.
+macro_rules! for_each_column {
+    ($P:ident, $s:ident, $columns:expr, $distances:expr, |$offset:ident, $column:pat_param, $distance:ident| $work:block) => {{
+        let mut $offset = 0;
+        if const { $P::GIVEN } {
+            for ($column, &$distance) in $columns.into_iter().zip($distances) {
+                $work
+                $offset += 1;
             }
-        };
+        } else {
+            let $distance = $s.splat(S::T::NAN);
+            for $column in $columns {
+                $work
+                $offset += 1;
+            }
+        }
+    }};
+}
+
+/// The distances of vector `at` of rows from all columns, if the formula is given them; then vectors of rows go through a tile one by one.
+#[inline(always)]
+fn of_vector<P: Pairing, V>(distances: &[V], columns: usize, at: usize) -> &[V] {
+    match const { P::GIVEN } {
+        true => &distances[at * columns..][..columns],
+        false => &[],
     }
-    if const { is_local::<P, S, R, 1>() } {
-        let mut tile = *saved;
-        run!(&mut tile);
-        *saved = tile;
-    } else {
-        run!(saved);
-    }
-    reduction.close(s, columns.first, state, totals);
 }
 
 /// Runs a tile of columns over the `N` vectors of rows from vector `at` on.
@@ -172,6 +148,7 @@ pub(super) fn run_block<P: Pairing, S: Simd, R: Reduction, const N: usize>(
     params: &P::Params<S::T>,
     rows: &[S::V],
     columns: &Columns<'_, S::T>,
+    distances: &[S::V],
     state: &mut [S::V],
     totals: &mut [R::Total],
     slots: usize,
@@ -189,17 +166,21 @@ pub(super) fn run_block<P: Pairing, S: Simd, R: Reduction, const N: usize>(
             &mut state[r * length..][..length],
         );
     }
+    let distances = of_vector::<P, _>(distances, columns.count, at);
     if const { is_local::<P, S, R, N>() } {
-        run_local::<P, S, R, N>(s, reduction, params, rows, columns, state, totals);
+        run_local::<P, S, R, N>(
+            s, reduction, params, rows, columns, distances, state, totals,
+        );
     } else {
         for r in 0..N {
             let tile = R::Tile::<S::V, P::Out<S::V>>::from_mut_slice(&mut state[r * length..]);
             let totals = &mut totals[r * slots..][..slots];
             let features = P::Column::<S::T>::many(columns.features, columns.count);
-            for (offset, column) in features.iter().enumerate() {
+            for_each_column!(P, s, features, distances, |offset, column, distance| {
                 let mut terms = reduction.accumulator(s, columns.first, offset, tile, totals);
-                P::pair(s, params, &Lanes(&rows[r]), &Splat(column), &mut terms);
-            }
+                let (row, column) = Given::pair(Lanes(&rows[r]), Splat(column), distance);
+                P::pair(s, params, &row, &column, &mut terms);
+            });
         }
     }
     for r in 0..N {
@@ -220,6 +201,7 @@ fn run_local<P: Pairing, S: Simd, R: Reduction, const N: usize>(
     params: &P::Params<S::T>,
     rows: &[P::Row<S::V>],
     columns: &Columns<'_, S::T>,
+    distances: &[S::V],
     state: &mut [S::V],
     totals: &mut [R::Total],
 ) {
@@ -232,23 +214,19 @@ fn run_local<P: Pairing, S: Simd, R: Reduction, const N: usize>(
     // A reduction that reads its totals per term runs one vector of rows at a time; the others do not look.
     let totals = if R::BLOCKED { &mut [] } else { totals };
     let features = P::Column::<S::T>::many(columns.features, columns.count);
-    // Not `enumerate`, which costs time at opt-level 1, the level of the profile `dev`; and not an index into the
-    // features, which becomes an addressing mode that costs 10 % of a Gaussian on AVX-512.
-    let mut offset = 0;
-    #[expect(clippy::explicit_counter_loop)]
-    for column in features {
+    for_each_column!(P, s, features, distances, |offset, column, distance| {
         // Unrolled by hand: with a loop over the vectors, the arrays stay in memory where `pair` is long.
         macro_rules! step {
             ($($r:literal)*) => {$(
                 if const { $r < N } {
                     let mut terms = reduction.accumulator(s, columns.first, offset, &mut tile[$r], totals);
-                    P::pair(s, params, &Lanes(&row[$r]), &Splat(column), &mut terms);
+                    let (row, column) = Given::pair(Lanes(&row[$r]), Splat(column), distance);
+                    P::pair(s, params, &row, &column, &mut terms);
                 }
             )*};
         }
         step!(0 1 2 3);
-        offset += 1;
-    }
+    });
     for r in 0..N {
         let length = R::Tile::<S::V, P::Out<S::V>>::LEN;
         state[r * length..][..length].copy_from_slice(tile[r].as_slice());
@@ -259,7 +237,7 @@ fn run_local<P: Pairing, S: Simd, R: Reduction, const N: usize>(
 /// in three dimensions is as fast then as with two and four, or 5 % faster.
 const fn mirrored_rows<P: Pairing, S: Simd, const E: usize>() -> usize {
     let each = P::Row::<S::V>::LEN + 2 * E;
-    if P::COST + 2 * E >= LONG {
+    if P::COST + 2 * E >= LONG || P::GIVEN {
         1
     } else if 4 * each + E + P::LIVE <= S::REGISTERS {
         4
@@ -285,67 +263,52 @@ pub(crate) fn run_mirrored<P: Pairing, S: Simd, const E: usize>(
 ) {
     let vectors = row_sums.len() / E;
     let mut done = 0;
-    if const { P::GIVEN } {
-        let rows = Joined::<P::Row<S::V>, [S::V; E]>::many(rows, vectors);
-        let distances = distances.chunks_exact(columns.count.max(1));
-        for ((row, sums), distances) in rows.iter().zip(row_sums.chunks_exact_mut(E)).zip(distances)
-        {
-            mirror_given::<P, S, E>(s, params, row, columns, distances, sums, column_sums);
-        }
-        return;
-    }
     match const { mirrored_rows::<P, S, E>() } {
         4 => {
             while done + 4 <= vectors {
-                mirror_block::<P, S, E, 4>(s, params, rows, columns, row_sums, column_sums, done);
+                mirror_block::<P, S, E, 4>(
+                    s,
+                    params,
+                    rows,
+                    columns,
+                    distances,
+                    row_sums,
+                    column_sums,
+                    done,
+                );
                 done += 4;
             }
         }
         2 => {
             while done + 2 <= vectors {
-                mirror_block::<P, S, E, 2>(s, params, rows, columns, row_sums, column_sums, done);
+                mirror_block::<P, S, E, 2>(
+                    s,
+                    params,
+                    rows,
+                    columns,
+                    distances,
+                    row_sums,
+                    column_sums,
+                    done,
+                );
                 done += 2;
             }
         }
         _ => {}
     }
     while done < vectors {
-        mirror_block::<P, S, E, 1>(s, params, rows, columns, row_sums, column_sums, done);
+        mirror_block::<P, S, E, 1>(
+            s,
+            params,
+            rows,
+            columns,
+            distances,
+            row_sums,
+            column_sums,
+            done,
+        );
         done += 1;
     }
-}
-
-/// The same for one vector of rows.
-#[inline(always)]
-fn mirror_given<P: Pairing, S: Simd, const E: usize>(
-    s: S,
-    params: &P::Params<S::T>,
-    row: &Joined<P::Row<S::V>, [S::V; E]>,
-    columns: &Columns<'_, S::T>,
-    distances: &[S::V],
-    row_sums: &mut [S::V],
-    column_sums: &mut [S::V],
-) {
-    let mut sums = [s.splat(S::T::ZERO); E];
-    sums.copy_from_slice(row_sums);
-    let features = Joined::<P::Column<S::T>, [S::T; E]>::many(columns.features, columns.count);
-    let pairs = features.iter().zip(distances);
-    for ((column, &distance), column_sums) in pairs.zip(column_sums.chunks_exact_mut(E)) {
-        let of_row = Given {
-            features: Lanes(row.first()),
-            distance,
-        };
-        let of_column = Given {
-            features: Splat(column.first()),
-            distance,
-        };
-        let value = scalar_value::<P, S>(s, params, &of_row, &of_column);
-        for e in 0..E {
-            sums[e] = s.fma(value, s.splat(column.second()[e]), sums[e]);
-            column_sums[e] = s.fma(value, row.second()[e], column_sums[e]);
-        }
-    }
-    row_sums.copy_from_slice(&sums);
 }
 
 #[inline(always)]
@@ -354,6 +317,7 @@ fn mirror_block<P: Pairing, S: Simd, const E: usize, const N: usize>(
     params: &P::Params<S::T>,
     rows: &[S::V],
     columns: &Columns<'_, S::T>,
+    distances: &[S::V],
     row_sums: &mut [S::V],
     column_sums: &mut [S::V],
     at: usize,
@@ -367,9 +331,17 @@ fn mirror_block<P: Pairing, S: Simd, const E: usize, const N: usize>(
         sums[r].copy_from_slice(&row_sums[(at + r) * E..][..E]);
     }
     let features = Joined::<P::Column<S::T>, [S::T; E]>::many(columns.features, columns.count);
-    for (column, column_sums) in features.iter().zip(column_sums.chunks_exact_mut(E)) {
-        Mirrored::<P, E>::add(s, params, &row, column, &mut sums, column_sums);
-    }
+    let distances = of_vector::<P, _>(distances, columns.count, at);
+    let columns = features.iter().zip(column_sums.chunks_exact_mut(E));
+    for_each_column!(
+        P,
+        s,
+        columns,
+        distances,
+        |_offset, (column, column_sums), distance| {
+            Mirrored::<P, E>::add(s, params, &row, column, distance, &mut sums, column_sums);
+        }
+    );
     for r in 0..N {
         row_sums[(at + r) * E..][..E].copy_from_slice(&sums[r]);
     }

@@ -63,21 +63,21 @@ pub fn kernel(
         ("Slope", distance.slope.as_ref()),
     ];
     let mut definitions = TokenStream::new();
-    let kernel_name = name;
-    let types = parts.map(|(name, program)| {
+    let types = parts.map(|(part, program)| {
         let Some(program) = program else {
             return quote!(());
         };
-        let name = format_ident!("{kernel_name}{name}");
+        // Names that are not the user's, in a scope where they would be found first.
+        let part = format_ident!("{name}{part}");
         // Devices compute all that there is of a pair.
-        let implementation = implementation(program, &name, runtime, None, &none, "");
+        let implementation = implementation(program, &part, runtime, None, &none, "");
         definitions.extend(quote! {
             // As public as a kernel of that distance, and without a path that leads to it.
             #[derive(::core::clone::Clone, ::core::marker::Copy)]
-            pub struct #name;
+            pub struct #part;
             #implementation
         });
-        quote!(#name)
+        quote!(#part)
     });
     let kernel = implementation(program, name, runtime, facts, &quote!((#(#types),*)), &cuda);
     quote! {
