@@ -164,7 +164,7 @@ fn sums_over_the_same_points() {
     check!(Three, x, x, random(1100, 3, 3), 0.125, "three");
 }
 
-/// Scales, weights and factors are part of the points, of the squared distance and of the value.
+/// Scales of points are part of them, weights of their metric and factors of the value; a scale of the difference leaves a formula its blocks.
 #[test]
 fn scaled_points_and_other_factors() {
     let (x, y, b) = (
@@ -215,7 +215,7 @@ fn scaled_points_and_other_factors() {
         let error = error(&values.expect("sums"), &expected, &sizes);
         assert!(error < 5e-15, "{error}");
     }
-    // Of negative weights there are no roots.
+    // One weight is negative: no distances, but sums of squares all the same.
     let mut weights = weights;
     weights[7] = -0.1;
     let values = weighted

@@ -21,12 +21,11 @@ use crate::ops::{ABS, ADD, Derivative, EXP, MINUS, MULT, Meaning, Op, SCALPROD, 
 use crate::scalar::{FoldKind, Graph, Instruction};
 use crate::stages::{Program, split};
 
-/// From so many dimensions on, formulas are given their distance: there a Gaussian takes between 4 % more time (AVX-512) and 15 % less (AVX2), and a system takes
-/// half of the time to compile.
+/// From so many dimensions on, formulas are given their distance: in ten a Gaussian takes as long as with blocks of its own (AVX-512) or 10 to 20 % less (AVX2), and a
+/// system takes half of the time to compile.
 const FEWEST: usize = 8;
 
-/// From so many dimensions on, distances are expanded: a Gaussian is 1.2 (`f32`) to 1.3 times (`f64`) as fast so in 100, and in 32 it was 1.1 times, which is not worth
-/// squares and a bound.
+/// From so many dimensions on, distances are expanded: a Gaussian is 1.3 times as fast so in 100, and in 32 it was 1.1 times, which is not worth squares and a bound.
 const FEWEST_EXPANDED: usize = 48;
 
 /// With more features than this the rest of the formula has many dimensions, too.
