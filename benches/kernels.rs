@@ -139,6 +139,31 @@ fn over_i(c: &mut Criterion) {
     in_type!(f64);
 }
 
+/// Fewer rows than a vector has lanes, and a million columns.
+fn few_rows(c: &mut Criterion) {
+    let sum = genred!(
+        "Exp(-g*SqDist(x,y))*b",
+        x = Vi(3),
+        y = Vj(3),
+        b = Vj(1),
+        g = Pm(1),
+        axis = 1
+    );
+    let n = 1 << 20;
+    let (y, b) = (uniform::<f32>(n, 3, 2), uniform::<f32>(n, 1, 3));
+    let mut group = c.benchmark_group("few-rows");
+    for rows in [1, 8] {
+        let x = uniform::<f32>(rows, 3, 1);
+        group.throughput(Throughput::Elements((rows * n) as u64));
+        for isa in InstructionSet::available() {
+            let bound = sum.bind(&x, &y, &b, 10.0).instruction_set(isa);
+            group.bench_function(BenchmarkId::new(format!("{rows} x {n}"), isa), |bencher| {
+                bencher.iter(|| black_box(bound.run().expect("the shapes fit")));
+            });
+        }
+    }
+}
+
 /// The ten nearest neighbours in ten dimensions.
 fn neighbours(c: &mut Criterion) {
     let nearest = genred!(
@@ -206,5 +231,5 @@ fn small(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, kernels, over_i, neighbours, small);
+criterion_group!(benches, kernels, over_i, few_rows, neighbours, small);
 criterion_main!(benches);

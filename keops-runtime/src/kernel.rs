@@ -306,8 +306,8 @@ pub trait Kernel: Copy + Send + Sync + 'static {
     const LIVE: usize;
     /// Numbers that [`Kernel::pair`] keeps in arrays of its own.
     const STORED: usize = 0;
-    /// Whether the features of points `i`, and of points `j`, are their first raw coordinates as they are, which is not worth compiling code for.
-    const COPIED: [bool; 2] = [false; 2];
+    /// The first of the raw coordinates that the features of points `i`, and of points `j`, are as they are, which is not worth compiling code for.
+    const COPIED: [Option<usize>; 2] = [None; 2];
     /// Whether [`Kernel::pair`] reads the squared distance of the pair.
     const GIVEN: bool = false;
     /// [`hoist_i`](Kernel::hoist_i), [`hoist_j`](Kernel::hoist_j) and [`pair`](Kernel::pair) as device functions of CUDA, which `cuda/kernels/kernel.cu`

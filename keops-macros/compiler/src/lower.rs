@@ -18,6 +18,9 @@ pub use component::{Assignments, Component};
 /// Loops of at most this extent are unrolled. Beyond it they are faster on processors, where several pairs go through them at once while sums are in registers: a
 /// Gaussian in 16 and 32 dimensions is 1.3 and 1.9 times as fast as without a loop under AVX-512, and 1.5 and 2.5 times under AVX2.
 const SHORT: usize = 8;
+/// They are loops, too, if what is computed for each but the first costs more than this, which is more than any instruction: of a special function, a copy takes up to half a second to
+/// compile, and gains nothing. (Of a power, copies gain that what depends on the row alone is computed once for all columns: four times the speed.)
+const LONG_COPY: usize = 64;
 /// Tensors of at most so many components, which all together cost at most [`SMALL_COST`], are unrolled as a whole, where their axes are short. A product of matrices of
 /// 4 by 4 is 1.4 times as fast so under AVX2 as with a loop. Larger ones are as fast with loops (`Kron` of 8 and 8, contractions of 64 numbers with 64), and take a
 /// fourth of the time to compile.
@@ -32,6 +35,12 @@ const CHEAP: usize = 4;
 /// The scalar expressions of the formula `root`.
 pub fn lower(dag: &Dag, root: Node) -> Graph {
     Lowering::new(dag, root).run(root)
+}
+
+/// Whether what is computed for each of some values but the first is long.
+fn copies_are_long(graph: &Graph, values: &[Value]) -> bool {
+    let first = graph.cost_of(&values[..1]);
+    graph.cost_of(values) > first.saturating_add(LONG_COPY * (values.len() - 1))
 }
 
 /// The number of raw inputs of a category that stand before each variable.
@@ -193,20 +202,33 @@ impl<'a> Lowering<'a> {
 
     /// The cost of a component, arguments included.
     fn cost(&self, node: Node) -> usize {
-        let mut scratch = Lowering::new(self.dag, node);
-        scratch.rows = self
-            .rows
-            .iter()
-            .map(|&(row, _)| (row, Index::default()))
-            .collect();
+        let mut scratch = self.scratch(node);
         let value = scratch.computed(node, &Index::default());
-        let output = Output {
-            nest: Vec::new(),
-            index: Index::default(),
-            value,
-        };
-        scratch.graph.outputs.push(output);
-        scratch.graph.cost()
+        scratch.graph.cost_of(&[value])
+    }
+
+    /// A lowering of a node by itself, at some of the rows.
+    fn scratch(&self, node: Node) -> Lowering<'a> {
+        let mut scratch = Lowering::new(self.dag, node);
+        let rows = self.rows.iter();
+        scratch.rows = rows.map(|&(row, _)| (row, Index::default())).collect();
+        scratch
+    }
+
+    /// The longest loop over components of a node, from `start` on, that is unrolled.
+    fn longest_unrolled(&self, node: Node, start: usize, length: usize) -> usize {
+        if !(2..=SHORT).contains(&length) {
+            return SHORT;
+        }
+        let mut scratch = self.scratch(node);
+        let components = start..start + length;
+        let values: Vec<_> = components
+            .map(|k| scratch.component(node, &Index::constant(k)))
+            .collect();
+        match copies_are_long(&scratch.graph, &values) {
+            true => 1,
+            false => SHORT,
+        }
     }
 
     fn computed(&mut self, node: Node, k: &Index) -> Value {
@@ -320,7 +342,15 @@ impl<'a> Lowering<'a> {
                     let mut segments = Vec::new();
                     let mut start = 0;
                     for piece in pieces(&self.dims(node), params) {
-                        self.over(&[piece.length()], SHORT, &mut |lowering, nest, k| {
+                        let most = match piece {
+                            Piece::Zeros { .. } => SHORT,
+                            Piece::Argument {
+                                argument,
+                                start,
+                                length,
+                            } => self.longest_unrolled(args[argument], start, length),
+                        };
+                        self.over(&[piece.length()], most, &mut |lowering, nest, k| {
                             let value = match piece {
                                 Piece::Zeros { .. } => lowering.graph.constant(0.0),
                                 Piece::Argument {
@@ -369,7 +399,9 @@ impl<'a> Lowering<'a> {
 
     fn flat_segments(&mut self, node: Node) -> Vec<Output> {
         let mut segments = Vec::new();
-        self.over(&[self.dag.dim(node)], SHORT, &mut |lowering, nest, k| {
+        let dim = self.dag.dim(node);
+        let most = self.longest_unrolled(node, 0, dim);
+        self.over(&[dim], most, &mut |lowering, nest, k| {
             // The definition itself, even if other users read it from an array of this.
             let value = match lowering.dag.kind(node) {
                 Kind::Apply(..) => lowering.computed(node, &k[0]),

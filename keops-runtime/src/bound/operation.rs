@@ -50,7 +50,7 @@ fn rows<P: Pairing, C: Real, T: Element, R: Reduction<Total = f64>>(
     width: usize,
 ) -> Result<Array2<T>, Error> {
     let mut out = filled(Ix2(problem.result_rows(), width), T::from_f64(0.0))?;
-    let terms = const { &TermsCode::<C, R>::of::<P>() };
+    let terms = const { &TermsCode::<C, R>::of_any_rows::<P>() };
     write_rows(terms, hardware, problem, reduction, kernel, out.view_mut())?;
     Ok(out)
 }
@@ -308,7 +308,7 @@ macro_rules! extremes {
             ) -> Result<Self::Output, Error> {
                 let reduction = Extreme::<$greatest, $indexed>;
                 let kernel = Operation::<T>::on_device(self, options, Type::of::<T::Compute>());
-                let terms = const { &TermsCode::<T::Compute, Extreme<$greatest, $indexed>>::of::<P>() };
+                let terms = const { &TermsCode::<T::Compute, Extreme<$greatest, $indexed>>::of_any_rows::<P>() };
                 let (values, indices) = candidates::<T, _>(terms, hardware, problem, reduction, kernel, 1, components)?;
                 let ($values, $indices) = (values.remove_axis(Axis(1)), indices.remove_axis(Axis(1)));
                 Ok($result)
@@ -378,7 +378,7 @@ macro_rules! smallest {
                 at_least_one(self.0)?;
                 let reduction = Smallest::new(self.0, problem.most_columns());
                 let kernel = Operation::<T>::on_device(self, options, Type::of::<T::Compute>());
-                let terms = const { &TermsCode::<T::Compute, Smallest>::of::<P>() };
+                let terms = const { &TermsCode::<T::Compute, Smallest>::of_any_rows::<P>() };
                 let ($values, $indices) = candidates::<T, _>(terms, hardware, problem, reduction, kernel, self.0, components)?;
                 Ok($result)
             }

@@ -44,8 +44,8 @@ impl<C: Real> ProductCode<C> {
             together: if open { [1, SEVERAL] } else { [W; 2] },
             sums: if open {
                 [
-                    TermsCode::of::<Weighted<P, 1>>(),
-                    TermsCode::of::<Weighted<P, SEVERAL>>(),
+                    TermsCode::of_any_rows::<Weighted<P, 1>>(),
+                    TermsCode::of_any_rows::<Weighted<P, SEVERAL>>(),
                 ]
             } else {
                 [

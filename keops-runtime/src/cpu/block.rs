@@ -1,6 +1,7 @@
 //! The inner loop of formulas with many features or components: blocks of four vectors of rows and one or two columns.
 
 use super::pairing::Pairing;
+use super::spread::OverRows;
 use super::tile::{Columns, run_block};
 use crate::kernel::{Accumulator, BlockLanes, BlockSplat, Features};
 use crate::reduce::Reduction;
@@ -10,14 +11,18 @@ use core::marker::PhantomData;
 /// From so many features of a row and numbers of its state on, reading them takes longer than computing with them.
 const MANY: usize = 12;
 
+/// With more instructions than this for each of them, computing takes longer.
+const COSTLY: usize = 8;
+
 /// What pairs keep for themselves is on the stack, for all of a block at once: blocks are taken where it is at most so many bytes, as it is for one vector.
 const ON_STACK: usize = 256 << 10;
 
 /// Whether the loop over a tile takes blocks of rows and columns. Not where a multiply-add is two instructions: the few processors without AVX2 are not worth
 /// that blocks are compiled for three instruction sets instead of two.
 pub(super) const fn goes_by_blocks<P: Pairing, S: Simd, R: Reduction>() -> bool {
-    let many = P::Row::<S::V>::LEN + R::Tile::<S::V, P::Out<S::V>>::LEN >= MANY;
-    R::SEPARATE && many && !P::GIVEN && S::FUSED && 8 * P::STORED * size_of::<S::V>() <= ON_STACK
+    let read = P::Row::<S::V>::LEN + R::Tile::<S::V, P::Out<S::V>>::LEN;
+    let pays = read >= MANY && P::COST <= COSTLY * read;
+    R::SEPARATE && pays && !P::GIVEN && S::FUSED && 8 * P::STORED * size_of::<S::V>() <= ON_STACK
 }
 
 /// Whether blocks are of two columns: where the state is in memory, so that it is read and written once for both, or where there are registers for
@@ -92,7 +97,7 @@ pub(super) fn run_wide<P: Pairing, S: Simd, R: Reduction, B: Block<S>>(
             features: &columns.features[offset * P::Column::<S::T>::LEN..],
         };
         for r in 0..B::ROWS {
-            run_block::<P, S, R, 1>(
+            run_block::<P, S, R, OverRows, 1>(
                 s,
                 reduction,
                 params,

@@ -6,7 +6,7 @@
 use super::Problem;
 use super::distances::{ROWS, TOGETHER};
 use super::entry::{run_mirrored_on, run_tile_on, store_on};
-use super::pack::{Packed, PackedRows};
+use super::pack::{Packed, PackedVectors};
 use super::pairing::{Mirrored, Pairing};
 use super::sides::{Layout, Sides, SidesCode};
 use super::squares::Squares;
@@ -17,6 +17,12 @@ use crate::lanes::Aligned;
 use crate::reduce::Reduction;
 use crate::simd::{InstructionSet, Real, Simd};
 
+/// There is no second loop for few rows, where a pair takes more instructions than this: compiling it would take long.
+const COSTLY: usize = 256;
+
+/// A loop over a tile.
+type RunTile<T, R> = fn(InstructionSet, R, &mut Tile<'_, T, <R as Reduction>::Total>);
+
 /// The terms of a formula, evaluated in `T`, with a reduction.
 pub(crate) struct TermsCode<T: 'static, R: Reduction> {
     pub(super) sides: SidesCode<T>,
@@ -26,7 +32,9 @@ pub(crate) struct TermsCode<T: 'static, R: Reduction> {
     pub(crate) cost: usize,
     /// Vectors of scratch of the loop over a tile, on each instruction set.
     scratch: [usize; 3],
-    run_tile: fn(InstructionSet, R, &mut Tile<'_, T, R::Total>),
+    run_tile: RunTile<T, R>,
+    /// The loop over a tile of vectors of columns, where there is one.
+    run_few: Option<RunTile<T, R>>,
     /// The same for a device.
     pub(crate) evaluation: Evaluation,
 }
@@ -46,9 +54,19 @@ impl<T: Real, R: Reduction> TermsCode<T, R> {
             components: P::Out::<T>::LEN,
             cost: P::COST,
             scratch: [avx512, avx2, scratch::<P::Value, T::Portable, R>()],
-            run_tile: run_tile_on::<P::Value, T, R>,
+            run_tile: run_tile_on::<P::Value, T, R, false>,
+            run_few: None,
             evaluation: Evaluation::of::<P, T>(),
         }
+    }
+
+    /// The same for problems that may have few rows and many columns.
+    pub(crate) const fn of_any_rows<P: Pairing>() -> Self {
+        let mut code = Self::of::<P>();
+        if SidesCode::<T>::of::<P>().has_columns_by_lane() && P::COST <= COSTLY {
+            code.run_few = Some(run_tile_on::<P::Value, T, R, true>);
+        }
+        code
     }
 }
 
@@ -79,12 +97,27 @@ pub(super) trait Code<T: 'static, Total>: Sync {
     /// Reduces a tile of columns for all vectors of rows.
     fn run_tile(
         &self,
-        rows: &PackedRows<T>,
+        rows: &PackedVectors<T>,
         columns: Columns<'_, T>,
         scratch: &mut [T],
         totals: &mut [Total],
         slots: usize,
     );
+    /// Whether there is [`Code::run_few`].
+    fn has_few(&self) -> bool;
+    /// Reduces a tile of vectors of columns for a row, which fills a vector.
+    fn run_few(
+        &self,
+        row: Packed<'_, T>,
+        columns: Columns<'_, T>,
+        scratch: &mut [T],
+        totals: &mut [Total],
+        slots: usize,
+    );
+    /// [`Reduction::merge`].
+    fn merge(&self, totals: &mut [Total], others: &[Total]);
+    /// [`Reduction::renumber`].
+    fn renumber(&self, totals: &mut [Total], column: &dyn Fn(usize) -> usize);
 }
 
 /// The terms of a problem.
@@ -130,7 +163,7 @@ impl<T: Real, R: Reduction> Code<T, R::Total> for Terms<'_, T, R> {
 
     fn run_tile(
         &self,
-        rows: &PackedRows<T>,
+        rows: &PackedVectors<T>,
         columns: Columns<'_, T>,
         scratch: &mut [T],
         totals: &mut [R::Total],
@@ -168,6 +201,63 @@ impl<T: Real, R: Reduction> Code<T, R::Total> for Terms<'_, T, R> {
                 run(rows, columns, distances, totals);
             }
         }
+    }
+
+    fn has_few(&self) -> bool {
+        self.code.run_few.is_some() && self.reduction.may_be_split()
+    }
+
+    fn run_few(
+        &self,
+        row: Packed<'_, T>,
+        columns: Columns<'_, T>,
+        scratch: &mut [T],
+        totals: &mut [R::Total],
+        slots: usize,
+    ) {
+        let (sides, Layout { lanes, point, .. }) = (&self.sides, self.sides.layout());
+        let Some(run_few) = self.code.run_few else {
+            return;
+        };
+        let given = if sides.has_distance() {
+            columns.count
+        } else {
+            0
+        };
+        let mut distances = Aligned::zeros(given * lanes);
+        if given > 0 {
+            // Distances are the same whichever of the points is the row.
+            let points: Vec<T> = row.points.iter().step_by(lanes).copied().collect();
+            let row = Columns {
+                first: 0,
+                count: 1,
+                points: &points[..point],
+                features: &[],
+            };
+            let columns = Packed {
+                points: &columns.points[..given * point * lanes],
+                features: &[],
+            };
+            sides.write_distances(columns, &row, &mut distances);
+        }
+        let mut tile = Tile {
+            params: &sides.params,
+            rows: row.features,
+            columns,
+            distances: &distances,
+            scratch,
+            totals,
+            slots,
+        };
+        run_few(sides.isa, self.reduction, &mut tile);
+    }
+
+    fn merge(&self, totals: &mut [R::Total], others: &[R::Total]) {
+        self.reduction.merge(totals, others);
+    }
+
+    fn renumber(&self, totals: &mut [R::Total], column: &dyn Fn(usize) -> usize) {
+        self.reduction.renumber(totals, column);
     }
 }
 
@@ -264,7 +354,7 @@ impl<'c, T: Real> Mirror<'c, T> {
     /// weights of its rows onto those of the columns. Sums are stored by point, then by weight, then by lane.
     pub(super) fn run(
         &self,
-        rows: &PackedRows<T>,
+        rows: &PackedVectors<T>,
         columns: &Columns<'_, T>,
         [row_sums, column_sums]: [&mut [T]; 2],
     ) {

@@ -1,18 +1,14 @@
 //! The functions that a formula compiles: each finds the code for an instruction set.
 
 use super::code::Tile;
+use super::few::is_worthwhile;
 use super::pairing::{Hoisting, Pairing, scalar_value};
-use super::tile::{Columns, run_mirrored, run_tile};
+use super::tile::{Columns, run_mirrored, run_row, run_tile};
 use crate::kernel::{Features, Given, Lanes, Splat};
 use crate::lanes::{vectors, vectors_mut};
 use crate::reduce::Reduction;
 use crate::simd::{InstructionSet, Real, Simd, WithSimd, dispatch};
 use core::marker::PhantomData;
-
-/// Features that are the first raw coordinates.
-pub(super) fn copy<T: Real>(_: InstructionSet, _: &[T], raw: &[T], features: &mut [T]) {
-    features.copy_from_slice(&raw[..features.len()]);
-}
 
 /// Features of rows, or else of columns.
 pub(super) fn hoist<H: Hoisting, T: Real, const ROWS: bool>(
@@ -81,15 +77,15 @@ fn given<P: Pairing, S: Simd>(distances: &[S::T]) -> &[S::V] {
     }
 }
 
-/// The loop over a tile.
-pub(super) fn run_tile_on<P: Pairing, T: Real, R: Reduction>(
+/// The loop over a tile, of vectors of columns if there are few rows.
+pub(super) fn run_tile_on<P: Pairing, T: Real, R: Reduction, const FEW: bool>(
     isa: InstructionSet,
     reduction: R,
     tile: &mut Tile<'_, T, R::Total>,
 ) {
     dispatch(
         isa,
-        RunTile::<P, T, R> {
+        RunTile::<P, T, R, FEW> {
             reduction,
             tile,
             kernel: PhantomData,
@@ -97,13 +93,15 @@ pub(super) fn run_tile_on<P: Pairing, T: Real, R: Reduction>(
     );
 }
 
-struct RunTile<'a, 'b, P, T, R: Reduction> {
+struct RunTile<'a, 'b, P, T, R: Reduction, const FEW: bool> {
     reduction: R,
     tile: &'a mut Tile<'b, T, R::Total>,
     kernel: PhantomData<P>,
 }
 
-impl<P: Pairing, T: Real, R: Reduction> WithSimd<T> for RunTile<'_, '_, P, T, R> {
+impl<P: Pairing, T: Real, R: Reduction, const FEW: bool> WithSimd<T>
+    for RunTile<'_, '_, P, T, R, FEW>
+{
     type Output = ();
 
     #[inline(always)]
@@ -117,17 +115,18 @@ impl<P: Pairing, T: Real, R: Reduction> WithSimd<T> for RunTile<'_, '_, P, T, R>
             totals,
             slots,
         } = self.tile;
-        run_tile::<P, S, R>(
-            s,
-            self.reduction,
-            P::Params::from_slice(params),
-            vectors::<S>(rows),
-            columns,
-            given::<P, S>(distances),
-            vectors_mut::<S>(scratch),
-            totals,
-            *slots,
-        );
+        let params = P::Params::from_slice(params);
+        let (rows, distances) = (vectors::<S>(rows), given::<P, S>(distances));
+        let (reduction, scratch) = (self.reduction, vectors_mut::<S>(scratch));
+        if const { !FEW } {
+            run_tile::<P, S, R>(
+                s, reduction, params, rows, columns, distances, scratch, totals, *slots,
+            );
+        } else if const { is_worthwhile(size_of::<S::V>()) } {
+            run_row::<P, S, R>(
+                s, reduction, params, rows, columns, distances, scratch, totals, *slots,
+            );
+        }
     }
 }
 

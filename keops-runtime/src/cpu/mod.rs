@@ -4,6 +4,8 @@
 //! rows and some intervals of columns, all or those of a block-sparse pattern: it packs the features of its rows once, then for each tile of columns packs
 //! these and runs all its rows over them ([`tile`]). Memory is a few tiles per thread, whatever the number of points.
 //!
+//! Where there are fewer rows than lanes, columns are spread over them instead, [`few`].
+//!
 //! Products with a matrix that is the same when i and j are exchanged take another way, [`mirror`]: each entry is computed once. So do those with
 //! many vectors, [`wide`](mod@wide).
 
@@ -12,6 +14,8 @@ mod code;
 mod dense;
 mod distances;
 mod entry;
+mod few;
+mod gather;
 mod job;
 mod mirror;
 mod pack;
@@ -20,6 +24,7 @@ mod pairs;
 mod parallel;
 mod plan;
 mod sides;
+mod spread;
 mod squares;
 mod task;
 mod tile;
@@ -210,6 +215,7 @@ pub(crate) fn reduce<T: Real, R: Reduction>(
             slots,
             by_lane: R::BY_LANE,
             longest_tile: reduction.longest_tile(),
+            shortest_part: reduction.shortest_part(),
         })
     };
     let squares = match reduction.expands() {

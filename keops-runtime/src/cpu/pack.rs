@@ -1,18 +1,18 @@
 //! Packing: from arrays of any element type and strides to the features of tiles.
 
+use super::gather::{copy, copy_rows};
 use super::sides::{Layout, Sides};
 use super::tile::Columns;
 use crate::Error;
 #[cfg(feature = "cuda")]
 use crate::cuda::Resident;
 use crate::cuda::Uploads;
-use crate::input::{Element, Input, Selected, each};
+use crate::input::{Input, Selected, each};
 use crate::lanes::Aligned;
 #[cfg(feature = "cuda")]
 use crate::memory::repeated;
 use crate::simd::Real;
 use core::ops::Range;
-use ndarray::ArrayView2;
 #[cfg(feature = "cuda")]
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -167,26 +167,38 @@ impl<'a> Points<'a> {
     }
 
     /// The features of rows.
-    pub(super) fn pack_rows<T: Real>(&self, sides: &Sides<T>, rows: Range<usize>) -> PackedRows<T> {
-        let Layout {
-            lanes, row, point, ..
-        } = sides.layout();
+    pub(super) fn pack_rows<T: Real>(
+        &self,
+        sides: &Sides<T>,
+        rows: Range<usize>,
+    ) -> PackedVectors<T> {
+        let lanes = sides.layout().lanes;
         let vectors = rows.len().div_ceil(lanes);
-        let mut packed = PackedRows {
-            points: Aligned::zeros(vectors * point * lanes),
-            features: Aligned::zeros(vectors * row * lanes),
-            lengths: [point * lanes, row * lanes],
-        };
-        if row + point > 0 {
-            let mut raw = Aligned::zeros(self.components * lanes);
-            for v in 0..vectors {
-                self.gather(rows.start + v * lanes, lanes, &mut raw);
-                let points = &mut packed.points[v * point * lanes..][..point * lanes];
-                let features = &mut packed.features[v * row * lanes..][..row * lanes];
-                sides.hoist_rows(&raw, points, features);
-            }
-        }
+        let mut packed = PackedVectors::zeros(sides, 0, vectors);
+        self.pack_vectors(sides, rows.start, lanes, vectors, &mut packed);
         packed
+    }
+
+    /// The features of vectors of points from `first` on, of `together` points each; lanes beyond these repeat the last one.
+    pub(super) fn pack_vectors<T: Real>(
+        &self,
+        sides: &Sides<T>,
+        first: usize,
+        together: usize,
+        vectors: usize,
+        packed: &mut PackedVectors<T>,
+    ) {
+        let (lanes, [point, other]) = (sides.layout().lanes, packed.lengths);
+        if point + other == 0 {
+            return;
+        }
+        let mut raw = Aligned::zeros(self.components * lanes);
+        for v in 0..vectors {
+            self.gather_some(first + v * together, together, lanes, &mut raw);
+            let points = &mut packed.points[v * point..][..point];
+            let features = &mut packed.features[v * other..][..other];
+            sides.hoist(packed.side, lanes, &raw, points, features);
+        }
     }
 
     /// What packs the features of columns, at most so many together.
@@ -226,7 +238,12 @@ impl<'a> Points<'a> {
     /// The raw components of `lanes` points from `first` on, by component, then by lane. Lanes beyond the last point
     /// repeat it.
     pub(super) fn gather<T: Real>(&self, first: usize, lanes: usize, raw: &mut [T]) {
-        let valid = lanes.min(self.count - first);
+        self.gather_some(first, lanes, lanes, raw);
+    }
+
+    /// The same with at most `most` points, of which the last one is repeated.
+    fn gather_some<T: Real>(&self, first: usize, most: usize, lanes: usize, raw: &mut [T]) {
+        let valid = most.min(self.count - first);
         let mut from = 0;
         for (array, components) in &self.arrays {
             let to = from + components * lanes;
@@ -237,11 +254,12 @@ impl<'a> Points<'a> {
     }
 }
 
-/// The features of some vectors of rows, and of the points that distances are computed from: by vector, then by feature, then by lane.
-pub(super) struct PackedRows<T> {
+/// The features of some vectors of points, and of the points that distances are computed from: by vector, then by feature, then by lane.
+pub(super) struct PackedVectors<T> {
+    side: usize,
     points: Aligned<T>,
     pub(super) features: Aligned<T>,
-    /// Elements of a vector of rows.
+    /// Elements of a vector of points.
     lengths: [usize; 2],
 }
 
@@ -252,7 +270,26 @@ pub(super) struct Packed<'a, T> {
     pub(super) features: &'a [T],
 }
 
-impl<T: Real> PackedRows<T> {
+impl<T: Real> PackedVectors<T> {
+    /// Room for vectors of rows, side 0, or of columns, side 1.
+    pub(super) fn zeros(sides: &Sides<T>, side: usize, vectors: usize) -> Self {
+        let Layout {
+            lanes,
+            row,
+            column,
+            point,
+            ..
+        } = sides.layout();
+        let lengths = [point, [row, column][side]].map(|length| length * lanes);
+        let [points, features] = lengths.map(|length| Aligned::zeros(vectors * length));
+        Self {
+            side,
+            points,
+            features,
+            lengths,
+        }
+    }
+
     /// Some of the vectors.
     pub(super) fn vectors(&self, vectors: Range<usize>) -> Packed<'_, T> {
         let part = |length| vectors.start * length..vectors.end * length;
@@ -290,7 +327,7 @@ impl<T: Real> ColumnPacker<'_, '_, T> {
             for (n, raw) in raw.chunks_exact(self.points.components).enumerate() {
                 let point = &mut points[n * point..][..point];
                 let column = &mut features[n * column..][..column];
-                self.sides.hoist_columns(raw, point, column);
+                self.sides.hoist(1, 1, raw, point, column);
             }
             return Columns {
                 first,
@@ -302,7 +339,7 @@ impl<T: Real> ColumnPacker<'_, '_, T> {
         for done in (0..steps).step_by(lanes) {
             self.points.gather(first + done, lanes, &mut self.raw);
             let [of_points, others] = &mut self.hoisted;
-            self.sides.hoist_columns(&self.raw, of_points, others);
+            self.sides.hoist(1, lanes, &self.raw, of_points, others);
             let count = lanes.min(count - done);
             let both = [(&mut *points, of_points), (&mut *features, others)];
             for ((to, from), length) in both.into_iter().zip(lengths) {
@@ -338,98 +375,5 @@ impl Selection {
             points.push(array.view(), *components);
         }
         points
-    }
-}
-
-/// Copies points `first..first + valid` to `raw`, by component, then by lane; lanes beyond them repeat the last one.
-fn copy<U: Element, T: Real>(
-    array: &ArrayView2<'_, U>,
-    first: usize,
-    valid: usize,
-    lanes: usize,
-    raw: &mut [T],
-) {
-    let columns = array.ncols();
-    let (raw, beyond) = raw.split_at_mut(columns * lanes);
-    let point = |l: usize| first + l.min(valid - 1);
-    match array.as_slice() {
-        Some(values) if valid == lanes => {
-            let values = &values[first * columns..(first + valid) * columns];
-            transpose(lanes, columns, values, raw, |value| {
-                T::from_f64(value.to_f64())
-            });
-        }
-        _ => {
-            for (c, raw) in raw.chunks_exact_mut(lanes).enumerate() {
-                for (l, raw) in raw.iter_mut().enumerate() {
-                    *raw = T::from_f64(array[(point(l), c)].to_f64());
-                }
-            }
-        }
-    }
-    beyond.fill(T::ZERO);
-}
-
-/// Copies points from `first` on, each to the front of a stretch of `stride` values.
-fn copy_rows<U: Element, C: Real>(
-    array: &ArrayView2<'_, U>,
-    first: usize,
-    stride: usize,
-    values: &mut [C],
-) {
-    let width = array.ncols();
-    for (i, point) in values.chunks_mut(stride).enumerate() {
-        let convert = |(to, from): (&mut C, &U)| *to = C::from_f64(from.to_f64());
-        match array.as_slice() {
-            Some(from) => {
-                let from = &from[(first + i) * width..][..width];
-                point.iter_mut().zip(from).for_each(convert);
-            }
-            None => point.iter_mut().zip(array.row(first + i)).for_each(convert),
-        }
-    }
-}
-
-/// Writes the transpose of a matrix of `rows` rows and `columns` columns.
-#[inline(always)]
-fn transpose<U: Copy, T>(
-    rows: usize,
-    columns: usize,
-    from: &[U],
-    to: &mut [T],
-    convert: impl Fn(U) -> T,
-) {
-    // Numbers of lanes, which the loops are unrolled for.
-    match rows {
-        16 => transpose_by::<16, U, T>(columns, from, to, convert),
-        8 => transpose_by::<8, U, T>(columns, from, to, convert),
-        4 => transpose_by::<4, U, T>(columns, from, to, convert),
-        1 => {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = convert(*from);
-            }
-        }
-        _ => {
-            for (c, to) in to.chunks_exact_mut(rows).enumerate() {
-                for (r, to) in to.iter_mut().enumerate() {
-                    *to = convert(from[r * columns + c]);
-                }
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn transpose_by<const R: usize, U: Copy, T>(
-    columns: usize,
-    from: &[U],
-    to: &mut [T],
-    convert: impl Fn(U) -> T,
-) {
-    let from = &from[..R * columns];
-    for (c, to) in to.as_chunks_mut::<R>().0.iter_mut().enumerate() {
-        for (r, to) in to.iter_mut().enumerate() {
-            *to = convert(from[r * columns + c]);
-        }
     }
 }

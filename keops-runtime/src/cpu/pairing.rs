@@ -12,8 +12,8 @@ pub trait Hoisting: Copy + Send + Sync + 'static {
     /// Features that depend on parameters alone.
     type Params<V: Copy>: Features<V>;
 
-    /// Whether the features of rows, and of columns, are their first raw coordinates as they are.
-    const COPIED: [bool; 2];
+    /// The first of the raw coordinates that the features of rows, and of columns, are as they are.
+    const COPIED: [Option<usize>; 2];
 
     /// The parameter features of raw parameters, computed in double precision whatever the type of the evaluation.
     fn params(raw: &[f64]) -> Vec<f64>;
@@ -89,7 +89,7 @@ macro_rules! pairing {
         impl<K: Kernel> Hoisting for $name<K> {
             type Params<V: Copy> = K::Params<V>;
 
-            const COPIED: [bool; 2] = {
+            const COPIED: [Option<usize>; 2] = {
                 let [i, j] = K::COPIED;
                 if $rows_are_i { [i, j] } else { [j, i] }
             };

@@ -1,7 +1,7 @@
 //! The points of both sides of the pairs: what is computed of each by itself, and their squared distances.
 
 use super::distances::{Metric, SquaredDistances};
-use super::entry::{copy, hoist, hoist_single};
+use super::entry::{hoist, hoist_single};
 use super::pack::Packed;
 use super::pairing::{DistanceNumbers, Hoisting, Pairing};
 use super::squares::Squares;
@@ -27,8 +27,14 @@ pub(super) struct Layout {
     pub(super) point: usize,
 }
 
-/// Computes features from raw coordinates, both by feature, then by lane. The second argument are the features of the parameters.
-type Hoist<T> = fn(InstructionSet, &[T], &[T], &mut [T]);
+/// How features come from raw coordinates, both by feature, then by lane.
+#[derive(Clone, Copy)]
+enum Hoist<T> {
+    /// They are the raw coordinates from this one on.
+    Copy(usize),
+    /// They are computed. The second argument are the features of the parameters.
+    Compute(fn(InstructionSet, &[T], &[T], &mut [T])),
+}
 
 /// What computes features of rows and of columns.
 #[derive(Clone, Copy)]
@@ -50,19 +56,32 @@ impl<T: Real> HoistCode<T> {
                 P::Column::<T>::LEN - P::WEIGHTS,
             ],
             hoist: [
-                if rows_copied {
-                    copy::<T>
-                } else {
-                    hoist::<P::Hoisting, T, true>
+                match rows_copied {
+                    Some(first) => Hoist::Copy(first),
+                    None => Hoist::Compute(hoist::<P::Hoisting, T, true>),
                 },
-                if columns_copied {
-                    copy::<T>
-                } else if one_by_one {
-                    hoist_single::<P::Hoisting, T>
-                } else {
-                    hoist::<P::Hoisting, T, false>
+                match columns_copied {
+                    Some(first) => Hoist::Copy(first),
+                    None if one_by_one => Hoist::Compute(hoist_single::<P::Hoisting, T>),
+                    None => Hoist::Compute(hoist::<P::Hoisting, T, false>),
                 },
             ],
+        }
+    }
+
+    /// Computes the features of so many points of a side.
+    fn run(
+        &self,
+        isa: InstructionSet,
+        side: usize,
+        params: &[T],
+        lanes: usize,
+        raw: &[T],
+        out: &mut [T],
+    ) {
+        match self.hoist[side] {
+            Hoist::Copy(first) => out.copy_from_slice(&raw[first * lanes..][..out.len()]),
+            Hoist::Compute(compute) => compute(isa, params, raw, out),
         }
     }
 }
@@ -75,6 +94,8 @@ pub struct SidesCode<T> {
     weights: [usize; 2],
     /// Whether columns are hoisted one by one.
     one_by_one: bool,
+    /// Whether a vector of them can be hoisted.
+    columns_by_lane: bool,
     /// The points of a formula that is given its distance.
     points: Option<(HoistCode<T>, DistanceNumbers)>,
 }
@@ -82,18 +103,23 @@ pub struct SidesCode<T> {
 impl<T: Real> SidesCode<T> {
     pub(super) const fn of<P: Pairing>() -> Self {
         let own = <P::Value as Pairing>::Column::<T>::LEN;
+        let [_, own_copied] = <P::Value as Pairing>::Hoisting::COPIED;
+        let own_copied = own_copied.is_some();
         // Points that are copied are read by column as they are written.
-        let one_by_one = match P::DISTANCE {
+        let (one_by_one, copied) = match P::DISTANCE {
             Some(_) => {
                 let [_, copied] = <P::Points as Pairing>::Hoisting::COPIED;
-                copied || own + <P::Points as Pairing>::Column::<T>::LEN > WIDE
+                let copied = copied.is_some();
+                let all = own + <P::Points as Pairing>::Column::<T>::LEN;
+                (copied || all > WIDE, copied && own_copied)
             }
-            None => own > WIDE,
+            None => (own > WIDE, own_copied),
         };
         Self {
             own: HoistCode::of::<P::Value>(one_by_one),
             weights: [P::ROW_WEIGHTS, P::WEIGHTS],
             one_by_one,
+            columns_by_lane: copied || !one_by_one,
             points: match P::DISTANCE {
                 Some(numbers) => Some((HoistCode::of::<P::Points>(one_by_one), numbers)),
                 None => None,
@@ -110,6 +136,11 @@ impl<T: Real> SidesCode<T> {
     /// Whether the formula is given its distance.
     pub(super) fn has_distance(&self) -> bool {
         self.points.is_some()
+    }
+
+    /// Whether features of a vector of columns can be computed.
+    pub(super) const fn has_columns_by_lane(&self) -> bool {
+        self.columns_by_lane
     }
 
     /// By how much, relatively, values change with the squared distance, where that is known.
@@ -163,7 +194,8 @@ impl<T: Real> Distances<T> {
 
     /// Computes components from raw coordinates, both by component, then by lane.
     pub(super) fn hoist(&self, isa: InstructionSet, side: usize, raw: &[T], out: &mut [T]) {
-        self.code.hoist[side](isa, &self.params, raw, out);
+        let lanes = out.len() / self.dimensions();
+        self.code.run(isa, side, &self.params, lanes, raw, out);
     }
 
     /// Computes the features of points. The square is the last of the raw coordinates.
@@ -246,18 +278,16 @@ impl<T: Real> Sides<T> {
         self.layout
     }
 
-    /// Computes the features of a vector of rows, and of their points, by feature, then by lane, from their raw coordinates in the same order.
-    pub(super) fn hoist_rows(&self, raw: &[T], points: &mut [T], features: &mut [T]) {
-        self.hoist(0, self.layout.lanes, raw, points, features);
-    }
-
-    /// The same for columns, [`Layout::column_lanes`] of them.
-    pub(super) fn hoist_columns(&self, raw: &[T], points: &mut [T], features: &mut [T]) {
-        self.hoist(1, self.layout.column_lanes, raw, points, features);
-    }
-
-    /// Weights are features as they are.
-    fn hoist(&self, side: usize, lanes: usize, raw: &[T], points: &mut [T], features: &mut [T]) {
+    /// Computes the features of so many points of a side, rows or columns, by feature, then by lane, from their raw coordinates in the same order. Weights are
+    /// features as they are.
+    pub(super) fn hoist(
+        &self,
+        side: usize,
+        lanes: usize,
+        raw: &[T],
+        points: &mut [T],
+        features: &mut [T],
+    ) {
         let mut raw = raw;
         if let Some(distances) = &self.distances {
             distances.hoist_features(self.isa, side, raw, points);
@@ -269,7 +299,8 @@ impl<T: Real> Sides<T> {
         let (raw, weights_in) = raw.split_at(raw.len() - weights);
         let (features, weights_out) = features.split_at_mut(features.len() - weights);
         weights_out.copy_from_slice(weights_in);
-        self.code.own.hoist[side](self.isa, &self.params, raw, features);
+        let (isa, own) = (self.isa, &self.code.own);
+        own.run(isa, side, &self.params, lanes, raw, features);
     }
 
     /// Writes the squared distances of some vectors of rows and some columns, by vector, then by column, then by lane, if the formula is given them.

@@ -11,7 +11,7 @@ use crate::simd::Real;
 use core::ops::Range;
 
 /// The features of a tile of columns take at most this many bytes, unless already one vector of columns takes more.
-const TILE_BYTES: usize = 128 << 10;
+pub(super) const TILE_BYTES: usize = 128 << 10;
 
 /// The reduction of the columns in `intervals` for the rows in `rows`.
 pub struct Task<'a, 'b, T: 'static, Total> {
@@ -26,6 +26,8 @@ pub struct Task<'a, 'b, T: 'static, Total> {
     pub(super) by_lane: bool,
     /// The largest number of columns of a tile.
     pub(super) longest_tile: usize,
+    /// Columns may be cut into parts of so many.
+    pub(super) shortest_part: usize,
 }
 
 /// One number of the state that is kept between tiles.
@@ -58,6 +60,36 @@ pub(super) fn tile_columns<T>(layout: &Layout, longest: usize) -> usize {
 impl<T: Real, Totals: Copy> Task<'_, '_, T, Totals> {
     /// The totals, by row, then by slot.
     pub(crate) fn run(&self) -> Vec<Totals> {
+        self.run_few().unwrap_or_else(|| self.run_tiles())
+    }
+
+    /// The totals of no columns, for some vectors of rows.
+    pub(super) fn neutral(&self, vectors: usize) -> Vec<Totals> {
+        let (slots, lanes) = (self.slots, self.code.sides().layout().lanes);
+        let length = slots * lanes;
+        let mut totals = Vec::with_capacity(vectors * length);
+        for n in 0..length.min(vectors * length) {
+            let slot = if self.by_lane { n % slots } else { n / lanes };
+            totals.push(self.code.neutral(slot));
+        }
+        for _ in 1..vectors {
+            totals.extend_from_within(..length);
+        }
+        totals
+    }
+
+    /// Totals of vectors of rows, of which so many are wanted, by row, then by slot.
+    pub(super) fn by_row(&self, mut totals: Vec<Totals>, rows: usize) -> Vec<Totals> {
+        // With a single slot both orders are the same.
+        if self.by_lane || self.slots == 1 {
+            totals.truncate(rows * self.slots);
+            return totals;
+        }
+        by_row(&totals, rows, self.slots, self.code.sides().layout().lanes)
+    }
+
+    /// The totals with rows spread over lanes, by row, then by slot.
+    pub(super) fn run_tiles(&self) -> Vec<Totals> {
         let (code, slots) = (self.code, self.slots);
         let sides = code.sides();
         let layout = sides.layout();
@@ -66,19 +98,7 @@ impl<T: Real, Totals: Copy> Task<'_, '_, T, Totals> {
         let rows = row_points.pack_rows(sides, self.rows.clone());
         let vectors = count.div_ceil(layout.lanes);
 
-        let length = slots * layout.lanes;
-        let mut totals = Vec::with_capacity(vectors * length);
-        for n in 0..length.min(vectors * length) {
-            totals.push(code.neutral(if self.by_lane {
-                n % slots
-            } else {
-                n / layout.lanes
-            }));
-        }
-        for _ in 1..vectors {
-            totals.extend_from_within(..length);
-        }
-
+        let mut totals = self.neutral(vectors);
         let longest = self.intervals.iter().map(|&(from, to)| to - from).max();
         let tile = tile_columns::<T>(&layout, longest.unwrap_or(0));
         let mut pack = column_points.pack_columns(sides, tile);
@@ -102,12 +122,7 @@ impl<T: Real, Totals: Copy> Task<'_, '_, T, Totals> {
                 first += count;
             }
         }
-        // With a single slot both orders are the same.
-        if self.by_lane || slots == 1 {
-            totals.truncate(count * slots);
-            return totals;
-        }
-        by_row(&totals, count, slots, layout.lanes)
+        self.by_row(totals, count)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::block::{goes_by_blocks, run_wide, takes_two_columns};
 use super::pairing::{Mirrored, Pairing};
-use crate::kernel::{Features, Given, Joined, Lanes, Splat};
+use super::spread::{OverColumns, OverRows, Spread};
+use crate::kernel::{Features, Given, Joined, Lanes};
 use crate::reduce::Reduction;
 use crate::simd::{Block, Pair, Quad, Real, Simd};
 
@@ -41,7 +42,8 @@ const fn is_local<P: Pairing, S: Simd, R: Reduction, const N: usize>() -> bool {
     N * each * size_of::<S::V>() <= LOCAL_BYTES
 }
 
-/// A packed tile of columns.
+/// A packed tile of columns, or of vectors of columns ([`OverColumns`]).
+#[derive(Clone, Copy)]
 pub(crate) struct Columns<'a, T> {
     /// Index of the first column.
     pub(crate) first: usize,
@@ -84,7 +86,7 @@ pub(crate) fn run_tile<P: Pairing, S: Simd, R: Reduction>(
                         s, reduction, params, rows, columns, state, totals, slots, done,
                     );
                 } else {
-                    run_block::<P, S, R, 4>(
+                    run_block::<P, S, R, OverRows, 4>(
                         s, reduction, params, rows, columns, distances, state, totals, slots, done,
                     );
                 }
@@ -93,7 +95,7 @@ pub(crate) fn run_tile<P: Pairing, S: Simd, R: Reduction>(
         }
         2 => {
             while done + 2 <= vectors {
-                run_block::<P, S, R, 2>(
+                run_block::<P, S, R, OverRows, 2>(
                     s, reduction, params, rows, columns, distances, state, totals, slots, done,
                 );
                 done += 2;
@@ -102,11 +104,29 @@ pub(crate) fn run_tile<P: Pairing, S: Simd, R: Reduction>(
         _ => {}
     }
     while done < vectors {
-        run_block::<P, S, R, 1>(
+        run_block::<P, S, R, OverRows, 1>(
             s, reduction, params, rows, columns, distances, state, totals, slots, done,
         );
         done += 1;
     }
+}
+
+/// Runs a tile of vectors of columns over a row, which fills a vector.
+#[inline(always)]
+pub(crate) fn run_row<P: Pairing, S: Simd, R: Reduction>(
+    s: S,
+    reduction: R,
+    params: &P::Params<S::T>,
+    rows: &[S::V],
+    columns: &Columns<'_, S::T>,
+    distances: &[S::V],
+    state: &mut [S::V],
+    totals: &mut [R::Total],
+    slots: usize,
+) {
+    run_block::<P, S, R, OverColumns, 1>(
+        s, reduction, params, rows, columns, distances, state, totals, slots, 0,
+    );
 }
 
 /// Does `$work` for all columns, with their positions and their distances; these are NaN for a formula that is given none.
@@ -142,7 +162,7 @@ fn of_vector<P: Pairing, V>(distances: &[V], columns: usize, at: usize) -> &[V] 
 
 /// Runs a tile of columns over the `N` vectors of rows from vector `at` on.
 #[inline(always)]
-pub(super) fn run_block<P: Pairing, S: Simd, R: Reduction, const N: usize>(
+pub(super) fn run_block<P: Pairing, S: Simd, R: Reduction, L: Spread<S>, const N: usize>(
     s: S,
     reduction: R,
     params: &P::Params<S::T>,
@@ -168,17 +188,18 @@ pub(super) fn run_block<P: Pairing, S: Simd, R: Reduction, const N: usize>(
     }
     let distances = of_vector::<P, _>(distances, columns.count, at);
     if const { is_local::<P, S, R, N>() } {
-        run_local::<P, S, R, N>(
+        run_local::<P, S, R, L, N>(
             s, reduction, params, rows, columns, distances, state, totals,
         );
     } else {
         for r in 0..N {
             let tile = R::Tile::<S::V, P::Out<S::V>>::from_mut_slice(&mut state[r * length..]);
             let totals = &mut totals[r * slots..][..slots];
-            let features = P::Column::<S::T>::many(columns.features, columns.count);
+            let features = L::values(columns.features);
+            let features = P::Column::<L::Value>::many(features, columns.count);
             for_each_column!(P, s, features, distances, |offset, column, distance| {
                 let mut terms = reduction.accumulator(s, columns.first, offset, tile, totals);
-                let (row, column) = Given::pair(Lanes(&rows[r]), Splat(column), distance);
+                let (row, column) = Given::pair(Lanes(&rows[r]), L::column(column), distance);
                 P::pair(s, params, &row, &column, &mut terms);
             });
         }
@@ -195,7 +216,7 @@ pub(super) fn run_block<P: Pairing, S: Simd, R: Reduction, const N: usize>(
 
 /// The loop over columns, with features and states in registers.
 #[inline(always)]
-fn run_local<P: Pairing, S: Simd, R: Reduction, const N: usize>(
+fn run_local<P: Pairing, S: Simd, R: Reduction, L: Spread<S>, const N: usize>(
     s: S,
     reduction: R,
     params: &P::Params<S::T>,
@@ -213,14 +234,14 @@ fn run_local<P: Pairing, S: Simd, R: Reduction, const N: usize>(
     tile.copy_from_slice(&saved[..N]);
     // A reduction that reads its totals per term runs one vector of rows at a time; the others do not look.
     let totals = if R::BLOCKED { &mut [] } else { totals };
-    let features = P::Column::<S::T>::many(columns.features, columns.count);
+    let features = P::Column::<L::Value>::many(L::values(columns.features), columns.count);
     for_each_column!(P, s, features, distances, |offset, column, distance| {
         // Unrolled by hand: with a loop over the vectors, the arrays stay in memory where `pair` is long.
         macro_rules! step {
             ($($r:literal)*) => {$(
                 if const { $r < N } {
                     let mut terms = reduction.accumulator(s, columns.first, offset, &mut tile[$r], totals);
-                    let (row, column) = Given::pair(Lanes(&row[$r]), Splat(column), distance);
+                    let (row, column) = Given::pair(Lanes(&row[$r]), L::column(column), distance);
                     P::pair(s, params, &row, &column, &mut terms);
                 }
             )*};

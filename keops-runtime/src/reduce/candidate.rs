@@ -22,6 +22,12 @@ impl Candidate {
         index: 0,
     };
 
+    /// Whether it comes before another one, by value, then by column.
+    #[inline(always)]
+    pub(super) fn is_before(&self, other: &Self) -> bool {
+        self.value < other.value || (self.value == other.value && self.index < other.index)
+    }
+
     /// By value, then by column.
     pub(super) fn order(&self, other: &Self) -> Ordering {
         let by_value = self.value.partial_cmp(&other.value);

@@ -52,16 +52,12 @@ impl<const GREATEST: bool, const INDEXED: bool> Extreme<GREATEST, INDEXED> {
         ..Candidate::NONE
     };
 
-    /// Replaces `best` by a candidate of a later column if that is better.
+    /// Whether a value is better than another one.
     #[inline(always)]
-    fn replace(best: &mut Candidate, candidate: Candidate) {
-        let (small, large) = if GREATEST {
-            (best.value, candidate.value)
-        } else {
-            (candidate.value, best.value)
-        };
-        if small < large {
-            *best = candidate;
+    fn is_better(value: f64, other: f64) -> bool {
+        match GREATEST {
+            true => other < value,
+            false => value < other,
         }
     }
 
@@ -74,7 +70,10 @@ impl<const GREATEST: bool, const INDEXED: bool> Extreme<GREATEST, INDEXED> {
                 value: value.to_f64(),
                 index: first + position.to_f64() as usize,
             };
-            Self::replace(total, candidate);
+            // Columns come in order.
+            if Self::is_better(candidate.value, total.value) {
+                *total = candidate;
+            }
         }
     }
 }
@@ -122,7 +121,20 @@ impl<const GREATEST: bool, const INDEXED: bool> Reduction for Extreme<GREATEST, 
 
     fn merge(self, totals: &mut [Candidate], others: &[Candidate]) {
         for (total, &other) in totals.iter_mut().zip(others) {
-            Self::replace(total, other);
+            let is_first = other.value == total.value && other.index < total.index;
+            // No value names no column.
+            let is_found = other.value != Self::NONE.value;
+            if Self::is_better(other.value, total.value) || (is_first && is_found) {
+                *total = other;
+            }
+        }
+    }
+
+    fn renumber(self, totals: &mut [Candidate], column: &dyn Fn(usize) -> usize) {
+        for total in totals {
+            if total.value != Self::NONE.value {
+                total.index = column(total.index);
+            }
         }
     }
 

@@ -222,6 +222,10 @@ impl<E: Exponents> Reduction for LogSumExp<E> {
     const BLOCKED: bool = false;
     const SEPARATE: bool = E::SEPARATE;
 
+    fn may_be_split(self) -> bool {
+        self.totals.summation.may_be_split()
+    }
+
     #[inline(always)]
     fn longest_tile(self) -> usize {
         self.totals.summation.longest_tile()

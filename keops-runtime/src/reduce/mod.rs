@@ -52,6 +52,10 @@ pub(crate) trait Reduction: Copy + Send + Sync + 'static {
     fn expands(self) -> bool {
         false
     }
+    /// Whether several accumulators for a row, whose totals are merged, do what was asked for.
+    fn may_be_split(self) -> bool {
+        true
+    }
     /// The largest number of columns of a tile.
     #[inline(always)]
     fn longest_tile(self) -> usize {
@@ -78,8 +82,10 @@ pub(crate) trait Reduction: Copy + Send + Sync + 'static {
     ) -> Self::Accumulator<'a, S, O>;
     /// Ends the tile that began with column `first`: brings its state into the totals.
     fn close<S: Simd>(self, s: S, first: usize, tile: &[S::V], totals: &mut [Self::Total]);
-    /// Adds the totals of later columns of the same row to its totals.
+    /// Adds the totals of other columns of the same row to its totals.
     fn merge(self, totals: &mut [Self::Total], others: &[Self::Total]);
+    /// Replaces the columns that the totals of a row name.
+    fn renumber(self, _: &mut [Self::Total], _: &dyn Fn(usize) -> usize) {}
     /// Ends a row.
     fn finish(self, totals: &mut [Self::Total]);
 }

@@ -58,10 +58,9 @@ impl Smallest {
         if !self.in_order() {
             return self.append(header, candidates, candidate);
         }
-        // Of equal values the first to come stays in front.
         let mut place = candidates.len() - 1;
         while let Some(before) = place.checked_sub(1)
-            && candidates[before].value > candidate.value
+            && candidate.is_before(&candidates[before])
         {
             candidates[place] = candidates[before];
             place = before;
@@ -128,10 +127,12 @@ impl Smallest {
         for (block, others) in blocks.zip(others.chunks_exact(self.block())) {
             let (header, candidates) = (others[0], &others[1..]);
             for &candidate in &candidates[..header.index] {
-                // Equal values may come in any order of columns here, but for blocks in order.
-                let threshold = block[0].value;
-                if candidate.value < threshold || (candidate.value == threshold && !self.in_order())
-                {
+                // Equal values may come in any order of columns here.
+                let may_be_kept = match self.in_order() {
+                    true => candidate.is_before(&block[self.kept]),
+                    false => candidate.value <= block[0].value,
+                };
+                if may_be_kept {
                     self.take(block, candidate);
                 }
             }
@@ -238,6 +239,15 @@ impl Reduction for Smallest {
 
     fn merge(self, totals: &mut [Candidate], others: &[Candidate]) {
         self.merge_blocks(totals, others);
+    }
+
+    fn renumber(self, totals: &mut [Candidate], column: &dyn Fn(usize) -> usize) {
+        for block in totals.chunks_exact_mut(self.block()) {
+            let count = block[0].index;
+            for candidate in &mut block[1..=count] {
+                candidate.index = column(candidate.index);
+            }
+        }
     }
 
     fn finish(self, totals: &mut [Candidate]) {

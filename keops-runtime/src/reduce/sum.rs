@@ -39,6 +39,10 @@ impl Reduction for Sum {
         self.0.is_blocks()
     }
 
+    fn may_be_split(self) -> bool {
+        self.0.may_be_split()
+    }
+
     #[inline(always)]
     fn longest_tile(self) -> usize {
         self.0.longest_tile()

@@ -83,6 +83,11 @@ impl Summation {
         self.scheme == Scheme::Blocks
     }
 
+    /// Whether the sum of several totals is what was asked for, as precise as the sums of blocks: an accumulator in single precision, or without blocks, was.
+    pub(super) fn may_be_split(self) -> bool {
+        self.is_blocks() && !self.single
+    }
+
     /// Adds the sum of a block of terms to a total.
     pub(crate) fn add(self, total: &mut f64, sum: f64) {
         *total = self.held(*total + self.held(sum));

@@ -8,7 +8,7 @@ use quote::{ToTokens, format_ident, quote};
 use super::cuda;
 use super::schedule::{Computation, Name, Statement, Term, schedule};
 use crate::distance::Distance;
-use crate::scalar::{Expr, Graph, Index, Source, Stage};
+use crate::scalar::{Expr, Graph, Index, Output, Source, Stage};
 use crate::stages::Program;
 
 /// Arrays of together more elements are on the heap: threads have stacks of 2 MiB, on which there are vectors of 64 bytes for each element.
@@ -117,7 +117,13 @@ fn implementation(
         on_stack: program.pair.stored() <= ON_STACK,
     }
     .block(&schedule(&program.pair, true));
-    let [i_copied, j_copied] = [&program.i, &program.j].map(is_copy);
+    let [i_copied, j_copied] = [&program.i, &program.j].map(|graph| match copied(graph) {
+        Some(first) => {
+            let first = Literal::usize_unsuffixed(first);
+            quote!(::core::option::Option::Some(#first))
+        }
+        None => quote!(::core::option::Option::None),
+    });
     let is_given = program
         .pair
         .reachable()
@@ -136,7 +142,7 @@ fn implementation(
             const COST: usize = #cost;
             const LIVE: usize = #live;
             const STORED: usize = #stored;
-            const COPIED: [bool; 2] = [#i_copied, #j_copied];
+            const COPIED: [::core::option::Option<usize>; 2] = [#i_copied, #j_copied];
             const GIVEN: bool = #is_given;
             const CUDA: &'static str = #cuda;
             #facts
@@ -186,11 +192,18 @@ fn implementation(
     }
 }
 
-/// Whether the outputs of a graph are the first raw inputs as they are.
-fn is_copy(graph: &Graph) -> bool {
-    graph.outputs.iter().all(|output| {
-        matches!(graph.expr(output.value), Expr::Load(Source::Raw(_), index) if *index == output.index)
-    })
+/// The first of the raw inputs that the outputs of a graph are, in order, as they are.
+fn copied(graph: &Graph) -> Option<usize> {
+    let read = |output: &Output| match graph.expr(output.value) {
+        Expr::Load(Source::Raw(_), index) => Some(index),
+        _ => None,
+    };
+    let Some(output) = graph.outputs.first() else {
+        return Some(0);
+    };
+    let first = read(output)?.offset.checked_sub(output.index.offset)?;
+    let is_shifted = |output| read(output) == Some(&output.index.shifted(first));
+    graph.outputs.iter().all(is_shifted).then_some(first)
 }
 
 /// The largest number of computed values alive at once when they are computed in order of need.

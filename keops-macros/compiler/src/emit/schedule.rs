@@ -12,6 +12,9 @@ use crate::scalar::{
 /// Independent partial sums of a loop, which hide the latency of an addition.
 const PARTIAL_SUMS: usize = 4;
 
+/// A term that takes more instructions than this hides it by itself.
+const LONG_TERM: usize = 32;
+
 /// A value, a variable, an array or a counter. Names are never used twice.
 pub(super) type Name = u32;
 
@@ -321,20 +324,24 @@ impl Scheduler<'_> {
         };
         let extent = self.graph.extent(var);
         let counter = self.fresh();
+        let partial_sums = match self.graph.cost_of_trip(var, body) {
+            cost if cost > LONG_TERM => 1,
+            _ => PARTIAL_SUMS,
+        };
         let mut together = Vec::new();
-        for which in 0..PARTIAL_SUMS {
-            let position = counted(counter).times(PARTIAL_SUMS).shifted(which);
+        for which in 0..partial_sums {
+            let position = counted(counter).times(partial_sums).shifted(which);
             together.extend(add(self, which, position));
         }
         let repeated = Statement::Loop {
             counter,
-            extent: extent / PARTIAL_SUMS,
+            extent: extent / partial_sums,
             descending: false,
             body: together,
         };
         self.push(depth, repeated);
-        for k in extent - extent % PARTIAL_SUMS..extent {
-            let statements = add(self, k % PARTIAL_SUMS, Index::constant(k));
+        for k in extent - extent % partial_sums..extent {
+            let statements = add(self, k % partial_sums, Index::constant(k));
             self.scopes[depth].statements.extend(statements);
         }
         self.define(depth, Computation::Total(sums))

@@ -1,6 +1,6 @@
 //! What the meanings of operations are written with.
 
-use super::{FEW_TERMS, Lowering, SHORT};
+use super::{FEW_TERMS, LONG_COPY, Lowering, SHORT};
 use crate::dag::Node;
 use crate::ops::Param;
 use crate::scalar::{
@@ -215,6 +215,22 @@ impl<'l, 'a> Component<'l, 'a> {
             .apply_exactly(instruction, args.to_vec())
     }
 
+    /// Whether what is computed for the second of some terms but not for the first is long.
+    fn has_long_copy(
+        &mut self,
+        extent: usize,
+        body: &mut impl FnMut(&mut Self, &Index) -> Value,
+    ) -> bool {
+        if extent < 2 {
+            return false;
+        }
+        self.repeated *= extent;
+        let [first, second] = [0, 1].map(|k| body(self, &Index::constant(k)));
+        self.repeated /= extent;
+        let graph = &self.lowering.graph;
+        graph.cost_of(&[first, second]) - graph.cost_of(&[first]) > LONG_COPY
+    }
+
     /// `body(k)` combined over k from 0 to `extent`.
     pub fn fold(
         &mut self,
@@ -222,7 +238,10 @@ impl<'l, 'a> Component<'l, 'a> {
         extent: usize,
         mut body: impl FnMut(&mut Self, &Index) -> Value,
     ) -> Value {
-        if extent > SHORT || extent * self.repeated > FEW_TERMS {
+        if extent > SHORT
+            || extent * self.repeated > FEW_TERMS
+            || self.has_long_copy(extent, &mut body)
+        {
             let var = self.lowering.graph.loop_var(extent);
             let term = body(self, &Index::variable(var));
             // One term of a sum that is 0 but at a row of a Jacobian.

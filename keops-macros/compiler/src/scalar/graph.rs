@@ -403,14 +403,14 @@ impl Graph {
 
     /// All values that the outputs need, operands before their users.
     pub fn reachable(&self) -> Vec<Value> {
+        self.reachable_from(self.outputs.iter().map(|output| output.value))
+    }
+
+    /// All that some values need, operands before their users.
+    fn reachable_from(&self, values: impl DoubleEndedIterator<Item = Value>) -> Vec<Value> {
         let mut seen = vec![false; self.len()];
         let mut order = Vec::new();
-        let mut stack: Vec<(Value, bool)> = self
-            .outputs
-            .iter()
-            .rev()
-            .map(|output| (output.value, false))
-            .collect();
+        let mut stack: Vec<(Value, bool)> = values.rev().map(|value| (value, false)).collect();
         while let Some((value, done)) = stack.pop() {
             if done {
                 order.push(value);
@@ -438,17 +438,33 @@ impl Graph {
 
     /// Sum of the instructions' costs, each times the trip counts of the loops that it stands in.
     pub fn cost(&self) -> usize {
-        self.weigh(|instruction| instruction.info().cost)
+        self.weigh(&self.reachable(), |instruction| instruction.info().cost)
+    }
+
+    /// The same for some values.
+    pub fn cost_of(&self, values: &[Value]) -> usize {
+        let needed = self.reachable_from(values.iter().copied());
+        self.weigh(&needed, |instruction| instruction.info().cost)
+    }
+
+    /// The same for a trip of a loop: what depends on its variable, in all trips of the loops around it.
+    pub fn cost_of_trip(&self, var: LoopVar, body: Value) -> usize {
+        let mut needed = self.reachable_from(std::iter::once(body));
+        needed.retain(|&value| self.free(value).contains(&var));
+        let all = self.weigh(&needed, |instruction| instruction.info().cost);
+        let around = self.free(body).iter().filter(|&&other| other != var);
+        let around: usize = around.map(|&other| self.extent(other)).product();
+        all / (self.extent(var) * around).max(1)
     }
 
     /// Number of instructions, each times the trip counts of the loops that it stands in.
     pub fn instructions(&self) -> usize {
-        self.weigh(|_| 1)
+        self.weigh(&self.reachable(), |_| 1)
     }
 
-    fn weigh(&self, weight: impl Fn(Instruction) -> usize) -> usize {
+    fn weigh(&self, values: &[Value], weight: impl Fn(Instruction) -> usize) -> usize {
         let mut total = 0usize;
-        for value in self.reachable() {
+        for &value in values {
             let (own, extra) = match self.expr(value) {
                 Expr::Apply(instruction, _) => (weight(*instruction), 1),
                 Expr::Fold { var, .. } => (weight(Instruction::Add), self.extent(*var)),

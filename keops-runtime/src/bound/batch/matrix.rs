@@ -218,7 +218,7 @@ impl<'a, T: Element, K: Kernel, O: Orientation> MatrixBatch<'a, T, K, O> {
             };
             let out = out.slice_mut(s![.., chosen.clone()]);
             sum(
-                const { &TermsCode::<T::Compute, Sum>::of::<Weighted<O::Pairing<K>, W>>() },
+                const { &TermsCode::<T::Compute, Sum>::of_any_rows::<Weighted<O::Pairing<K>, W>>() },
                 hardware,
                 &self.options,
                 &products,
