@@ -37,7 +37,7 @@ pub enum Accumulate {
     F64,
 }
 
-/// The order and care with which the terms of a sum are added (KeOps' `sum_scheme`).
+/// The order and care with which the terms of a sum are added (KeOps' `sum_scheme`). Reductions that add nothing, such as `Min`, do the same whatever it is.
 ///
 /// With unit roundoff `u` and `n` terms, the worst case relative error of a sum of positive terms is about `n u` for
 /// [`Direct`](SumScheme::Direct), `256 u` for [`Block`](SumScheme::Block) (`(256 + n / 256) u` with accumulators of the type of the terms) and `2 u` for
@@ -48,7 +48,8 @@ pub enum SumScheme {
     /// The scheme with the best balance: [`SumScheme::Block`].
     #[default]
     Auto,
-    /// Every term is added to an accumulator of the type that [`Accumulate`] names.
+    /// Every term is added to an accumulator of the type that [`Accumulate`] names. With few rows and much work there is one for each of several parts of the
+    /// columns, cut by the shape of the problem alone, whose sums are added in the end.
     Direct,
     /// At most 256 terms are added in the type of the formula, then their sum to an accumulator of the type that
     /// [`Accumulate`] names. As fast as `Direct`.

@@ -72,6 +72,9 @@
 //! bare number where the dimension is 1), and [arrays on a device](#arrays-on-a-device). Elements are `f32`, `f64` or [`half::f16`] (computed in `f32`, rounded once), inferred from the arrays. `bind` itself
 //! checks and computes nothing; arrays that do not fit are an [`Error`] of `run` or `solve` that names the variable.
 //!
+//! Between `bind` and `run` or `solve` stand options of the call: the hardware ([`backend`](BoundReduction::backend), [`instruction_set`](BoundReduction::instruction_set)), the type of
+//! accumulators and the care with which sums are added ([`accumulate`](BoundReduction::accumulate), [`sum_scheme`](BoundReduction::sum_scheme)), and [`ranges`](BoundReduction::ranges).
+//!
 //! # Batches
 //!
 //! `bind_batch`, beside `bind` in all macros, takes arrays with batch dimensions in front of their own, as [`IntoBatch`] lists them, and broadcasts these: missing

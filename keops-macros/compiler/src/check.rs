@@ -404,9 +404,11 @@ fn arity(op: &Op, least: usize, found: usize, span: Span) -> Error {
         _ if least == most => format!("{most} arguments"),
         _ => format!("{least} or {most} arguments"),
     };
-    // KeOps' LazyTensors have an axis there.
+    // KeOps' LazyTensors have an axis there, and Rust's numbers another number.
     let reduces = op.args.len() == 1 && op.params.is_empty() && (op.dim)(&[3], &[]) == Ok(1);
-    let help = if reduces && found > most {
+    let help = if reduces && found > most && matches!(op.name, "Min" | "Max") {
+        "; it goes over the components of a vector: the smaller and the larger of two are Minimum(f, g) and Maximum(f, g)"
+    } else if reduces && found > most {
         "; it goes over the components of a vector, and reductions over i or j stand outside of the formula"
     } else {
         ""

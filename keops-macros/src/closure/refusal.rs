@@ -41,7 +41,11 @@ pub(super) fn refusal(expr: &syn::Expr) -> syn::Error {
         syn::Expr::Macro(call) => refuse(call, "a formula has no macros", CAPTURE),
         syn::Expr::Unary(unary) => match unary.op {
             UnOp::Not(_) => refuse(unary.op, "`!` has no meaning in a formula", NOT),
-            _ => refuse(unary.op, "only what is captured can be dereferenced", ""),
+            _ => refuse(
+                unary.op,
+                "only what is captured can be dereferenced",
+                "a power is written `x.pow(2)`",
+            ),
         },
         syn::Expr::Binary(binary) => {
             let op = binary.op.to_token_stream().to_string();

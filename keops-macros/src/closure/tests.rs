@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 
 /// A few operations, called as the real table has them.
 pub(crate) struct Table;
@@ -169,7 +170,8 @@ fn mistakes() {
         ("x % 2", "%", "`%` has no meaning in a formula\n  help: the remainder is written `Mod(x, n, d)`".to_owned()),
         ("x < y && y < g", "&&", "`&&` has no meaning in a formula\n  help: where both conditions hold is written as a product, `(a < b) * (b < c)`".to_owned()),
         ("!x", "!", "`!` has no meaning in a formula\n  help: where a condition does not hold is written `1 - (a < b)`".to_owned()),
-        ("*x", "*", "only what is captured can be dereferenced".to_owned()),
+        ("*x", "*", "only what is captured can be dereferenced\n  help: a power is written `x.pow(2)`".to_owned()),
+        ("x ** 2", "*", "only what is captured can be dereferenced\n  help: a power is written `x.pow(2)`".to_owned()),
         ("x.exp", "exp", "the vectors of a formula have no fields\n  help: an operation is called as `.exp()`".to_owned()),
         ("x.0", "0", "the vectors of a formula have no fields\n  help: a component is written `x[0]`".to_owned()),
         ("x[a..4]", "a..4", "the bounds of a part must be integer literals\n  help: write `x[1..4]`: components 1, 2 and 3".to_owned()),
@@ -217,3 +219,83 @@ fn depth_is_limited() {
     let error = read_body(&sum(MOST_TERMS + 1)).err().unwrap();
     assert_eq!(error.to_string(), "a sum of more than 1024 terms");
 }
+
+proptest! {
+    /// Of what is Rust, everything is a formula or refused with a message. The tokens are those of bodies that are read, and others.
+    #[test]
+    fn any_rust_is_read_or_refused(tokens in prop::collection::vec(prop::sample::select(TOKENS.to_vec()), 0..24)) {
+        let body = tokens.join(" ");
+        if syn::parse_str::<syn::Expr>(&body).is_ok()
+            && let Err(error) = read_body(&body)
+        {
+            prop_assert!(!error.to_string().is_empty(), "{body}");
+        }
+    }
+}
+
+const TOKENS: [&str; 64] = [
+    "x",
+    "y",
+    "g",
+    "w",
+    "x",
+    "y",
+    "x",
+    "(",
+    ")",
+    "(",
+    ")",
+    "(",
+    ")",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ";",
+    ".exp()",
+    ".exp()",
+    ".sqdist(y)",
+    ".pow(2)",
+    ".ifelse(x, y)",
+    ".unknown()",
+    "Exp(",
+    "SqDist(",
+    "Ind(",
+    "+",
+    "-",
+    "*",
+    "/",
+    "|",
+    "<",
+    ">=",
+    "==",
+    "&&",
+    "!",
+    "%",
+    "^",
+    "..",
+    "..=",
+    "=",
+    "let r =",
+    "let x =",
+    "let mut",
+    "if",
+    "else",
+    "match",
+    "return",
+    "as",
+    "::",
+    "'a",
+    "2",
+    "0.5",
+    "1e999",
+    "9223372036854775808",
+    "0x1f",
+    "1u8",
+    "\"a\"",
+    "true",
+    "move |x|",
+    "vec!",
+    "&",
+];

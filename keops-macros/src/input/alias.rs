@@ -154,6 +154,10 @@ impl Value {
 /// An integer literal, and where it stands.
 pub(super) fn integer(input: ParseStream<'_>, what: &str) -> syn::Result<(usize, Span)> {
     let message = format!("{what} must be an integer literal");
+    if input.peek(syn::Ident) {
+        let help = "a macro is expanded before constants have values";
+        return Err(input.error(format!("{message}\n  help: {help}")));
+    }
     if !input.peek(LitInt) {
         return Err(input.error(message));
     }

@@ -215,7 +215,7 @@ fn mistakes() {
             Genred,
             r#""x", x = Vi(D)"#,
             "D",
-            "the dimension must be an integer literal",
+            "the dimension must be an integer literal\n  help: a macro is expanded before constants have values",
         ),
         (
             Genred,
@@ -348,7 +348,7 @@ fn mistakes() {
             Genred,
             r#""x", axis = i"#,
             "i",
-            "the axis must be an integer literal",
+            "the axis must be an integer literal\n  help: a macro is expanded before constants have values",
         ),
         (
             Genred,

@@ -292,7 +292,8 @@ pub(super) fn follow(stream: &CudaStream, other: &CudaStream) -> Result<(), Driv
 /// [`CudaContext::new`] makes it too, but panics where there is no driver.
 ///
 /// ```
-/// use keops_runtime::device_context;
+/// # use keops_runtime as keops_solve;
+/// use keops_solve::device_context;
 ///
 /// match device_context(0) {
 ///     Ok(context) => println!("{:?}", context.name()),

@@ -106,7 +106,8 @@ impl Posterior<'_> {
     /// [`EstimateError::Input`] if a matrix has another number of rows, and what [`fit`](super::GaussianProcess::fit) may return.
     ///
     /// ```
-    /// use keops_runtime::gp::GaussianProcess;
+    /// # use keops_runtime as keops_solve;
+    /// use keops_solve::gp::GaussianProcess;
     /// use ndarray::{Array1, Array2};
     ///
     /// let x = Array1::linspace(0.0, 1.0, 30);

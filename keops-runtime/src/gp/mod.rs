@@ -9,7 +9,8 @@
 //! diagonals of the inverse with a standard error. Nothing is clamped or hidden.
 //!
 //! ```
-//! use keops_runtime::gp::GaussianProcess;
+//! # use keops_runtime as keops_solve;
+//! use keops_solve::gp::GaussianProcess;
 //! use ndarray::{Array1, Array2};
 //!
 //! let kernel = |x: &Array1<f64>, y: &Array1<f64>| {

@@ -2,8 +2,9 @@
 //! clusters count.
 //!
 //! ```
-//! use keops_runtime::Ranges;
-//! use keops_runtime::ranges::cluster::{cluster_centroids, cluster_ranges, grid_cluster, sort_clusters};
+//! # use keops_runtime as keops_solve;
+//! use keops_solve::Ranges;
+//! use keops_solve::ranges::cluster::{cluster_centroids, cluster_ranges, grid_cluster, sort_clusters};
 //! use ndarray::{Array2, Axis};
 //!
 //! let x = Array2::from_shape_fn((100, 2), |(i, k)| ((i * [37, 59][k]) % 100) as f64 / 100.0);
@@ -118,7 +119,8 @@ impl<T, const N: usize> SortedClusters<T, N> {
     /// The rows of an array in the order that they had before they were sorted.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the array has another number of rows, or does not fit into memory.
+    /// [`Error::Shape`] if the array has another number of rows, or does not fit into memory; [`Error::Ranges`] if
+    /// [`permutation`](Self::permutation) was changed and is none any more.
     pub fn restore<U: Clone>(&self, sorted: ArrayView2<'_, U>) -> Result<Array2<U>, Error> {
         check_rows(
             "the array to restore",
@@ -126,9 +128,21 @@ impl<T, const N: usize> SortedClusters<T, N> {
             self.permutation.len(),
         )?;
         memory::check::<U>("the restored array", sorted.shape())?;
-        let mut places = vec![0; self.permutation.len()];
+        let mut places = vec![usize::MAX; self.permutation.len()];
         for (sorted, &row) in self.permutation.iter().enumerate() {
-            places[row] = sorted;
+            match places.get_mut(row) {
+                Some(place) if *place == usize::MAX => *place = sorted,
+                _ => {
+                    return Err(Error::Ranges {
+                        entry: format!("permutation[{sorted}]"),
+                        expected: format!(
+                            "each row from 0 to {} once",
+                            self.permutation.len().saturating_sub(1)
+                        ),
+                        found: row.to_string(),
+                    });
+                }
+            }
         }
         Ok(sorted.select(Axis(0), &places))
     }

@@ -37,7 +37,8 @@ const NAMES: [Names; 2] = [
 /// [`Ranges::new`]. A copy is cheap.
 ///
 /// ```
-/// use keops_runtime::Ranges;
+/// # use keops_runtime as keops_solve;
+/// use keops_solve::Ranges;
 ///
 /// // Rows 0 to 3 with columns 0 to 5, rows 3 to 5 with columns 2 to 4 and 6 to 8; and the same by column.
 /// let ranges = Ranges::new(
@@ -98,7 +99,8 @@ impl Ranges {
     /// is not that of the blocks, or an array of intervals has other than two columns.
     ///
     /// ```
-    /// use keops_runtime::Ranges;
+    /// # use keops_runtime as keops_solve;
+    /// use keops_solve::Ranges;
     /// use ndarray::array;
     ///
     /// let clusters = [[0, 10], [10, 15], [15, 40]];
@@ -159,7 +161,7 @@ impl Ranges {
         Self { halves: [j, i] }
     }
 
-    /// The number of pairs that a reduction over `j` takes.
+    /// The number of pairs that a reduction over `j` takes, at most the largest `usize`.
     pub fn pairs(&self) -> usize {
         self.halves[0].pairs()
     }

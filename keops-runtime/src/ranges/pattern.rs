@@ -275,17 +275,16 @@ impl Pattern {
 
     /// One column for the rows of `intervals`, as many times as they lie in one.
     pub(crate) fn single_column(intervals: &[Interval]) -> Self {
-        let mut cuts: Vec<usize> = intervals
-            .iter()
-            .flat_map(|&(from, to)| [from, to])
+        let ends = intervals.iter().filter(|(from, to)| from < to);
+        let mut ends: Vec<(usize, bool)> = ends
+            .flat_map(|&(from, to)| [(from, true), (to, false)])
             .collect();
-        cuts.sort_unstable();
-        cuts.dedup();
-        let blocks = cuts.windows(2).map(|cut| {
-            let times = intervals
-                .iter()
-                .filter(|&&(from, to)| from <= cut[0] && cut[1] <= to);
-            (cut[0]..cut[1], vec![(0, 1); times.count()])
+        ends.sort_unstable();
+        let mut times = 0;
+        let blocks = ends.windows(2).filter_map(move |ends| {
+            let [(cut, begins), (next, _)] = [ends[0], ends[1]];
+            times = if begins { times + 1 } else { times - 1 };
+            (cut < next).then(|| (cut..next, vec![(0, 1); times]))
         });
         // Two intervals of one column do not touch.
         Self::from_blocks(blocks)

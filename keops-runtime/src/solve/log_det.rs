@@ -71,7 +71,8 @@ pub struct LogDet {
 /// (2022).
 ///
 /// ```
-/// use keops_runtime::solve::{EstimateOptions, log_det};
+/// # use keops_runtime as keops_solve;
+/// use keops_solve::solve::{EstimateOptions, log_det};
 /// use ndarray::array;
 ///
 /// let k = array![[2.0, 1.0], [1.0, 2.0]];

@@ -4,7 +4,8 @@
 //! points, and serves any operator. Where it can have entries of `K` too, it makes a preconditioner of them ([`Preconditioner`]).
 //!
 //! ```
-//! use keops_runtime::solve::{Preconditioner, SolveOptions, Tolerance, solve};
+//! # use keops_runtime as keops_solve;
+//! use keops_solve::solve::{Preconditioner, SolveOptions, Tolerance, solve};
 //! use ndarray::array;
 //!
 //! let k = array![[2.0, 1.0], [1.0, 2.0]];

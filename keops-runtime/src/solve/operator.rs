@@ -245,7 +245,8 @@ impl<S: Data<Elem = f64> + Sync> Entries for ArrayBase<S, Ix2> {
 /// [`LinearOperator::apply`] does.
 ///
 /// ```
-/// use keops_runtime::solve::{FnOperator, Precision};
+/// # use keops_runtime as keops_solve;
+/// use keops_solve::solve::{FnOperator, Precision};
 /// use ndarray::{ArrayView2, ArrayViewMut2};
 ///
 /// // 2 Id, of 10 rows.

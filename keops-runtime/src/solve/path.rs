@@ -45,7 +45,8 @@ pub struct RidgePath<T: std::fmt::Debug> {
 /// `alpha` that it belongs to.
 ///
 /// ```
-/// use keops_runtime::solve::{SolveOptions, solve_path};
+/// # use keops_runtime as keops_solve;
+/// use keops_solve::solve::{SolveOptions, solve_path};
 /// use ndarray::Array2;
 ///
 /// let k = Array2::from_shape_fn((50, 50), |(i, j)| f64::exp(-0.1 * (i as f64 - j as f64).abs()));

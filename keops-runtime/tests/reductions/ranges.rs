@@ -445,6 +445,19 @@ fn cells_of_a_grid_are_clusters() {
 }
 
 #[test]
+fn what_is_no_permutation_is_refused() {
+    let x = Array2::from_shape_fn((3, 1), |(i, _)| i as f64);
+    let mut sorted = sort_clusters([x.view()], &[1, 0, 1]).unwrap();
+    assert_eq!(sorted.restore(sorted.arrays[0].view()).unwrap(), x);
+    for row in [3, 0, usize::MAX] {
+        sorted.permutation = vec![0, row, 2];
+        let error = sorted.restore(x.view()).unwrap_err().to_string();
+        assert!(error.contains("permutation[1]"), "{error}");
+        assert!(error.contains("each row from 0 to 2 once"), "{error}");
+    }
+}
+
+#[test]
 fn clusters_may_be_empty_and_weighted() {
     assert_eq!(
         cluster_ranges(&[1, 1, 3]).unwrap(),

@@ -41,7 +41,8 @@ const REDUCTION: f64 = 1e6;
 /// `P^-1 = (Id - F (F'F + mu Id)^-1 F') / mu`. Memory: `n r + 2 r^2` numbers.
 ///
 /// ```
-/// use keops_runtime::solve::{LowRank, Preconditioner, SolveOptions, solve};
+/// # use keops_runtime as keops_solve;
+/// use keops_solve::solve::{LowRank, Preconditioner, SolveOptions, solve};
 /// use ndarray::Array2;
 ///
 /// let k = Array2::from_shape_fn((100, 100), |(i, j)| (-0.01 * (i as f64 - j as f64).powi(2)).exp());
