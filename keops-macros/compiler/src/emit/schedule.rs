@@ -325,7 +325,7 @@ impl Scheduler<'_> {
         let extent = self.graph.extent(var);
         let counter = self.fresh();
         let partial_sums = match self.graph.cost_of_trip(var, body) {
-            cost if cost > LONG_TERM => 1,
+            cost if cost > LONG_TERM || extent < PARTIAL_SUMS => 1,
             _ => PARTIAL_SUMS,
         };
         let mut together = Vec::new();
