@@ -69,7 +69,7 @@ fn derivative(op: &Op) -> &'static str {
     }
 }
 
-/// The largest errors, in `f32` and `f64`.
+/// The bounds of the errors, in `f32` and `f64`.
 fn error(op: &Op) -> String {
     match op.ulp {
         Some([single, double]) if single == double => format!("{double:.1}"),
@@ -98,9 +98,10 @@ as the exponential of a sum, which overflows later; zeros have no sign, so that 
 number are 0; `Min`, `Max`, `ArgMin` and `ArgMax` of a vector that has NaN among its components are not specified. Reductions skip NaN in minima and maxima, and where nothing is left
 the index is 0. Norms, `Normalize`, and the modulus and quotient of complex numbers square components, which overflow beyond 1e19 in `f32` and 1e154 in `f64`, and are 0 below 1e-23 and 1e-162; `Hypot` does not.
 
-Errors are the largest ones that were measured against mpmath, on any instruction set, in units in the last place of the result: in `f32`, then
-in `f64` where that differs. A test holds the operations to them. They are those of an operation on exact arguments: an error of the argument counts as often as
-the function is steep, for e^f as often as f is large. Operations without an entry are exact, or a few roundings of sums and products.
+Errors are bounds in units in the last place of the result: in `f32`, then in `f64` where that differs. A test holds the operations to them on every instruction
+set, at many points over the range of the type, against mpmath and arithmetic of twice the digits. They are those of an operation on exact arguments: an error of the
+argument counts as often as the function is steep, for e^f as often as f is large. Operations without an entry are exact, or say themselves what their error is small beside, or
+round each of their sums and products: where terms cancel, such an error is small beside the terms, not beside the result.
 ";
 
 const DIFFERENTIAL: &str = "

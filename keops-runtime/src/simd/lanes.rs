@@ -232,7 +232,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn erf(self, a: Self::V) -> Self::V {
         math::erf::erf(self, a)
     }
-    /// The angle of the point `(x, y)` against the first axis, to 1.6 ulp in `f32` and 1.5 in `f64`; signs of zeros
+    /// The angle of the point `(x, y)` against the first axis, to 1.6 ulp; signs of zeros
     /// and infinities as in C.
     #[inline(always)]
     fn atan2(self, y: Self::V, x: Self::V) -> Self::V {

@@ -1,33 +1,61 @@
 //! The functions of the reference in numbers of two doubles.
 
+use super::tables::operation;
 use super::twofold::{ONE, PI, Twofold, ZERO};
 
-/// A function of a formula `Name(x)`, `Name(x,y)` or `Name(x,parameter)`.
+/// A function of a formula `Name(x)`, `Name(x,y)` or `Name(x,parameter)`, or of the vector of x and y.
 pub(crate) fn of_formula(formula: &str) -> impl Fn(f64, f64) -> Twofold + Sync + use<> {
-    let (name, arguments) = formula.split_once('(').expect("a name");
+    let (outer, arguments) = formula.split_once('(').expect("a name");
     let arguments = arguments.split(')').next().unwrap_or_default();
     let second = arguments.split(',').nth(1);
     let parameter = second.and_then(|parameter| parameter.parse::<f64>().ok());
+    let name = match (outer, operation(formula)) {
+        ("ComplexReal" | "ComplexImag", inner) => &format!("{outer} of {inner}"),
+        ("Norm2", name) if formula.matches("Concat").count() > 1 => &format!("{name} of four"),
+        (_, name) => name,
+    };
     let function = named(name).unwrap_or_else(|| panic!("no function {name}"));
     move |x, y| function(x.into(), parameter.unwrap_or(y).into())
+}
+
+fn hypot(x: Twofold, y: Twofold) -> Twofold {
+    (x * x + y * y).sqrt()
 }
 
 fn named(name: &str) -> Option<fn(Twofold, Twofold) -> Twofold> {
     Some(match name {
         "Divide" => |x, y| x / y,
         "Inv" => |x, _| ONE / x,
+        "Pow" => |x, n| {
+            let power = x.powi(n.hi.abs() as usize);
+            if n.hi < 0.0 { ONE / power } else { power }
+        },
+        "Round" => |x, decimals| {
+            let power = Twofold::from(10.0).powi(decimals.hi.abs() as usize);
+            let scale = if decimals.hi < 0.0 {
+                ONE / power
+            } else {
+                power
+            };
+            Twofold::from((x * scale).hi.round()) / scale
+        },
         "Powf" => Twofold::powf,
         "Sqrt" => |x, _| x.sqrt(),
         "Rsqrt" => |x, _| ONE / x.sqrt(),
-        "Hypot" => |x, y| (x * x + y * y).sqrt(),
+        "Hypot" | "Norm2" | "ComplexAbs" => hypot,
+        "Norm2 of four" => |x, y| hypot(x, y) * Twofold::from(2.0).sqrt(),
+        "Normalize" => |x, y| x / hypot(x, y),
+        "ComplexAngle" => |x, y| y.atan2(x),
+        "ComplexReal of ComplexExp" => |x, y| x.exp() * y.sin_cos()[1],
+        "ComplexImag of ComplexExp" => |x, y| x.exp() * y.sin_cos()[0],
         "Exp" => |x, _| x.exp(),
         "Exp2" => |x, _| x.exp2(),
         "Expm1" => |x, _| x.exp_m1(),
         "Log" => |x, _| x.ln(),
         "Log1p" => |x, _| x.ln_1p(),
         "XLogX" => |x, _| x * x.ln(),
-        "Sin" => |x, _| x.sin_cos()[0],
-        "Cos" => |x, _| x.sin_cos()[1],
+        "Sin" | "ComplexImag of ComplexExp1j" => |x, _| x.sin_cos()[0],
+        "Cos" | "ComplexReal of ComplexExp1j" => |x, _| x.sin_cos()[1],
         "SinXDivX" => |x, _| x.sin_cos()[0] / x,
         "Asin" => |x, _| x.asin(),
         "Acos" => |x, _| x.acos(),

@@ -47,6 +47,9 @@ impl Twofold {
 
     pub(crate) fn sqrt(self) -> Twofold {
         let root = self.hi.sqrt();
+        if root == 0.0 {
+            return ZERO;
+        }
         let rest = self - Twofold::from(root) * root.into();
         Twofold::quick_sum(root, rest.hi / (2.0 * root))
     }

@@ -306,6 +306,7 @@ pub(crate) static POW: Op = Op {
         -1 => Some(dag.apply(&INV, args)),
         _ => None,
     },
+    ulp: Some([1.5, 1.5]),
     doc: "f^n for an integer n, 1 where n = 0; any other exponent makes it Powf(f, n)",
     ..Op::BASE
 };
@@ -459,7 +460,7 @@ pub(crate) static HYPOT: Op = Op {
         }
         slopes
     }),
-    ulp: Some([1.8, 1.8]),
+    ulp: Some([2.0, 2.0]),
     doc: "sqrt(f^2 + g^2); its derivative at 0 is taken as 0",
     ..Op::BASE
 };

@@ -231,7 +231,7 @@ pub(crate) static COMPLEX_MULT: Op = Op {
         let (re, im) = (dag.apply(&SUBTRACT, &[ac, bd]), dag.apply(&ADD, &[ad, bc]));
         join(dag, re, im)
     }),
-    doc: "f g",
+    doc: "f g; each part has an error of up to two units in the last place of the modulus",
     ..Op::BASE
 };
 
@@ -264,7 +264,7 @@ pub(crate) static COMPLEX_DIVIDE: Op = Op {
         let [re, im] = [re, im].map(|part| dag.apply(&DIVIDE, &[part, norm]));
         join(dag, re, im)
     }),
-    doc: "f / g",
+    doc: "f / g; each part has an error of up to four units in the last place of the modulus",
     ..Op::BASE
 };
 
@@ -277,6 +277,7 @@ pub(crate) static COMPLEX_ABS: Op = Op {
         let square = dag.apply(&COMPLEX_SQUARE_ABS, args);
         dag.apply(&SQRT, &[square])
     }),
+    ulp: Some([1.3, 1.3]),
     doc: "The modulus of each number; its derivative at 0 is taken as 0",
     ..Op::BASE
 };
@@ -304,6 +305,7 @@ pub(crate) static COMPLEX_ANGLE: Op = Op {
         let [re, im] = parts(dag, args[0]);
         dag.apply(&transcendental::ATAN2, &[im, re])
     }),
+    ulp: Some([1.6, 1.6]),
     doc: "The angle of each number, and 0 at 0",
     ..Op::BASE
 };
@@ -363,6 +365,7 @@ pub(crate) static COMPLEX_EXP: Op = Op {
         );
         join(dag, re, im)
     }),
+    ulp: Some([3.0, 3.0]),
     doc: "e^f",
     ..Op::BASE
 };
@@ -380,6 +383,7 @@ pub(crate) static COMPLEX_EXP1J: Op = Op {
         );
         join(dag, cos, sin)
     }),
+    ulp: Some([1.8, 1.7]),
     doc: "e^(i f) for a real vector f",
     ..Op::BASE
 };

@@ -66,7 +66,7 @@ pub(crate) static B_SPLINE: Op = Op {
         }
         basis
     }),
-    doc: "The B-splines of degree k with these knots, in ascending order, at x: one for each k + 2 successive knots; intervals are half open, so all are 0 at the last knot",
+    doc: "The B-splines of degree k with these knots, in ascending order, at x: one for each k + 2 successive knots; intervals are half open, so all are 0 at the last knot; their error is a few roundings for each degree",
     ..Op::BASE
 };
 
@@ -115,6 +115,6 @@ pub(crate) static SOFT_MIN: Op = Op {
         ]
     }),
     simplify: |dag, args, _| (dag.dim(args[0]) == 1).then_some(args[0]),
-    doc: "-g log(sum of e^(-f_k / g)), the smooth minimum of the components at temperature g > 0",
+    doc: "-g log(sum of e^(-f_k / g)), the smooth minimum of the components at temperature g > 0; its error is small beside the larger one of g and the size of the smallest component",
     ..Op::BASE
 };

@@ -178,7 +178,7 @@ pub struct Op {
     pub linearity: Linearity,
     /// Whether it jumps where an argument changes continuously, so that the last bit of an argument matters.
     pub jumps: bool,
-    /// The largest errors that were measured in `f32` and in `f64`, rounded up, in units in the last place.
+    /// Bounds of the errors in `f32` and in `f64`, in units in the last place, to which `tests/tests/accuracy` holds it.
     pub ulp: Option<[f64; 2]>,
     /// A simpler node of the same value and dimension.
     pub simplify: fn(&mut Dag, &[Node], &[Param]) -> Option<Node>,

@@ -207,7 +207,7 @@ pub(crate) static MOD: Op = Op {
         ]
     }),
     jumps: true,
-    doc: "f - n floor((f - d) / n), in [d, d + n) for n > 0; d is 0 if left out",
+    doc: "f - n floor((f - d) / n), in [d, d + n) for n > 0; d is 0 if left out; its error, for d = 0, is up to two units in the last place of the larger one of f and n, and beside a jump it may be the value of the other side",
     ..Op::BASE
 };
 
@@ -262,7 +262,8 @@ pub(crate) static ROUND: Op = Op {
     }),
     derivative: Derivative::Zero,
     jumps: true,
-    doc: "f rounded to d decimals (0 if left out), halves away from zero",
+    ulp: Some([1.5, 1.5]),
+    doc: "f rounded to d decimals (0 if left out), halves away from zero; f 10^d is rounded before, so that beside a half it may go to either side",
     ..Op::BASE
 };
 

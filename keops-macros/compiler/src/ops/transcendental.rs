@@ -253,7 +253,7 @@ pub(crate) static ATAN2: Op = Op {
         ];
         slopes.map(Some).to_vec()
     }),
-    ulp: Some([1.6, 1.5]),
+    ulp: Some([1.6, 1.6]),
     doc: "Angle of the point (g, f), from above -pi to pi, and 0 at the origin, as its derivatives are there",
     ..Op::BASE
 };

@@ -245,7 +245,8 @@ pub(crate) static NORM2: Op = Op {
         let square = dag.apply(&SQ_NORM2, args);
         dag.apply(&SQRT, &[square])
     }),
-    doc: "Euclidean norm |f|; its derivative at 0 is taken as 0",
+    ulp: Some([1.5, 1.5]),
+    doc: "Euclidean norm |f|; its derivative at 0 is taken as 0; the error is that of up to four components, and grows by up to half a unit for each further one",
     ..Op::BASE
 };
 
@@ -271,7 +272,8 @@ pub(crate) static NORMALIZE: Op = Op {
         let inverse = dag.apply(&RSQRT, &[square]);
         dag.apply(&MULT, &[inverse, args[0]])
     }),
-    doc: "f / |f|, and 0 at 0",
+    ulp: Some([3.0, 3.0]),
+    doc: "f / |f|, and 0 at 0; the error is that of two components",
     ..Op::BASE
 };
 

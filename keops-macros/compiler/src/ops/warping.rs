@@ -51,7 +51,7 @@ pub(crate) static SOFT_DTW_SQ_DIST: Op = Op {
         let aligned = dag.apply_with(&ALIGNED, &[costs, temperature], &[columns]);
         dag.apply_with(&ELEM, &[aligned], &[Param::Int(size - 1)])
     }),
-    doc: "Soft dynamic time warping of two series with squared differences as costs, at temperature g > 0: the smooth minimum of the cost over all alignments",
+    doc: "Soft dynamic time warping of two series with squared differences as costs, at temperature g > 0: the smooth minimum of the cost over all alignments; its error is that of a smooth minimum for each step of an alignment",
     ..Op::BASE
 };
 
