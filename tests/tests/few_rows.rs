@@ -8,11 +8,16 @@ genred!(Gaussian: "Exp(-g*SqDist(x,y))*b", x = Vi(3), y = Vj(3), b = Vj(2), g = 
 genred!(OverI: "Exp(-g*SqDist(x,y))*b", x = Vj(3), y = Vi(3), b = Vi(2), g = Pm(1), axis = 0);
 // The runtime computes the distances: of points as they are, and of others.
 genred!(Cauchy: "b*Inv(1+g*SqDist(x,y))", x = Vi(10), y = Vj(10), b = Vj(2), g = Pm(1), axis = 1, grad = [x, g]);
+genred!(Before: "b*Inv(1+g*SqDist(x,y))", b = Vj(2), y = Vj(10), g = Pm(1), x = Vi(10), axis = 1);
 genred!(Scaled: "Exp(-SqDist(Sin(x),Sin(y)))*b", x = Vi(9), y = Vj(9), b = Vj(1), axis = 1);
 // Features that are copied, more of them than are hoisted together, and none at all.
+genred!(Computed: "(Exp(x)|Exp(y))*b", x = Vi(40), y = Vj(40), b = Vj(1), axis = 1);
+// Of so many dimensions that distances are expanded where there are many rows.
+genred!(Long: "Exp(-g*SqDist(x,y))*b", x = Vi(60), y = Vj(60), b = Vj(1), g = Pm(1), axis = 1);
 genred!(Linear: "(x|y)*b", x = Vi(40), y = Vj(40), b = Vj(1), axis = 1);
 genred!(Counts: "x*IntCst(1)", x = Vi(2), n = Vj(1), axis = 1);
 genred!(Logarithm: "-g*SqDist(x,y)", x = Vi(3), y = Vj(3), g = Pm(1), reduction = LogSumExp, axis = 1);
+genred!(Weighted: "-g*SqDist(x,y)", x = Vi(3), y = Vj(3), b = Vj(2), g = Pm(1), reduction = LogSumExp, weights = "b", axis = 1);
 genred!(Mean: "-g*SqDist(x,y)", x = Vi(3), y = Vj(3), b = Vj(2), g = Pm(1), reduction = SumSoftMaxWeight, weights = "b", axis = 1);
 lazy!(Distance: "SqDist(x,y)", x = Vi(3), y = Vj(3));
 lazy!(LongDistance: "SqDist(x,y)", x = Vi(10), y = Vj(10));
@@ -38,10 +43,10 @@ const SIZES: [[usize; 2]; 12] = [
     [1, 20_000],
     [2, 5003],
     [3, 16_384],
-    [7, 10_007],
+    [7, 9007],
     [8, 12_000],
     [15, 20_000],
-    [16, 20_001],
+    [16, 2001],
 ];
 
 fn distance(x: &Array2<f64>, i: usize, y: &Array2<f64>, j: usize) -> f64 {
@@ -95,6 +100,8 @@ fn check_sums<T: Element>([m, n]: [usize; 2]) {
     let cauchys = product(m, &b, |i, j| 1.0 / (1.0 + 0.5 * distance(&x10, i, &y10, j)));
     let [sin_x, sin_y] = [&x9, &y9].map(|x| x.mapv(f64::sin));
     let scaled = product(m, &one, |i, j| (-distance(&sin_x, i, &sin_y, j)).exp());
+    let [exp_x, exp_y] = [&x40, &y40].map(|x| x.mapv(f64::exp));
+    let computed = product(m, &one, |i, j| exp_x.row(i).dot(&exp_y.row(j)));
     let linear = product(m, &one, |i, j| x40.row(i).dot(&y40.row(j)));
     let counts = &x.slice(s![.., ..2]) * n as f64;
     let [x, y, x10, y10] = [x, y, x10, y10].map(|a| held::<T>(&a));
@@ -112,6 +119,8 @@ fn check_sums<T: Element>([m, n]: [usize; 2]) {
         check!("Gaussian", Gaussian.bind(&x, &y, &of_b, g), &gaussians);
         check!("over i", OverI.bind(&x, &y, &of_b, g), &gaussians);
         check!("Cauchy", Cauchy.bind(&x10, &y10, &of_b, g), &cauchys);
+        check!("before", Before.bind(&of_b, &y10, g, &x10), &cauchys);
+        check!("computed", Computed.bind(&x40, &y40, &of_one), &computed);
         check!("scaled", Scaled.bind(&x9, &y9, &of_one), &scaled);
         check!("linear", Linear.bind(&x40, &y40, &of_one), &linear);
         let two = x.slice(s![.., ..2]);
@@ -126,6 +135,8 @@ fn sums() {
         check_sums::<f64>(sizes);
         check_sums::<f32>(sizes);
     }
+    // It is cut into parts.
+    check_sums::<f32>([2, 70_001]);
 }
 
 #[test]
@@ -163,6 +174,12 @@ fn logarithms_and_means() {
             for (got, expected) in got.iter().zip(&logarithms) {
                 // The logarithm may be near 0.
                 let is_close = (got - expected).abs() <= 1e-14 || got == expected;
+                assert!(is_close, "{m} x {n}, {isa}: {got} {expected}");
+            }
+            let got = Weighted.bind(&x, &y, &b, 8.0).instruction_set(isa).run();
+            let got = got.expect("logarithms");
+            for (got, expected) in got.iter().zip((&means * &sums).mapv(f64::ln)) {
+                let is_close = (got - expected).abs() <= 1e-14 || n == 0;
                 assert!(is_close, "{m} x {n}, {isa}: {got} {expected}");
             }
             let got = Mean.bind(&x, &y, &b, 8.0).instruction_set(isa).run();
@@ -283,6 +300,37 @@ fn rows_of_others_and_strides() {
         let (y, b) = (y.slice(s![.., 3..]), b.slice(s![.., 2..]));
         let sums = Gaussian.bind(x, y, b, 0.5).instruction_set(isa).run();
         assert_close("strides", &sums.expect("sums"), &expected, 8.0);
+    }
+}
+
+/// One interval of columns for few rows, and several for others; the last rows of many, whose distances are expanded.
+#[test]
+fn ranges_and_expanded_distances() {
+    let (x, y, b) = (random(5, 3, 1), random(20_000, 3, 2), random(20_000, 2, 3));
+    let ranges = Ranges::from_rows(
+        &[[0, 2], [3, 5]],
+        &[1, 3],
+        &[[7, 19_000], [5, 1500], [1600, 19_999]],
+    );
+    let ranges = ranges.expect("ranges");
+    let taken = |i, j| match i {
+        0..2 => (7..19_000).contains(&j),
+        3..5 => (5..19_999).contains(&j) && !(1500..1600).contains(&j),
+        _ => false,
+    };
+    let entry = |i, j| f64::from(u8::from(taken(i, j))) * (-0.5 * distance(&x, i, &y, j)).exp();
+    let expected = product(5, &b, entry);
+    let (long_x, long_y) = (random(1027, 60, 1), random(3001, 60, 2));
+    let one = random(3001, 1, 3);
+    let long = product(1027, &one, |i, j| {
+        (-0.03 * distance(&long_x, i, &long_y, j)).exp()
+    });
+    for isa in InstructionSet::available() {
+        let sums = Gaussian.bind(&x, &y, &b, 0.5).ranges(&ranges);
+        let sums = sums.instruction_set(isa).run().expect("sums");
+        assert_close("ranges", &sums, &expected, 8.0);
+        let sums = Long.bind(&long_x, &long_y, &one, 0.03).instruction_set(isa);
+        assert_close("expanded", &sums.run().expect("sums"), &long, 8.0);
     }
 }
 

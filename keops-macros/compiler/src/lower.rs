@@ -2,11 +2,13 @@
 //!
 //! An operation says what component `k` of its result is, given components of its arguments; lowering asks for the
 //! components of the formula. Short loops are unrolled, so that every component is an expression of its
-//! own. Long ones are kept: then `k` is a loop variable and one expression stands for all components.
+//! own. Long ones, and those of much code, are kept: then `k` is a loop variable and one expression stands for all components.
 
 mod component;
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use crate::alias::Category;
 use crate::dag::{Dag, Kind, Node};
@@ -18,7 +20,7 @@ pub use component::{Assignments, Component};
 /// Loops of at most this extent are unrolled. Beyond it they are faster on processors, where several pairs go through them at once while sums are in registers: a
 /// Gaussian in 16 and 32 dimensions is 1.3 and 1.9 times as fast as without a loop under AVX-512, and 1.5 and 2.5 times under AVX2.
 const SHORT: usize = 8;
-/// They are loops, too, if what is computed for each but the first costs more than this, which is more than any instruction: of a special function, a copy takes up to half a second to
+/// Short loops are kept, too, if the code of each component but the first costs more than this, which is more than any instruction: of a special function, a copy takes up to half a second to
 /// compile, and gains nothing. (Of a power, copies gain that what depends on the row alone is computed once for all columns: four times the speed.)
 const LONG_COPY: usize = 64;
 /// Tensors of at most so many components, which all together cost at most [`SMALL_COST`], are unrolled as a whole, where their axes are short. A product of matrices of
@@ -37,10 +39,10 @@ pub fn lower(dag: &Dag, root: Node) -> Graph {
     Lowering::new(dag, root).run(root)
 }
 
-/// Whether what is computed for each of some values but the first is long.
+/// Whether the code of each of some values but the first is long.
 fn copies_are_long(graph: &Graph, values: &[Value]) -> bool {
-    let first = graph.cost_of(&values[..1]);
-    graph.cost_of(values) > first.saturating_add(LONG_COPY * (values.len() - 1))
+    let first = graph.code_of(&values[..1]);
+    graph.code_of(values) > first.saturating_add(LONG_COPY * (values.len() - 1))
 }
 
 /// The number of raw inputs of a category that stand before each variable.
@@ -96,7 +98,12 @@ struct Lowering<'a> {
     of_rows: HashSet<Node>,
     /// Where the rows stand now.
     rows: Rows,
+    /// What was found out by lowerings of nodes by themselves, which begin others.
+    measured: Rc<RefCell<HashMap<Measured, usize>>>,
 }
+
+/// A node, the stretch of its components or one of them, and the rows that it stands in.
+type Measured = (Node, Option<[usize; 2]>, Vec<u32>);
 
 fn product(shape: &[usize]) -> usize {
     shape.iter().product()
@@ -132,6 +139,7 @@ impl<'a> Lowering<'a> {
             arrays: HashMap::new(),
             of_rows,
             rows: Rows::new(),
+            measured: Rc::default(),
         }
     }
 
@@ -202,17 +210,31 @@ impl<'a> Lowering<'a> {
 
     /// The cost of a component, arguments included.
     fn cost(&self, node: Node) -> usize {
-        let mut scratch = self.scratch(node);
-        let value = scratch.computed(node, &Index::default());
-        scratch.graph.cost_of(&[value])
+        self.measure(node, None, |scratch| {
+            let value = scratch.computed(node, &Index::default());
+            scratch.graph.cost_of(&[value])
+        })
     }
 
-    /// A lowering of a node by itself, at some of the rows.
-    fn scratch(&self, node: Node) -> Lowering<'a> {
+    /// What `measure` finds with a lowering of a node by itself, at some of the rows.
+    fn measure(
+        &self,
+        node: Node,
+        stretch: Option<[usize; 2]>,
+        measure: impl FnOnce(&mut Lowering<'a>) -> usize,
+    ) -> usize {
+        let rows = self.rows.iter().map(|&(row, _)| row).collect();
+        let key = (node, stretch, rows);
+        if let Some(&known) = self.measured.borrow().get(&key) {
+            return known;
+        }
         let mut scratch = Lowering::new(self.dag, node);
         let rows = self.rows.iter();
         scratch.rows = rows.map(|&(row, _)| (row, Index::default())).collect();
-        scratch
+        scratch.measured = Rc::clone(&self.measured);
+        let found = measure(&mut scratch);
+        self.measured.borrow_mut().insert(key, found);
+        found
     }
 
     /// The longest loop over components of a node, from `start` on, that is unrolled.
@@ -220,15 +242,16 @@ impl<'a> Lowering<'a> {
         if !(2..=SHORT).contains(&length) {
             return SHORT;
         }
-        let mut scratch = self.scratch(node);
-        let components = start..start + length;
-        let values: Vec<_> = components
-            .map(|k| scratch.component(node, &Index::constant(k)))
-            .collect();
-        match copies_are_long(&scratch.graph, &values) {
-            true => 1,
-            false => SHORT,
-        }
+        self.measure(node, Some([start, length]), |scratch| {
+            let components = start..start + length;
+            let values: Vec<_> = components
+                .map(|k| scratch.component(node, &Index::constant(k)))
+                .collect();
+            match copies_are_long(&scratch.graph, &values) {
+                true => 1,
+                false => SHORT,
+            }
+        })
     }
 
     fn computed(&mut self, node: Node, k: &Index) -> Value {

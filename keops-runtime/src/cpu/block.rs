@@ -12,7 +12,7 @@ use core::marker::PhantomData;
 const MANY: usize = 12;
 
 /// With more instructions than this for each of them, computing takes longer.
-const COSTLY: usize = 8;
+const MOST_FOR_EACH: usize = 8;
 
 /// What pairs keep for themselves is on the stack, for all of a block at once: blocks are taken where it is at most so many bytes, as it is for one vector.
 const ON_STACK: usize = 256 << 10;
@@ -21,7 +21,7 @@ const ON_STACK: usize = 256 << 10;
 /// that blocks are compiled for three instruction sets instead of two.
 pub(super) const fn goes_by_blocks<P: Pairing, S: Simd, R: Reduction>() -> bool {
     let read = P::Row::<S::V>::LEN + R::Tile::<S::V, P::Out<S::V>>::LEN;
-    let pays = read >= MANY && P::COST <= COSTLY * read;
+    let pays = read >= MANY && P::COST <= MOST_FOR_EACH * read;
     R::SEPARATE && pays && !P::GIVEN && S::FUSED && 8 * P::STORED * size_of::<S::V>() <= ON_STACK
 }
 

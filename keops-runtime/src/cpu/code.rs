@@ -17,8 +17,9 @@ use crate::lanes::Aligned;
 use crate::reduce::Reduction;
 use crate::simd::{InstructionSet, Real, Simd};
 
-/// There is no second loop for few rows, where a pair takes more instructions than this: compiling it would take long.
-const COSTLY: usize = 256;
+/// There is no second loop for few rows where a pair costs more than this, and more than so much for each feature that it reads, by loops of little code: compiling it would
+/// take long.
+const MUCH_CODE: [usize; 2] = [256, 8];
 
 /// A loop over a tile.
 type RunTile<T, R> = fn(InstructionSet, R, &mut Tile<'_, T, <R as Reduction>::Total>);
@@ -40,6 +41,11 @@ pub(crate) struct TermsCode<T: 'static, R: Reduction> {
 }
 
 impl<T: Real, R: Reduction> TermsCode<T, R> {
+    /// Whether there is a loop for few rows.
+    pub(super) fn has_few(&self) -> bool {
+        self.run_few.is_some()
+    }
+
     /// The terms of `P`.
     pub(crate) const fn of<P: Pairing>() -> Self {
         #[cfg(target_arch = "x86_64")]
@@ -63,7 +69,11 @@ impl<T: Real, R: Reduction> TermsCode<T, R> {
     /// The same for problems that may have few rows and many columns.
     pub(crate) const fn of_any_rows<P: Pairing>() -> Self {
         let mut code = Self::of::<P>();
-        if SidesCode::<T>::of::<P>().has_columns_by_lane() && P::COST <= COSTLY {
+        let [most, of_feature] = MUCH_CODE;
+        let read = <P::Value as Pairing>::Row::<T>::LEN + <P::Value as Pairing>::Column::<T>::LEN;
+        let cost = <P::Value as Pairing>::COST;
+        let is_short = cost <= most || cost <= of_feature * read;
+        if is_short && SidesCode::<T>::of::<P>().has_columns_by_lane() {
             code.run_few = Some(run_tile_on::<P::Value, T, R, true>);
         }
         code
@@ -103,9 +113,7 @@ pub(super) trait Code<T: 'static, Total>: Sync {
         totals: &mut [Total],
         slots: usize,
     );
-    /// Whether there is [`Code::run_few`].
-    fn has_few(&self) -> bool;
-    /// Reduces a tile of vectors of columns for a row, which fills a vector.
+    /// Reduces a tile of vectors of columns for a row, which fills a vector, if there is a loop for that.
     fn run_few(
         &self,
         row: Packed<'_, T>,
@@ -201,10 +209,6 @@ impl<T: Real, R: Reduction> Code<T, R::Total> for Terms<'_, T, R> {
                 run(rows, columns, distances, totals);
             }
         }
-    }
-
-    fn has_few(&self) -> bool {
-        self.code.run_few.is_some() && self.reduction.may_be_split()
     }
 
     fn run_few(

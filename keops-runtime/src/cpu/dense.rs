@@ -37,6 +37,7 @@ pub(crate) fn dense<T: Real, U: Element>(
         rows: problem.rows.count(),
         columns: problem.columns.count(),
         shortest_part: usize::MAX,
+        lanes: 0,
         cost: code.cost,
         row_bytes: code.sides.row() * size_of::<T>(),
     };

@@ -1,6 +1,6 @@
 //! Few rows: the lanes of a vector are columns.
 //!
-//! With fewer rows than a vector has lanes, the others would compute nothing that is wanted. So each row fills a vector here and meets vectors of columns, which need not be
+//! With fewer rows than a vector has lanes, the other lanes would compute nothing that is wanted. So each row fills a vector here and meets vectors of columns, which need not be
 //! transposed for that. Lane `l` reduces the columns `l`, `LANES + l`, `2 LANES + l`, ..., and in the end the totals of the lanes of a row are merged.
 
 use super::pack::{Packed, PackedVectors};
@@ -12,8 +12,11 @@ use crate::reduce::TILE_COLUMNS;
 use crate::simd::Real;
 use core::ops::Range;
 
-/// For each row, a lane reduces at least an eighth of what a part of the columns has: what merging takes must be little against its terms.
-const LANES_OF_PART: usize = 8;
+/// The least number of vectors of columns for so many rows. The totals of the lanes of each row are merged, and a lane of the k smallest accepts many values before it has a
+/// threshold: that must be little against the terms, as for parts of the columns, which are merged too. A lane may have an eighth of what those have at least.
+pub(super) fn fewest_vectors(rows: usize, shortest_part: usize) -> usize {
+    rows.saturating_mul(shortest_part) / 8
+}
 
 /// Whether vectors of so many bytes are taken: with two or four lanes little is gained for another loop of each formula.
 pub(super) const fn is_worthwhile(vector: usize) -> bool {
@@ -35,9 +38,8 @@ impl<T: Real, Totals: Copy> Task<'_, '_, T, Totals> {
             return None;
         };
         let (count, vectors) = (self.rows.len(), (to - from) / lanes);
-        let fewest = count.saturating_mul(self.shortest_part) / LANES_OF_PART;
-        let is_few = (1..lanes).contains(&count) && vectors >= fewest;
-        if !is_few || !code.has_few() || !is_worthwhile(lanes * size_of::<T>()) {
+        let fewest = fewest_vectors(count, self.shortest_part);
+        if !(1..self.few_lanes).contains(&count) || vectors < fewest {
             return None;
         }
         let mut rows = PackedVectors::zeros(sides, 0, count);

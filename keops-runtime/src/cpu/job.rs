@@ -24,7 +24,7 @@ pub struct Job<'a, Total> {
 
 /// What a reduction does with the totals of a row in the end.
 pub(super) trait Ends<Total>: Sync {
-    /// Adds the totals of later columns of a row to its totals.
+    /// Adds the totals of other columns of a row to its totals.
     fn merge(&self, totals: &mut [Total], others: &[Total]);
     /// Ends a row.
     fn finish(&self, totals: &mut [Total]);

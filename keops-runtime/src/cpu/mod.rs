@@ -177,6 +177,20 @@ fn check_totals<T: Real, Totals>(
     memory::check::<Totals>("the totals", &[lanes, slots])
 }
 
+/// The lanes that columns are spread over where there are fewer rows; 0 if they never are.
+fn few_lanes<T: Real, R: Reduction>(
+    terms: &TermsCode<T, R>,
+    isa: InstructionSet,
+    reduction: R,
+) -> usize {
+    let lanes = sides::lanes::<T>(isa);
+    let is_worthwhile = few::is_worthwhile(lanes * size_of::<T>());
+    match terms.has_few() && reduction.may_be_split() && is_worthwhile {
+        true => lanes,
+        false => 0,
+    }
+}
+
 /// Reduces terms over all columns, for all rows, evaluating in `T`. `run` decides where the rows go.
 ///
 /// # Errors
@@ -197,6 +211,7 @@ pub(crate) fn reduce<T: Real, R: Reduction>(
         rows: problem.rows.count(),
         columns: problem.columns.count(),
         shortest_part: reduction.shortest_part().max(worthwhile),
+        lanes: few_lanes(terms, isa, reduction),
         cost: terms.cost,
         row_bytes: slots
             .saturating_mul(size_of::<R::Total>())
@@ -215,7 +230,8 @@ pub(crate) fn reduce<T: Real, R: Reduction>(
             slots,
             by_lane: R::BY_LANE,
             longest_tile: reduction.longest_tile(),
-            shortest_part: reduction.shortest_part(),
+            shortest_part: shape.shortest_part,
+            few_lanes: shape.lanes,
         })
     };
     let squares = match reduction.expands() {

@@ -259,7 +259,7 @@ pub(super) struct PackedVectors<T> {
     side: usize,
     points: Aligned<T>,
     pub(super) features: Aligned<T>,
-    /// Elements of a vector of points.
+    /// Elements of a vector, of points and of other features.
     lengths: [usize; 2],
 }
 

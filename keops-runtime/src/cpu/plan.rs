@@ -1,6 +1,7 @@
 //! How a reduction is cut into tasks: by its shape alone, never by the number of threads, so that results do not depend
 //! on it.
 
+use super::few::fewest_vectors;
 use crate::ranges::{Interval, Pattern};
 use core::ops::Range;
 use core::slice;
@@ -16,6 +17,8 @@ pub(crate) struct Shape {
     pub(crate) columns: usize,
     /// A part has at least this many columns.
     pub(crate) shortest_part: usize,
+    /// Columns are spread over so many lanes where there are fewer rows; 0 if they never are.
+    pub(crate) lanes: usize,
     /// Vector instructions per pair.
     pub(crate) cost: usize,
     /// Bytes that a row takes in memory while its span is computed: its features and its totals.
@@ -87,7 +90,12 @@ impl<'a> Plan<'a> {
                 };
                 let share = u128::from(span.work.end - span.work.start);
                 let tasks = (share * TASKS as u128).div_ceil(u128::from(work)) as usize;
-                span.parts = (columns / shape.shortest_part.max(1)).min(tasks).max(1);
+                let mut shortest = shape.shortest_part;
+                if span.rows.len() < shape.lanes {
+                    let vectors = fewest_vectors(span.rows.len(), shortest);
+                    shortest = shortest.max(vectors.saturating_mul(shape.lanes));
+                }
+                span.parts = (columns / shortest.max(1)).min(tasks).max(1);
             }
         }
         plan
@@ -201,7 +209,7 @@ fn length(intervals: &[Interval]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST_SPAN, Plan, SPAN_BYTES, Shape};
+    use super::{LONGEST_SPAN, Plan, SERIAL_WORK, SPAN_BYTES, Shape, fewest_vectors};
     use crate::ranges::Pattern;
 
     #[test]
@@ -214,6 +222,7 @@ mod tests {
                         rows,
                         columns,
                         shortest_part: 512,
+                        lanes: 16,
                         cost: 20,
                         row_bytes,
                     };
@@ -243,6 +252,39 @@ mod tests {
         }
     }
 
+    /// Where columns are spread over lanes, parts have enough of them for that.
+    #[test]
+    fn parts_for_few_rows_are_long() {
+        for rows in 1..16 {
+            for columns in [20_000, 100_000, 1_000_000, 1 << 40] {
+                let shape = Shape {
+                    elements: 1,
+                    rows,
+                    columns,
+                    shortest_part: 512,
+                    lanes: 16,
+                    cost: 20,
+                    row_bytes: 16,
+                };
+                let plan = Plan::new(&shape, None);
+                let span = &plan.spans[0];
+                for part in 0..span.parts {
+                    let [(from, to)] = plan.part(span, part)[..] else {
+                        panic!("several intervals")
+                    };
+                    let is_enough = (to - from) / 16 >= fewest_vectors(rows, 512);
+                    assert!(is_enough || span.parts == 1, "{rows} x {columns}");
+                }
+                let is_short = columns < 2 * 16 * fewest_vectors(rows, 512);
+                let is_serial = span.work.end < SERIAL_WORK;
+                assert!(
+                    span.parts > 1 || is_short || is_serial,
+                    "{rows} x {columns}"
+                );
+            }
+        }
+    }
+
     #[test]
     fn parts_of_a_pattern_are_cut_from_its_intervals() {
         let intervals = [[7, 5000], [6000, 6001], [6002, 20_000]];
@@ -252,6 +294,7 @@ mod tests {
             rows: 100,
             columns: 20_000,
             shortest_part: 512,
+            lanes: 0,
             cost: 20,
             row_bytes: 16,
         };

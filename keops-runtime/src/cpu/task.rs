@@ -28,6 +28,8 @@ pub struct Task<'a, 'b, T: 'static, Total> {
     pub(super) longest_tile: usize,
     /// Columns may be cut into parts of so many.
     pub(super) shortest_part: usize,
+    /// Columns are spread over so many lanes where there are fewer rows; 0 if they never are.
+    pub(super) few_lanes: usize,
 }
 
 /// One number of the state that is kept between tiles.

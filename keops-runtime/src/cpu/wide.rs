@@ -40,6 +40,7 @@ pub(crate) fn wide<T: Real>(
         columns: problem.columns.count(),
         // What merging parts and writing them takes must be little against their terms.
         shortest_part: 4096,
+        lanes: 0,
         cost: code.cost + vectors,
         row_bytes: vectors
             .saturating_mul(size_of::<f64>())

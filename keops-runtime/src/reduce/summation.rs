@@ -83,7 +83,7 @@ impl Summation {
         self.scheme == Scheme::Blocks
     }
 
-    /// Whether the sum of several totals is what was asked for, as precise as the sums of blocks: an accumulator in single precision, or without blocks, was.
+    /// Whether a row may have several totals, which are added: not where one accumulator was asked for, in single precision or without blocks.
     pub(super) fn may_be_split(self) -> bool {
         self.is_blocks() && !self.single
     }

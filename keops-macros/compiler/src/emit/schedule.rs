@@ -311,7 +311,16 @@ impl Scheduler<'_> {
     }
 
     fn sum(&mut self, depth: usize, var: LoopVar, body: Value) -> Name {
-        let sums: [Name; PARTIAL_SUMS] = std::array::from_fn(|_| self.variable(depth, 0.0));
+        let extent = self.graph.extent(var);
+        let partial_sums = match self.graph.cost_of_trip(var, body) {
+            // Of fewer terms there would be a loop without trips.
+            cost if cost > LONG_TERM || extent < PARTIAL_SUMS => 1,
+            _ => PARTIAL_SUMS,
+        };
+        let mut sums = [self.variable(depth, 0.0); PARTIAL_SUMS];
+        for sum in &mut sums[1..partial_sums] {
+            *sum = self.variable(depth, 0.0);
+        }
         let product = self.product(body);
         let add = |scheduler: &mut Self, which: usize, position: Index| {
             scheduler.scoped(var, position, &mut |scheduler| {
@@ -322,12 +331,7 @@ impl Scheduler<'_> {
                 scheduler.push(depth + 1, Statement::AddTerm { sums, which, term });
             })
         };
-        let extent = self.graph.extent(var);
         let counter = self.fresh();
-        let partial_sums = match self.graph.cost_of_trip(var, body) {
-            cost if cost > LONG_TERM || extent < PARTIAL_SUMS => 1,
-            _ => PARTIAL_SUMS,
-        };
         let mut together = Vec::new();
         for which in 0..partial_sums {
             let position = counted(counter).times(partial_sums).shifted(which);
@@ -344,7 +348,10 @@ impl Scheduler<'_> {
             let statements = add(self, k % partial_sums, Index::constant(k));
             self.scopes[depth].statements.extend(statements);
         }
-        self.define(depth, Computation::Total(sums))
+        match partial_sums {
+            1 => sums[0],
+            _ => self.define(depth, Computation::Total(sums)),
+        }
     }
 
     fn extremum(&mut self, depth: usize, kind: FoldKind, var: LoopVar, body: Value) -> Name {

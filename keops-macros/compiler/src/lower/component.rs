@@ -215,7 +215,7 @@ impl<'l, 'a> Component<'l, 'a> {
             .apply_exactly(instruction, args.to_vec())
     }
 
-    /// Whether what is computed for the second of some terms but not for the first is long.
+    /// Whether the code of the second of some terms that is not that of the first is long. The others are as long, most often.
     fn has_long_copy(
         &mut self,
         extent: usize,
@@ -228,7 +228,7 @@ impl<'l, 'a> Component<'l, 'a> {
         let [first, second] = [0, 1].map(|k| body(self, &Index::constant(k)));
         self.repeated /= extent;
         let graph = &self.lowering.graph;
-        graph.cost_of(&[first, second]) - graph.cost_of(&[first]) > LONG_COPY
+        graph.code_of(&[first, second]) - graph.code_of(&[first]) > LONG_COPY
     }
 
     /// `body(k)` combined over k from 0 to `extent`.

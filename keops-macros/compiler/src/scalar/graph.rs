@@ -447,14 +447,37 @@ impl Graph {
         self.weigh(&needed, |instruction| instruction.info().cost)
     }
 
-    /// The same for a trip of a loop: what depends on its variable, in all trips of the loops around it.
+    /// Sum of the costs of the instructions that some values need, each once: how much code they are.
+    pub fn code_of(&self, values: &[Value]) -> usize {
+        let needed = self.reachable_from(values.iter().copied());
+        self.code(&needed, |_| 1)
+    }
+
+    /// The cost of a trip of a loop: of what depends on its variable, with the loops that are inside.
     pub fn cost_of_trip(&self, var: LoopVar, body: Value) -> usize {
         let mut needed = self.reachable_from(std::iter::once(body));
         needed.retain(|&value| self.free(value).contains(&var));
-        let all = self.weigh(&needed, |instruction| instruction.info().cost);
-        let around = self.free(body).iter().filter(|&&other| other != var);
-        let around: usize = around.map(|&other| self.extent(other)).product();
-        all / (self.extent(var) * around).max(1)
+        let around = self.free(body);
+        self.code(&needed, |value| {
+            let inside = self
+                .free(value)
+                .iter()
+                .filter(|&other| *other != var && !around.contains(other));
+            inside.map(|&other| self.extent(other)).product()
+        })
+    }
+
+    /// Sum of the costs of some instructions, times so many trips.
+    fn code(&self, values: &[Value], trips: impl Fn(Value) -> usize) -> usize {
+        let costs = values.iter().map(|&value| {
+            let cost = match self.expr(value) {
+                Expr::Apply(instruction, _) => instruction.info().cost,
+                Expr::Fold { .. } => Instruction::Add.info().cost,
+                _ => 0,
+            };
+            cost.saturating_mul(trips(value))
+        });
+        costs.fold(0, usize::saturating_add)
     }
 
     /// Number of instructions, each times the trip counts of the loops that it stands in.
