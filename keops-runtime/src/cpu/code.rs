@@ -223,11 +223,7 @@ impl<T: Real, R: Reduction> Code<T, R::Total> for Terms<'_, T, R> {
         let Some(run_few) = self.code.run_few else {
             return;
         };
-        let given = if sides.has_distance() {
-            columns.count
-        } else {
-            0
-        };
+        let given = usize::from(sides.has_distance()) * columns.count;
         let mut distances = Aligned::zeros(given * lanes);
         if given > 0 {
             // Distances are the same whichever of the points is the row.

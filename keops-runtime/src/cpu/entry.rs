@@ -3,7 +3,8 @@
 use super::code::Tile;
 use super::few::is_worthwhile;
 use super::pairing::{Hoisting, Pairing, scalar_value};
-use super::tile::{Columns, run_mirrored, run_row, run_tile};
+use super::spread::OverColumns;
+use super::tile::{Columns, run_block, run_mirrored, run_tile};
 use crate::kernel::{Features, Given, Lanes, Splat};
 use crate::lanes::{vectors, vectors_mut};
 use crate::reduce::Reduction;
@@ -123,8 +124,9 @@ impl<P: Pairing, T: Real, R: Reduction, const FEW: bool> WithSimd<T>
                 s, reduction, params, rows, columns, distances, scratch, totals, *slots,
             );
         } else if const { is_worthwhile(size_of::<S::V>()) } {
-            run_row::<P, S, R>(
-                s, reduction, params, rows, columns, distances, scratch, totals, *slots,
+            // A row fills a vector.
+            run_block::<P, S, R, OverColumns, 1>(
+                s, reduction, params, rows, columns, distances, scratch, totals, *slots, 0,
             );
         }
     }

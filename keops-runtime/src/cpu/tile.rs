@@ -2,7 +2,7 @@
 
 use super::block::{goes_by_blocks, run_wide, takes_two_columns};
 use super::pairing::{Mirrored, Pairing};
-use super::spread::{OverColumns, OverRows, Spread};
+use super::spread::{OverRows, Spread};
 use crate::kernel::{Features, Given, Joined, Lanes};
 use crate::reduce::Reduction;
 use crate::simd::{Block, Pair, Quad, Real, Simd};
@@ -42,7 +42,7 @@ const fn is_local<P: Pairing, S: Simd, R: Reduction, const N: usize>() -> bool {
     N * each * size_of::<S::V>() <= LOCAL_BYTES
 }
 
-/// A packed tile of columns, or of vectors of columns ([`OverColumns`]).
+/// A packed tile of columns, or of vectors of columns ([`OverColumns`](super::spread::OverColumns)).
 #[derive(Clone, Copy)]
 pub(crate) struct Columns<'a, T> {
     /// Index of the first column.
@@ -109,24 +109,6 @@ pub(crate) fn run_tile<P: Pairing, S: Simd, R: Reduction>(
         );
         done += 1;
     }
-}
-
-/// Runs a tile of vectors of columns over a row, which fills a vector.
-#[inline(always)]
-pub(crate) fn run_row<P: Pairing, S: Simd, R: Reduction>(
-    s: S,
-    reduction: R,
-    params: &P::Params<S::T>,
-    rows: &[S::V],
-    columns: &Columns<'_, S::T>,
-    distances: &[S::V],
-    state: &mut [S::V],
-    totals: &mut [R::Total],
-    slots: usize,
-) {
-    run_block::<P, S, R, OverColumns, 1>(
-        s, reduction, params, rows, columns, distances, state, totals, slots, 0,
-    );
 }
 
 /// Does `$work` for all columns, with their positions and their distances; these are NaN for a formula that is given none.

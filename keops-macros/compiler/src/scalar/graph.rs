@@ -438,19 +438,21 @@ impl Graph {
 
     /// Sum of the instructions' costs, each times the trip counts of the loops that it stands in.
     pub fn cost(&self) -> usize {
-        self.weigh(&self.reachable(), |instruction| instruction.info().cost)
+        self.cost_in_loops(&self.reachable())
     }
 
     /// The same for some values.
     pub fn cost_of(&self, values: &[Value]) -> usize {
-        let needed = self.reachable_from(values.iter().copied());
-        self.weigh(&needed, |instruction| instruction.info().cost)
+        self.cost_in_loops(&self.reachable_from(values.iter().copied()))
+    }
+
+    fn cost_in_loops(&self, values: &[Value]) -> usize {
+        self.weigh(values, cost, |value| self.trips(value, |_| true))
     }
 
     /// Sum of the costs of the instructions that some values need, each once: how much code they are.
     pub fn code_of(&self, values: &[Value]) -> usize {
-        let needed = self.reachable_from(values.iter().copied());
-        self.code(&needed, |_| 1)
+        self.weigh(&self.reachable_from(values.iter().copied()), cost, |_| 1)
     }
 
     /// The cost of a trip of a loop: of what depends on its variable, with the loops that are inside.
@@ -458,48 +460,49 @@ impl Graph {
         let mut needed = self.reachable_from(std::iter::once(body));
         needed.retain(|&value| self.free(value).contains(&var));
         let around = self.free(body);
-        self.code(&needed, |value| {
-            let inside = self
-                .free(value)
-                .iter()
-                .filter(|&other| *other != var && !around.contains(other));
-            inside.map(|&other| self.extent(other)).product()
+        self.weigh(&needed, cost, |value| {
+            self.trips(value, |other| other != var && !around.contains(&other))
         })
-    }
-
-    /// Sum of the costs of some instructions, times so many trips.
-    fn code(&self, values: &[Value], trips: impl Fn(Value) -> usize) -> usize {
-        let costs = values.iter().map(|&value| {
-            let cost = match self.expr(value) {
-                Expr::Apply(instruction, _) => instruction.info().cost,
-                Expr::Fold { .. } => Instruction::Add.info().cost,
-                _ => 0,
-            };
-            cost.saturating_mul(trips(value))
-        });
-        costs.fold(0, usize::saturating_add)
     }
 
     /// Number of instructions, each times the trip counts of the loops that it stands in.
     pub fn instructions(&self) -> usize {
-        self.weigh(&self.reachable(), |_| 1)
+        self.weigh(
+            &self.reachable(),
+            |_| 1,
+            |value| self.trips(value, |_| true),
+        )
     }
 
-    fn weigh(&self, values: &[Value], weight: impl Fn(Instruction) -> usize) -> usize {
-        let mut total = 0usize;
-        for &value in values {
-            let (own, extra) = match self.expr(value) {
-                Expr::Apply(instruction, _) => (weight(*instruction), 1),
-                Expr::Fold { var, .. } => (weight(Instruction::Add), self.extent(*var)),
-                _ => (0, 1),
+    /// Sum of the weights of instructions, each times so many trips.
+    fn weigh(
+        &self,
+        values: &[Value],
+        weight: impl Fn(Instruction) -> usize,
+        trips: impl Fn(Value) -> usize,
+    ) -> usize {
+        let weights = values.iter().map(|&value| {
+            let own = match self.expr(value) {
+                Expr::Apply(instruction, _) => weight(*instruction),
+                Expr::Fold { .. } => weight(Instruction::Add),
+                _ => 0,
             };
-            let trips = self
-                .free(value)
-                .iter()
-                .map(|&var| self.extent(var))
-                .product::<usize>();
-            total = total.saturating_add(own.saturating_mul(trips.saturating_mul(extra)));
-        }
-        total
+            own.saturating_mul(trips(value))
+        });
+        weights.fold(0, usize::saturating_add)
     }
+
+    /// How often a value is computed, or added to if it is a sum, in those of the loops around it that count.
+    fn trips(&self, value: Value, counts: impl Fn(LoopVar) -> bool) -> usize {
+        let own = match self.expr(value) {
+            Expr::Fold { var, .. } => self.extent(*var),
+            _ => 1,
+        };
+        let around = self.free(value).iter().filter(|&&var| counts(var));
+        around.fold(own, |trips, &var| trips.saturating_mul(self.extent(var)))
+    }
+}
+
+fn cost(instruction: Instruction) -> usize {
+    instruction.info().cost
 }
