@@ -1,13 +1,12 @@
 //! What has two arguments or a parameter at many points, which lie near those of the reference and have all digits of a double.
 
-use keops_compiler::ops;
 use keops_solve::InstructionSet;
 use keops_solve::ndarray::Array2;
 use rayon::prelude::*;
 
 use super::functions::of_formula;
 use super::tables::{Table, operation, singles};
-use super::{TOGETHER, assert_below, spacing_f32, spacing_f64, values_f32, values_f64, worse};
+use super::{assert_below, place, said, spacing_f32, spacing_f64, values_f32, values_f64, worse};
 
 /// Operations that no other test has at many points. `Round` is not among them: near halves it may go to either side.
 const OPERATIONS: [&str; 11] = [
@@ -38,18 +37,10 @@ fn in_f32(numbers: &[f64]) -> Vec<f32> {
     numbers.iter().map(|&x| x as f32).collect()
 }
 
-/// Holds the table of number `n` to what is said of its operation, at points with the values `exact`, of two doubles each.
-fn measure(
-    n: usize,
-    table: &Table,
-    isa: InstructionSet,
-    exact: &[(f64, f64)],
-    points: [&[f64]; 2],
-) {
-    let (chunk, column) = (n / TOGETHER, n % TOGETHER);
-    let [units, double_units] = ops::find(operation(table.formula))
-        .and_then(|op| op.ulp)
-        .expect("errors");
+/// Holds a table to what is said of its operation, at points with the values `exact`, of two doubles each.
+fn measure(table: &Table, isa: InstructionSet, exact: &[(f64, f64)], points: [&[f64]; 2]) {
+    let (chunk, column) = place(table.formula).expect("a kernel");
+    let [units, double_units] = said(table.formula);
     let [x, y] = points;
     let double: Array2<f64> = values_f64(chunk, x, y, isa).expect("values");
     let mut worst = (0.0, 0.0);
@@ -74,7 +65,7 @@ fn measure(
 
 #[test]
 fn operations_are_as_accurate_near_the_points_of_the_reference() {
-    for (n, table) in singles().iter().enumerate() {
+    for table in &singles() {
         if !OPERATIONS.contains(&operation(table.formula)) {
             continue;
         }
@@ -88,7 +79,7 @@ fn operations_are_as_accurate_near_the_points_of_the_reference() {
             })
             .collect();
         for isa in InstructionSet::available() {
-            measure(n, table, isa, &exact, [&x, &y]);
+            measure(table, isa, &exact, [&x, &y]);
         }
     }
 }
