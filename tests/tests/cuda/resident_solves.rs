@@ -166,10 +166,10 @@ where
 
 /// Factorisations are made of rows that the device computes; points are not copied.
 fn preconditioners(stream: &Arc<CudaStream>) {
-    let n = 500;
+    let n = 300;
     let (x, b) = (points(n, 2, 1), points(n, 3, 2));
     let [on_x, on_b] = [&x, &b].map(|array| upload(stream, array));
-    let clusters: Vec<_> = (0..5).map(|k| [100 * k, 100 * k + 100]).collect();
+    let clusters: Vec<_> = (0..5).map(|k| [60 * k, 60 * k + 60]).collect();
     let near = Array2::from_shape_fn((5, 5), |(k, l)| k == l);
     let ranges = Ranges::from_matrix(&clusters, &clusters, &near).expect("ranges");
     for preconditioner in [
