@@ -2,14 +2,29 @@
 //!
 //! `TRYBUILD=overwrite cargo test -p keops-tests --test ui` writes the messages anew; read every one of them as a user.
 
+use std::env;
 use std::path::Path;
 use std::process::Command;
 
 /// The compiler whose words `ui/rustc` records.
 const RUSTC: &str = "rustc 1.95.";
 
+/// What trybuild passes to rustc for cases. It leaves out the last of these while it compiles dependencies, and then passes it to them too, so that all of them would be compiled twice.
+const FLAGS: [&str; 5] = [
+    "--cfg=trybuild",
+    "--verbose",
+    "-A",
+    "dead_code",
+    "--diagnostic-width=140",
+];
+
 #[test]
 fn messages() {
+    // SAFETY: this is the only test of the program; nothing else reads the environment meanwhile.
+    unsafe {
+        env::set_var("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f"));
+        env::set_var("CARGO_PROFILE_DEV_DEBUG", "0");
+    }
     let cases = trybuild::TestCases::new();
     // With a program that passes among them all are built, not just checked: what is asserted of a compiled formula is
     // seen only then.
