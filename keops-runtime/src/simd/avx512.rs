@@ -26,6 +26,7 @@ macro_rules! avx512 {
      intrinsics { $($name:ident($($a:ident),*) = $intrinsic:ident $(::<$imm:tt>)?;)* }
      compare $cmp:ident; select $blend:ident; ternary $ternary:ident;
      integers { $as_int:ident, $as_float:ident, $int_add:ident, $int_sub:ident, $shl:ident, $shr:ident, $digits:literal }
+     recip { $recip:ident, $fixup:ident, $set1_int:ident }
      rsqrt { $rsqrt:ident, $fpclass:ident, $maskz_fma:ident }
      exponents { $getexp:ident, $getmant:ident, $scalef:ident }) => {
         impl Simd for Avx512<$t> {
@@ -120,9 +121,24 @@ macro_rules! avx512 {
                 unsafe { $blend(m, y, x) }
             }
             #[inline(always)]
+            fn recip(self, a: $v) -> $v {
+                // An estimate of 14 bits, whose error each Newton step squares. Division of 512 bits takes three times as long. Where the estimate is zero or infinite
+                // it is the result, and the steps would compute 0 * inf: that is what the table says.
+                let one = self.splat(1.0);
+                // SAFETY: the token proves the instruction set.
+                unsafe {
+                    let estimate = $recip(a);
+                    let mut y = estimate;
+                    if <$t>::MANTISSA_DIGITS > 28 {
+                        y = self.fma(y, self.fnma(a, y, one), y);
+                    }
+                    y = self.fma(y, self.fnma(a, y, one), y);
+                    $fixup::<0>(y, estimate, $set1_int(OWN_IF_ZERO_OR_INFINITE.into()))
+                }
+            }
+            #[inline(always)]
             fn rsqrt(self, a: $v) -> $v {
-                // An estimate of 14 bits, whose error each Newton step squares. Division and square root of 512 bits
-                // take three to five times as long. Class 0x0E is both zeros and plus infinity, where the steps
+                // The same for a square root, where three to five times as long are gained. Class 0x0E is both zeros and plus infinity, where the steps
                 // would compute 0 * inf and the result is 0.
                 let half = self.splat(0.5);
                 let one = self.splat(1.0);
@@ -198,6 +214,9 @@ macro_rules! avx512 {
 /// Rounding mode of `vrndscale`: toward minus infinity, to integers, without exceptions.
 const FLOOR: i32 = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
 
+/// Table of `vfixupimm`: a zero (class 2) or an infinity (4, 5) takes the place of the result, whatever else there is does not.
+const OWN_IF_ZERO_OR_INFINITE: i32 = 1 << (4 * 2) | 1 << (4 * 4) | 1 << (4 * 5);
+
 avx512! { f32, u32, 16, __m512, __mmask16;
     loads { _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps }
     intrinsics {
@@ -219,6 +238,7 @@ avx512! { f32, u32, 16, __m512, __mmask16;
     }
     compare _mm512_cmp_ps_mask; select _mm512_mask_blend_ps; ternary _mm512_ternarylogic_epi32;
     integers { _mm512_castps_si512, _mm512_castsi512_ps, _mm512_add_epi32, _mm512_sub_epi32, _mm512_slli_epi32, _mm512_srli_epi32, 23 }
+    recip { _mm512_rcp14_ps, _mm512_fixupimm_ps, _mm512_set1_epi32 }
     rsqrt { _mm512_rsqrt14_ps, _mm512_fpclass_ps_mask, _mm512_maskz_fmadd_ps }
     exponents { _mm512_getexp_ps, _mm512_getmant_ps, _mm512_scalef_ps }
 }
@@ -244,6 +264,7 @@ avx512! { f64, u64, 8, __m512d, __mmask8;
     }
     compare _mm512_cmp_pd_mask; select _mm512_mask_blend_pd; ternary _mm512_ternarylogic_epi64;
     integers { _mm512_castpd_si512, _mm512_castsi512_pd, _mm512_add_epi64, _mm512_sub_epi64, _mm512_slli_epi64, _mm512_srli_epi64, 52 }
+    recip { _mm512_rcp14_pd, _mm512_fixupimm_pd, _mm512_set1_epi64 }
     rsqrt { _mm512_rsqrt14_pd, _mm512_fpclass_pd_mask, _mm512_maskz_fmadd_pd }
     exponents { _mm512_getexp_pd, _mm512_getmant_pd, _mm512_scalef_pd }
 }

@@ -199,6 +199,7 @@ macro_rules! several {
                 select_le(a, b, x, y);
                 select_eq(a, b, x, y);
                 round(a);
+                recip(a);
                 rsqrt(a);
                 exp(a);
                 exp2(a);

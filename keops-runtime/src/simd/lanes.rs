@@ -11,7 +11,7 @@ use super::{Real, math};
 /// All instruction sets agree bit for bit on the arithmetic methods, NaN payloads aside, with one exception: where
 /// [`Simd::FUSED`] is false, [`Simd::fma`], [`Simd::fms`] and [`Simd::fnma`] round twice.
 ///
-/// The elementary functions, and [`Simd::rsqrt`], differ between instruction sets in the last place. The bounds on their
+/// The elementary functions, [`Simd::recip`] and [`Simd::rsqrt`] differ between instruction sets in the last place. The bounds on their
 /// errors are the largest ones measured on any instruction set, rounded up, in units in the last place (ulp) of the
 /// result: in `f32` against double precision on every 41st float or more, in `f64` against mpmath on 20 000 arguments. The
 /// tests, on fewer, hold them to 2. NaN gives NaN, unless something else is said.
@@ -151,6 +151,11 @@ pub trait Simd: Copy + Send + Sync + 'static {
             self.select_le(half, self.sub(magnitude, below), above, below),
             a,
         )
+    }
+    /// `1 / a`, to 0.6 ulp; correctly rounded but on AVX-512.
+    #[inline(always)]
+    fn recip(self, a: Self::V) -> Self::V {
+        self.div(self.splat(Self::T::ONE), a)
     }
     /// `1 / sqrt(a)`; by convention 0 at zeros of either sign, NaN below zero; to 1.5 ulp.
     #[inline(always)]

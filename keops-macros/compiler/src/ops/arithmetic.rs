@@ -225,15 +225,12 @@ pub(crate) static MINUS: Op = Op {
 pub(crate) static INV: Op = Op {
     name: "Inv",
     args: &["f"],
-    meaning: Meaning::Component(|c| {
-        let (one, f) = (c.constant(1.0), c.arg(0));
-        c.apply(Instruction::Div, &[one, f])
-    }),
+    meaning: Meaning::Component(|c| elementwise(c, Instruction::Recip)),
     derivative: Derivative::Partials(|dag, _, _, value| {
         let square = dag.apply(&SQUARE, &[value]);
         vec![Some(dag.apply(&MINUS, &[square]))]
     }),
-    ulp: Some([0.5, 0.5]),
+    ulp: Some([0.6, 0.6]),
     doc: "1 / f",
     ..Op::BASE
 };

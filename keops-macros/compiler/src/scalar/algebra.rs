@@ -231,9 +231,11 @@ impl Graph {
         }
         let slow_divisor = self.stage(a) == Stage::Pair && self.stage(b) < Stage::Pair;
         if self.hoists_divisors && slow_divisor {
-            let one = self.constant(1.0);
-            let inverse = self.apply(Div, &[one, b]);
+            let inverse = self.apply(Recip, &[b]);
             return self.mul(inverse, a);
+        }
+        if self.is(a, 1.0) {
+            return self.apply_exactly(Recip, vec![b]);
         }
         self.apply_exactly(Div, vec![a, b])
     }

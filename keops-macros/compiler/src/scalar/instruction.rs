@@ -13,6 +13,8 @@ pub enum Instruction {
     Mul,
     /// a / b
     Div,
+    /// 1 / a
+    Recip,
     /// a * b + c
     Fma,
     /// a * b - c
@@ -118,6 +120,7 @@ static TABLE: &[(Instruction, Info)] = {
         (Sub, info("sub", "$a - $b", 2, 1, |a| a[0] - a[1])),
         (Mul, info("mul", "$a * $b", 2, 1, |a| a[0] * a[1])),
         (Div, info("div", "$a / $b", 2, 8, |a| a[0] / a[1])),
+        (Recip, info("recip", "1 / $a", 1, 4, |a| 1.0 / a[0])),
         (
             Fma,
             info("fma", "fma($a, $b, $c)", 3, 1, |a| a[0].mul_add(a[1], a[2])),

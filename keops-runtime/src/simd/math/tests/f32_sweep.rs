@@ -59,6 +59,7 @@ fn reference(function: Function, x: f64, y: f64) -> f64 {
         Function::Cosh => x.cosh(),
         Function::Tanh => x.tanh(),
         Function::Erf => erf(x),
+        Function::Recip => 1.0 / x,
         Function::Rsqrt if x == 0.0 => 0.0,
         Function::Rsqrt => 1.0 / x.sqrt(),
         Function::Atan2 => x.atan2(y),

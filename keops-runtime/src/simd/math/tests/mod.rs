@@ -32,7 +32,7 @@ macro_rules! functions {
 }
 functions! {
     Exp exp; Exp2 exp2; Expm1 expm1; Log log; Log1p log1p; Sin sin; Cos cos; Asin asin; Acos acos; Atan atan;
-    Sinh sinh; Cosh cosh; Tanh tanh; Erf erf; Rsqrt rsqrt; Atan2 atan2 y; Pow pow y;
+    Sinh sinh; Cosh cosh; Tanh tanh; Erf erf; Recip recip; Rsqrt rsqrt; Atan2 atan2 y; Pow pow y;
 }
 
 struct Map<'a, T> {

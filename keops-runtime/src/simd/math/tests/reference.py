@@ -81,3 +81,7 @@ for _ in range(2 * COUNT):
 for _ in range(COUNT // 4):
     x, y = -spread(-10, 10), float(random.randint(-60, 60))
     emit("pow", power(mpf(x), int(y)), x, y)
+
+for _ in range(COUNT):
+    x = signed(random.choice((spread(-1023, 1022), spread(-2, 2))))
+    emit("recip", 1 / mpf(x), x)
